@@ -42,6 +42,9 @@ def open_rows(window, state, chance, survival, trail_length, slots, lengths, roo
     """
     opened = 0
     last = chance.shape[1] - 1
+    for row in range(slots.shape[0], state.shape[0]):
+        state[row, SLOT] = -1
+        state[row, OPEN] = 0
     for row in range(slots.shape[0]):
         state[row, SLOT] = slots[row]
         state[row, DRAFTED] = 0

@@ -199,6 +199,18 @@ class Feedback:
             self.counters,
         )
 
+    def counts(self, level: int) -> dict[str, float]:
+        """Gives the counters of one level."""
+        counter = self.counters[level]
+        return {
+            "proposed": int(counter[PROPOSED]),
+            "judged": int(counter[JUDGED]),
+            "matched": int(counter[MATCHED]),
+            "chosen": int(counter[CHOSEN]),
+            "accepted": int(counter[ACCEPTED]),
+            "gate_pass_rate": round(float(counter[KEPT] / max(counter[PROPOSED], 1)), 4),
+        }
+
     def forget(self, slot: int) -> None:
         """Starts a slot anew."""
         self._drafted_at[slot] = 0

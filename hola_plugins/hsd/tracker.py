@@ -91,7 +91,6 @@ class Tracker:
         self._row_slots = np.full(max_rows, -1, dtype=np.int32)
         self._call = 0
         self.last_call: Int64 = np.full(slots, -1, dtype=np.int64)
-        self.call_rows = 0
 
     @property
     def call(self) -> int:
@@ -119,3 +118,11 @@ class Tracker:
         self._row_slots[:rows] = slots
         self._row_slots[rows:] = -1
         return slots, taken
+
+    def left(self) -> list[int]:
+        """Gives the slots that took part in the last call and not in this one."""
+        return [int(slot) for slot in np.flatnonzero(self.last_call == self._call - 1)]
+
+    def used(self) -> int:
+        """Gives the number of requests remembered."""
+        return int(np.count_nonzero(self.last_call >= 0))

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from hola_plugins.hsd.block import append_token, offer_token, rate_bucket, record_prediction
-from hola_plugins.hsd.level import DRAFTED, OPEN, ROOM, SLOT, WINDOW, Block, Gate, Tokens
+from hola_plugins.hsd.level import DRAFTED, OPEN, ROOM, SLOT, WINDOW, Block, Gate, Int32, Tokens
 
 TRANSITION_ORDERS = 3
 """Longest context of the table."""
@@ -159,6 +159,18 @@ class TransitionTable:
         """Counts the rows' new tokens."""
         _learn_rows(
             self._table, self._learned, tokens.slots, tokens.lengths, tokens.buffer, self._tokens_per_call
+        )
+
+    def count(self, tokens: Int32) -> None:
+        """Counts the successors in one sequence, int32[length]."""
+        start = np.zeros(1, dtype=np.int64)
+        _learn_rows(
+            self._table,
+            start,
+            np.zeros(1, dtype=np.int32),
+            np.array([len(tokens)], dtype=np.int32),
+            np.ascontiguousarray(tokens[None, :], dtype=np.int32),
+            len(tokens),
         )
 
     def extend(self, block: Block, gate: Gate) -> None:

@@ -10,10 +10,12 @@ import keyword
 import random
 import re
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from prompt_sources import DataFolder
 
 Pair = tuple[str, str]
+T = TypeVar("T")
 Maker = Callable[[DataFolder, random.Random], Iterator[Pair]]
 
 _NAMES = ("Maria", "Viktor", "Amara", "Jonas", "Leila", "Oskar", "Priya", "Tomas")
@@ -21,7 +23,7 @@ _WORDS = ("items", "buffer", "total", "entry", "cursor", "result_list", "left_si
 _BUGS = ((" < ", " <= "), (" > ", " >= "), (" == ", " != "), (" + ", " - "), ("True", "False"), (" and ", " or "))
 
 
-def _shuffled[T](items: list[T], rng: random.Random) -> Iterator[T]:
+def _shuffled(items: list[T], rng: random.Random) -> Iterator[T]:
     while items:
         order = items[:]
         rng.shuffle(order)

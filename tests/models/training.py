@@ -107,6 +107,7 @@ def train(
     chosen = optimizers(model, muon_rate, adam_rate)
     peaks = [optimizer.param_groups[0]["lr"] for optimizer in chosen]
     started = saved = time.monotonic()
+    compiled, compiled_teacher = (torch.compile(part, dynamic=False) if part is not None else None for part in (model, teacher))
     progress = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", mininterval=10)
     for step in itertools.count():
         spent = budget.spent(step, started)
@@ -117,7 +118,7 @@ def train(
         ids = packer.batch(max(1, budget.batch_tokens // length), length).to(device)
         for optimizer, peak in zip(chosen, peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * learning_rate_share(spent)
-        loss = _step(model, teacher, ids, chosen)
+        loss = _step(compiled, compiled_teacher, ids, chosen)
         progress.n = round(100 * spent, 1)
         progress.set_postfix_str(f"step {step}, loss {loss:.3f}, rows of {length}", refresh=False)
         progress.update(0)
@@ -128,11 +129,12 @@ def train(
 
 
 def _step(model: LlamaForCausalLM, teacher: LlamaForCausalLM | None, ids: Tensor, chosen: list[torch.optim.Optimizer]) -> float:
-    with torch.autocast(ids.device.type, dtype=torch.bfloat16):
+    on_cuda = ids.device.type == "cuda"  # on a CPU float32 is the faster one at these sizes
+    with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=on_cuda):
         logits = model(input_ids=ids, use_cache=False).logits
     loss = text_loss = _text_loss(logits, ids)
     if teacher is not None:
-        with torch.no_grad(), torch.autocast(ids.device.type, dtype=torch.bfloat16):
+        with torch.no_grad(), torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=on_cuda):
             wanted = teacher(input_ids=ids, use_cache=False).logits
         loss = 0.2 * text_loss + 0.8 * _teacher_loss(logits, wanted)
     loss.backward()

@@ -1,0 +1,188 @@
+"""Settings of HSD: one frozen model, a range on every field."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+LevelName = Literal["request", "store", "transitions"]
+
+
+class ConfigError(ValueError):
+    """A setting that HSD does not accept; the message names it and the remedy."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoreConfig(_Settings):
+    """What requests share."""
+
+    tokens: int = Field(default=1 << 19, ge=1024, le=1 << 28)
+    """Outputs kept for other requests, in tokens; about 33 bytes each. The oldest are overwritten."""
+
+    isolated: bool = False
+    """Keep requests apart: nothing one request emits reaches another's drafts; a corpus still serves all."""
+
+    corpus: str | None = None
+    """Static corpus: a UTF-8 text file, or a .npy file of token ids, loaded into the store at start."""
+
+    transitions: int = Field(default=1 << 17, ge=1024, le=1 << 26)
+    """Entries of the transition table, rounded up to a power of two; 20 bytes each."""
+
+
+class ControlConfig(_Settings):
+    """How long drafts may be."""
+
+    mode: Literal["goodput", "static"] = "goodput"
+    """goodput: lengths from expected tokens per second; static: a fixed survival threshold, no clock."""
+
+    survival: float = Field(default=0.3, ge=0.0, le=1.0)
+    """static mode: a draft ends where the probability that it is accepted as a whole falls under this."""
+
+    explore: float = Field(default=0.01, ge=0.0, le=0.2)
+    """goodput mode: share of steps sent without drafts to keep the baseline step time current."""
+
+    breaker: bool = True
+    """goodput mode: stop drafting for a while when measured goodput falls under the no-draft baseline."""
+
+    breaker_ratio: float = Field(default=0.98, gt=0.0, le=1.0)
+    """Measured goodput over the no-draft baseline under which the breaker opens."""
+
+    max_batch: int | None = Field(default=None, ge=1)
+    """Draft nothing for batches of more requests than this; null leaves it to the control."""
+
+
+class TelemetryConfig(_Settings):
+    """Where counters go."""
+
+    log_interval_s: float = Field(default=60.0, ge=0.0)
+    """Seconds between log lines; 0 switches them off."""
+
+    jsonl: str | None = None
+    """File that receives one snapshot a line at the same interval, for `hola stats`."""
+
+    jsonl_interval_s: float = Field(default=10.0, gt=0.0)
+    """Seconds between lines of that file."""
+
+
+class HSDConfig(_Settings):
+    """Settings of `hola_plugins.vllm.HSDProposer`; every default is meant to be left alone.
+
+    They come from ``additional_config["hola"]["hsd"]`` of the vLLM configuration, or from the JSON file
+    that its ``config_file`` names. Tunables in a file keep vLLM's compile cache valid, since the content
+    of ``additional_config`` is part of its key.
+    """
+
+    levels: tuple[LevelName, ...] = ("request", "store", "transitions")
+    """Levels of the hierarchy, cheap to strong; see docs of each."""
+
+    tau: Literal["auto"] | float = "auto"
+    """Entropy in nats over which the next level is asked. auto: from the cost of asking and verifying."""
+
+    max_draft: int | None = Field(default=None, ge=1, le=64)
+    """Longest draft in tokens; null takes vLLM's num_speculative_tokens, which also caps it."""
+
+    rounds: int = Field(default=3, ge=1, le=16)
+    """Passes over the levels in one call; each may bridge one token that no level is sure of."""
+
+    index_tokens_per_call: int = Field(default=8192, ge=256, le=1 << 20)
+    """Prompt tokens indexed in one call; a longer prompt is spread over several calls."""
+
+    max_requests: int | None = Field(default=None, ge=1, le=1 << 16)
+    """Requests remembered at once; null is twice vLLM's max_num_seqs plus 16."""
+
+    deadline_ms: float = Field(default=5.0, gt=0.0)
+    """Time in milliseconds after which a call asks no further level."""
+
+    backoff_calls: int = Field(default=64, ge=1)
+    """Calls for which a failing level is left out; doubles with each failure in a row."""
+
+    deterministic: bool = False
+    """No clocks, no random numbers: equal tokens give equal drafts. Forced with the external launcher."""
+
+    store: StoreConfig = StoreConfig()
+    control: ControlConfig = ControlConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+
+    @field_validator("tau")
+    @classmethod
+    def _tau_is_positive(cls, tau: str | float) -> str | float:
+        if isinstance(tau, float) and not 0.0 < tau <= 20.0:
+            raise ValueError('must be "auto" or a number of nats over 0 and up to 20')
+        return tau
+
+    @field_validator("levels")
+    @classmethod
+    def _levels_are_distinct(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
+        if not levels or len(set(levels)) != len(levels):
+            raise ValueError("must name at least one level, each once")
+        return levels
+
+
+def load_config(settings: Mapping[str, Any] | None) -> HSDConfig:
+    """Builds the settings from ``additional_config["hola"]["hsd"]``.
+
+    Args:
+        settings: The mapping, with ``config_file`` naming a JSON file or with the settings themselves;
+            settings beside ``config_file`` win over the file. None or empty gives the defaults.
+
+    Raises:
+        ConfigError: A key that does not exist, a value out of range, or a file that cannot be read. The
+            message names the key, the value and what is allowed.
+    """
+    if settings is None:
+        return HSDConfig()
+    if not isinstance(settings, Mapping):
+        raise ConfigError(
+            f'additional_config["hola"]["hsd"] must be a mapping of settings, got {settings!r}; '
+            f'write for example {{"hola": {{"hsd": {{"tau": "auto"}}}}}}'
+        )
+    merged = dict(settings)
+    path = merged.pop("config_file", None)
+    if path is not None:
+        merged = {**_read_file(path), **merged}
+    try:
+        return HSDConfig.model_validate(merged)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explain(one) for one in error.errors())) from None
+
+
+def _read_file(path: Any) -> dict[str, Any]:
+    """Reads the settings file."""
+    if not isinstance(path, str):
+        raise ConfigError(f"HSD setting 'config_file' must be a path, got {path!r}")
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"HSD setting 'config_file': cannot read {path!r}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"HSD setting 'config_file': {path!r} is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"HSD setting 'config_file': {path!r} must hold a JSON object of settings")
+    return content
+
+
+def _explain(error: Any) -> str:
+    """Turns one pydantic error into a sentence with key, value and remedy."""
+    path = [part for part in error["loc"] if isinstance(part, str) and part not in ("constrained-str", "float")]
+    key = ".".join(path) or "hsd"
+    if error["type"] != "extra_forbidden":
+        return f"HSD setting {key!r} = {error['input']!r}: {error['msg']}"
+    fields = _fields_at(path[:-1])
+    near = difflib.get_close_matches(path[-1], fields, n=1, cutoff=0.0)
+    return f"unknown HSD setting {key!r}; did you mean {near[0]!r}? Allowed here: {', '.join(sorted(fields))}"
+
+
+def _fields_at(path: list[str]) -> list[str]:
+    """Lists the field names of the model at a path of field names."""
+    model: Any = HSDConfig
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields) + (["config_file"] if model is HSDConfig else [])

@@ -1,0 +1,104 @@
+"""How many tokens of each draft are sent: the goodput control, or a fixed threshold without clocks."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+
+from hola_plugins.hsd.breaker import CircuitBreaker
+from hola_plugins.hsd.config import HSDConfig
+from hola_plugins.hsd.goodput import cut_drafts, keep_above
+from hola_plugins.hsd.level import Block, Int32
+from hola_plugins.hsd.step_time import StepTimeCurve
+
+_LEAST_SURVIVAL = 0.02
+_BASELINE_STEPS = 3
+
+
+class DraftControl:
+    """Chooses draft lengths and learns from the time that steps take.
+
+    Args:
+        config: The settings.
+        max_rows: The host's largest batch.
+        max_draft: Longest draft.
+    """
+
+    def __init__(self, config: HSDConfig, max_rows: int, max_draft: int) -> None:
+        self._settings = config.control
+        self._static = config.deterministic or config.control.mode == "static"
+        self._max_rows = max_rows
+        self._random = random.Random(0)
+        self._sent_rows = 0
+        self._sent_tokens = 0
+        self.curve = StepTimeCurve(max_rows * (1 + max_draft))
+        self.breaker = CircuitBreaker(config.control.breaker_ratio)
+        self.threshold = config.control.survival if self._static else 0.1
+
+    @property
+    def mode(self) -> str:
+        """The mode in force."""
+        return "static" if self._static else "goodput"
+
+    @property
+    def survival_floor(self) -> float:
+        """Survival under which it is not worth to continue a draft."""
+        if self._static:
+            return self.threshold
+        return min(max(0.5 * self.threshold, _LEAST_SURVIVAL), 0.3)
+
+    def observe_step(self, rows: int, emitted: int, tokens: int | None, seconds: float) -> None:
+        """Takes in the time of the step that verified the last drafts.
+
+        Args:
+            rows: Requests in the step; all of them must have been in the last call too.
+            emitted: Tokens that the step emitted.
+            tokens: Tokens that the step ran, where the host tells; None takes what was sent.
+            seconds: Its duration.
+        """
+        if self._static or rows != self._sent_rows:
+            return
+        ran = max(tokens or 0, rows + self._sent_tokens)
+        self.curve.observe(rows, ran, seconds)
+        if self._sent_tokens and self._settings.breaker and self.curve.observations(rows, rows) >= _BASELINE_STEPS:
+            baseline = float(self.curve.table(rows)[min(rows, self._max_rows)])
+            self.breaker.observe(emitted * baseline / rows, seconds)
+
+    def may_draft(self, rows: int) -> bool:
+        """Tells whether it is worth to ask the levels at all in this call."""
+        if self._settings.max_batch is not None and rows > self._settings.max_batch:
+            return False
+        return self._static or not self._settings.breaker or self.breaker.allows()
+
+    def cut(self, block: Block, rows: int, drafting: int) -> Int32:
+        """Gives the length of each draft that is sent, int32[rows].
+
+        Args:
+            block: The finished block.
+            rows: Rows in use.
+            drafting: Rows that take part in the next step.
+        """
+        sent = np.zeros(rows, dtype=np.int32)
+        if self._static:
+            keep_above(block.state, block.chance, self.threshold, rows, sent)
+        else:
+            self._cut_for_goodput(block, rows, drafting, sent)
+        self._sent_rows = drafting
+        self._sent_tokens = int(sent.sum())
+        return sent
+
+    def nothing_sent(self, drafting: int) -> None:
+        """Notes a call that drafted nothing."""
+        self._sent_rows = drafting
+        self._sent_tokens = 0
+
+    def _cut_for_goodput(self, block: Block, rows: int, drafting: int, sent: Int32) -> None:
+        explored = self._random.random() if self._settings.explore else 1.0
+        if self.curve.observations(drafting, drafting) < _BASELINE_STEPS or explored < 0.5 * self._settings.explore:
+            return
+        if explored < self._settings.explore:
+            keep_above(block.state, block.chance, 0.5 * self.threshold, rows, sent)
+            return
+        threshold, _ = cut_drafts(block.state, block.chance, self.curve.table(drafting), drafting, rows, sent)
+        self.threshold += 0.1 * (min(threshold, 1.0) - self.threshold)

@@ -1,0 +1,195 @@
+"""The drafter: orders the steps of one call and holds what they share. No host, no arithmetic."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from hola_plugins import __version__
+from hola_plugins.hsd.block import open_rows
+from hola_plugins.hsd.config import HSDConfig
+from hola_plugins.hsd.control import DraftControl
+from hola_plugins.hsd.entropy_gate import AUTO_SURE, sure_probability
+from hola_plugins.hsd.feedback import Feedback
+from hola_plugins.hsd.hierarchy import REQUEST, Hierarchy
+from hola_plugins.hsd.level import STATE_FIELDS, WINDOW, Block, Gate, Int32, Level, Tokens
+from hola_plugins.hsd.prior import prior_calibration
+from hola_plugins.hsd.sanitiser import DraftLimits, sanitise
+from hola_plugins.hsd.telemetry import CallTimes, Reporter, Snapshot, Totals
+from hola_plugins.hsd.tracker import Tracker
+
+logger = logging.getLogger(__name__)
+
+
+class HierarchicalDrafter:
+    """Hierarchical drafting over the requests of one engine. Not thread-safe: one call at a time.
+
+    Args:
+        config: The settings.
+        limits: What the engine accepts.
+        max_rows: Largest batch.
+        further_levels: Levels behind the ones without a model, numbered from 3.
+    """
+
+    def __init__(
+        self, config: HSDConfig, limits: DraftLimits, max_rows: int, further_levels: Sequence[Level] = ()
+    ) -> None:
+        self._config = config
+        self._limits = limits
+        self._max_rows = max_rows
+        self._further = tuple(further_levels)
+        self._deadline = float("inf") if config.deterministic else config.deadline_ms * 1e-3
+        self._totals = Totals()
+        self._times = CallTimes()
+        self._started = time.time()
+        self._ended = 0.0
+        self._rows = 0
+        self._drafting = 0
+        self._build()
+        self._reporter = Reporter(config.telemetry, self.snapshot)
+
+    def _build(self) -> None:
+        """Makes all state anew."""
+        slots = self._config.max_requests or 2 * self._max_rows + 16
+        slots = max(slots, self._max_rows)
+        longest = self._limits.max_draft
+        self.hierarchy = Hierarchy(self._config, slots, self._further)
+        self.control = DraftControl(self._config, self._max_rows, longest)
+        self._feedback = Feedback(
+            prior_calibration(3 + len(self._further)), slots, longest, self._config.rounds
+        )
+        self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors)
+        rows = self._max_rows
+        self._block = Block(
+            window=np.full((rows, WINDOW + longest), -1, dtype=np.int32),
+            state=np.zeros((rows, STATE_FIELDS), dtype=np.int32),
+            chance=np.zeros((rows, longest + 1), dtype=np.float32),
+            owner=np.zeros((rows, longest), dtype=np.int32),
+            survival=np.ones(rows, dtype=np.float32),
+            trail=self._feedback.trail,
+            trail_length=self._feedback.trail_length,
+            calibration=self._feedback.calibration,
+            success=self._feedback.success,
+            resume=self._feedback.resume,
+        )
+
+    def propose(
+        self, sampled: Sequence[Sequence[int]], lengths: Int32, buffer: Int32, step_tokens: int | None = None
+    ) -> list[list[int]]:
+        """Drafts for every row; a failure gives empty drafts and is counted, never raised.
+
+        Args:
+            sampled: Tokens that each row emitted in this step, already part of it; empty for a row that
+                is still in its prompt.
+            lengths: Tokens of each row, int32[>= rows].
+            buffer: Token ids of each row, int32[>= rows, max length]; read during the call only.
+            step_tokens: Tokens that the target ran in this step, where the host tells.
+
+        Returns:
+            One list of token ids a row; an empty one where nothing is worth verifying.
+        """
+        started = time.perf_counter()
+        try:
+            drafts = self._propose(started, sampled, lengths[: len(sampled)], buffer, step_tokens)
+        except Exception:
+            self._totals.errors += 1
+            if self._totals.errors == 1:
+                logger.exception("HSD failed in a call and starts anew; serving goes on without drafts")
+            self._build()
+            drafts = [[] for _ in sampled]
+        self._ended = time.perf_counter()
+        self._times.add(self._ended - started)
+        self._reporter.tick(self._ended)
+        return drafts
+
+    def _propose(
+        self, started: float, sampled: Sequence[Sequence[int]], lengths: Int32, buffer: Int32, step_tokens: int | None
+    ) -> list[list[int]]:
+        rows = len(sampled)
+        emitted = np.fromiter(map(len, sampled), np.int32, rows)
+        drafting = int(np.count_nonzero(emitted))
+        slots, taken = self._tracker.identify(lengths, buffer)
+        if drafting == rows == self._drafting and not taken:
+            self.control.observe_step(rows, int(emitted.sum()), step_tokens, started - self._ended)
+        elif taken or rows < self._rows:
+            self._change_requests(slots, taken, lengths - emitted)
+        self._rows = rows
+        self._drafting = drafting
+        call = self._tracker.call
+        tokens = Tokens(slots, lengths, buffer)
+        self._totals.count(emitted, self._feedback.score(tokens, REQUEST))
+        self.hierarchy.learn(call, tokens)
+        if not drafting or not self.control.may_draft(drafting):
+            self.control.nothing_sent(drafting)
+            return [[] for _ in sampled]
+        return self._draft(call, tokens, self._limits.room(emitted, lengths), drafting, started)
+
+    def _draft(self, call: int, tokens: Tokens, room: Int32, drafting: int, started: float) -> list[list[int]]:
+        """Opens the block, asks the levels, cuts and checks the drafts."""
+        block, rows = self._block, len(room)
+        opened = open_rows(
+            block.window, block.state, block.chance, block.survival, block.trail_length,
+            tokens.slots, tokens.lengths, room, tokens.buffer,
+        )  # fmt: skip
+        if opened:
+            deadline = started + self._deadline
+            kept = self.hierarchy.extend(call, block, self._gate(), self._config.rounds, deadline)
+            self._totals.deadlines_missed += not kept
+        sent = self.control.cut(block, rows, drafting)
+        self._feedback.store(tokens, block, sent)
+        drafts, cut = sanitise(block.window[:, WINDOW:], sent, room, self._limits.vocabulary)
+        self._totals.drafted += int(sent.sum())
+        self._totals.sanitised += cut
+        return drafts
+
+    def _gate(self) -> Gate:
+        """Gives the gate of this call; a number for tau also ends drafts that no level is sure of."""
+        survival = self.control.survival_floor
+        if self._config.tau == "auto":
+            return Gate(sure=AUTO_SURE, floor=0.0, survival=survival)
+        sure = sure_probability(self._config.tau)
+        return Gate(sure=sure, floor=sure, survival=survival)
+
+    def _change_requests(self, slots: Int32, taken: list[int], prompts: Int32) -> None:
+        """Starts new requests in their slots and stores the outputs of those that left."""
+        for slot in taken:
+            row = int(np.flatnonzero(slots == slot)[0])
+            self.hierarchy.admit(slot, int(prompts[row]))
+            self._feedback.forget(slot)
+        for slot in self._tracker.left():
+            self.hierarchy.release(slot)
+
+    def snapshot(self) -> Snapshot:
+        """Gives all counters as a JSON-ready mapping; its keys are described in `hola stats --help`."""
+        return {
+            "version": __version__,
+            "time": time.time(),
+            "uptime_s": round(time.time() - self._started, 1),
+            "calls": self._tracker.call,
+            "requests": self._tracker.used(),
+            "levels": {
+                guard.level.name: self._feedback.counts(guard.level.number)
+                | {"asked": guard.asked, "errors": guard.errors, "backed_off": guard.backed_off(self._tracker.call)}
+                for guard in self.hierarchy.guards
+            },
+            "draft_us": self._times.percentiles(),
+            "tokens": self._totals.as_dict(),
+            "step_time_ms": self.control.curve.milliseconds(self._drafting),
+            "control": {
+                "mode": self.control.mode,
+                "survival_floor": round(self.control.threshold, 4),
+                "breaker": self.control.breaker.state,
+                "breaker_trips": self.control.breaker.trips,
+            },
+            "store": {
+                "tokens": self.hierarchy.store.tokens,
+                "capacity": self.hierarchy.store.capacity,
+                "bytes": self.hierarchy.store.memory_bytes(),
+            },
+            "index_bytes": self.hierarchy.request.memory_bytes(),
+            "errors": self._totals.errors + sum(guard.errors for guard in self.hierarchy.guards),
+            "deadlines_missed": self._totals.deadlines_missed,
+        }

@@ -1,0 +1,101 @@
+"""The levels of one engine: built from the settings, fed, asked in order, each behind a guard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from hola_plugins.hsd.block import commit_offers
+from hola_plugins.hsd.config import HSDConfig
+from hola_plugins.hsd.guard import LevelGuard
+from hola_plugins.hsd.level import Block, Gate, Int32, Level, Tokens
+from hola_plugins.hsd.request_index import RequestIndex
+from hola_plugins.hsd.shared_store import SharedStore
+from hola_plugins.hsd.transition_table import TransitionTable
+
+REQUEST, STORE, TRANSITIONS = range(3)
+"""Numbers of the levels without a model."""
+
+_CONTEXT_KEPT = 8
+"""Tokens stored again when a request that had left goes on, so that matches reach over the seam."""
+
+
+class Hierarchy:
+    """The request index, the shared store, the transition table and any further levels.
+
+    Args:
+        config: The settings.
+        slots: Requests tracked at once.
+        further: Levels after these, numbered from 3.
+    """
+
+    def __init__(self, config: HSDConfig, slots: int, further: Sequence[Level] = ()) -> None:
+        budget = config.index_tokens_per_call
+        self.request = RequestIndex(REQUEST, slots, budget)
+        self.store = SharedStore(STORE, config.store.tokens if "store" in config.levels else 1024)
+        entries = 1 << (config.store.transitions - 1).bit_length()
+        self.transitions = TransitionTable(TRANSITIONS, slots, entries, budget)
+        own: list[Level] = [self.request, self.store, self.transitions]
+        chosen = [level for level in own if level.name in config.levels]
+        self.guards = [LevelGuard(level, config.backoff_calls) for level in (*chosen, *further)]
+        self._shares = not config.store.isolated
+        self._learners = [guard for guard in self.guards if self._shares or guard.level is not self.transitions]
+        if "request" not in config.levels:
+            self._learners.insert(0, LevelGuard(self.request, config.backoff_calls))
+        self._stored = np.zeros(slots, dtype=np.int64)
+
+    def add_corpus(self, tokens: Int32) -> None:
+        """Loads a static corpus, int32[length], which serves isolated requests as well."""
+        self.store.add(tokens)
+        self.transitions.count(tokens)
+
+    def admit(self, slot: int, prompt_length: int) -> None:
+        """Gives a slot to a new request; what the former one left goes to the store first."""
+        self.release(slot)
+        for guard in self._learners:
+            guard.level.forget(slot)
+        self._stored[slot] = prompt_length
+
+    def release(self, slot: int) -> None:
+        """Hands the output of a request that left to the store, as far as it is not there yet."""
+        tokens = self.request.tokens_of(slot)
+        if self._shares and len(tokens) > self._stored[slot]:
+            self.store.add(tokens[max(0, int(self._stored[slot]) - _CONTEXT_KEPT) :])
+            self._stored[slot] = len(tokens)
+
+    def learn(self, call: int, tokens: Tokens) -> None:
+        """Lets every level take in the new tokens."""
+        for guard in self._learners:
+            guard.run(call, lambda level=guard.level: level.learn(tokens))  # type: ignore[misc]
+
+    def extend(self, call: int, block: Block, gate: Gate, rounds: int, deadline: float) -> bool:
+        """Asks the levels, cheapest first, round by round, while a row is open.
+
+        Args:
+            call: Number of the call.
+            block: The block to extend, with at least one open row.
+            gate: What is kept.
+            rounds: Most rounds.
+            deadline: Monotonic seconds after which no further level is asked.
+
+        Returns:
+            Whether the deadline was kept.
+        """
+        for _ in range(rounds):
+            for guard in self.guards:
+                if time.perf_counter() > deadline:
+                    return False
+                guard.asked += 1
+                guard.run(call, lambda level=guard.level: level.extend(block, gate))  # type: ignore[misc]
+            still_open = commit_offers(
+                block.window, block.state, block.chance, block.owner, block.survival, gate.floor, gate.survival
+            )
+            if not still_open:
+                break
+        return True
+
+    def memory_bytes(self) -> int:
+        """Gives the bytes that all levels hold."""
+        return sum(guard.level.memory_bytes() for guard in self.guards)

@@ -1,0 +1,125 @@
+"""The step time of the target as a function of the tokens it runs, learned while serving.
+
+Only ratios matter for the choice of draft lengths, so a common drift (longer contexts, a busier machine)
+is divided out. The curve is kept per octave of the number of requests, because the attention of one
+request with 8 tokens costs other than that of 8 requests with one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+
+PRIOR_SLOPE = 0.02
+"""Relative cost of one more token at one request before anything is measured."""
+
+_OCTAVES = 13
+_PER_OCTAVE = 4
+_FASTEST_RATE = 0.08
+_REFIT_EVERY = 16
+
+
+def _bin_of(tokens: int) -> int:
+    """Numbers the bins: exact up to 8 tokens, then four an octave."""
+    if tokens <= 8:
+        return tokens
+    exponent = tokens.bit_length() - 1
+    return 8 + (exponent - 3) * _PER_OCTAVE + ((tokens - (1 << exponent)) * _PER_OCTAVE >> exponent)
+
+
+class StepTimeCurve:
+    """Step time by tokens, monotone, for each octave of batch size.
+
+    Args:
+        max_tokens: Largest number of tokens a step can run.
+    """
+
+    def __init__(self, max_tokens: int) -> None:
+        self._max_tokens = max_tokens
+        bins = _bin_of(max_tokens) + 1
+        self._centre = np.zeros(bins)
+        counts = np.bincount([_bin_of(n) for n in range(1, max_tokens + 1)], minlength=bins)
+        sums = np.bincount(
+            [_bin_of(n) for n in range(1, max_tokens + 1)], weights=np.arange(1, max_tokens + 1), minlength=bins
+        )
+        np.divide(sums, counts, out=self._centre, where=counts > 0)
+        self._mean = np.zeros((_OCTAVES, bins))
+        self._weight = np.zeros((_OCTAVES, bins))
+        self._drift = np.ones(_OCTAVES)
+        self._fitted: dict[int, Float64] = {}
+        self._unfitted = np.zeros(_OCTAVES, dtype=np.int64)
+
+    def observe(self, requests: int, tokens: int, seconds: float) -> None:
+        """Takes in one measured step; a step of over four times the expected time counts as that."""
+        if requests < 1 or tokens < 1 or seconds <= 0.0:
+            return
+        octave = min(requests.bit_length() - 1, _OCTAVES - 1)
+        where = _bin_of(min(tokens, self._max_tokens))
+        weight = self._weight[octave, where]
+        relative = seconds / self._drift[octave]
+        if weight >= 3:
+            relative = min(relative, 4.0 * self._mean[octave, where])
+            ratio = relative / self._mean[octave, where]
+            self._drift[octave] *= 1.0 + 0.02 * (min(max(ratio, 0.5), 2.0) - 1.0)
+        rate = max(1.0 / (weight + 1.0), _FASTEST_RATE)
+        self._mean[octave, where] += rate * (relative - self._mean[octave, where])
+        self._weight[octave, where] = weight + 1.0
+        self._unfitted[octave] += 1
+        if weight < 3 or self._unfitted[octave] >= _REFIT_EVERY:
+            self._unfitted[octave] = 0
+            self._fitted.pop(octave, None)
+
+    def observations(self, requests: int, tokens: int) -> float:
+        """Gives how many steps of this kind were measured."""
+        octave = min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
+        return float(self._weight[octave, _bin_of(min(max(tokens, 1), self._max_tokens))])
+
+    def table(self, requests: int) -> Float64:
+        """Gives the time of a step by its tokens, float64[max_tokens + 1], in seconds once measured."""
+        octave = min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
+        if octave not in self._fitted:
+            self._fitted[octave] = self._fit(octave)
+        return self._fitted[octave]
+
+    def milliseconds(self, requests: int) -> dict[str, float]:
+        """Gives the measured points of one curve: tokens to milliseconds."""
+        octave = min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
+        scale = 1e3 * self._drift[octave]
+        return {
+            str(round(self._centre[where])): round(float(self._mean[octave, where] * scale), 3)
+            for where in np.flatnonzero(self._weight[octave])
+        }
+
+    def _fit(self, octave: int) -> Float64:
+        """Fits a monotone curve through the measured bins and the prior slope between them."""
+        known = np.flatnonzero(self._weight[octave])
+        everywhere = np.arange(self._max_tokens + 1, dtype=np.float64)
+        if len(known) == 0:
+            return _prior(everywhere)
+        values = _monotone(self._mean[octave, known], np.minimum(self._weight[octave, known], 50.0))
+        centres = self._centre[known]
+        table = np.interp(everywhere, centres, values)
+        prior = _prior(everywhere)
+        below, above = everywhere < centres[0], everywhere > centres[-1]
+        table[below] = values[0] * prior[below] / prior[int(centres[0])]
+        table[above] = values[-1] * prior[above] / prior[int(centres[-1])]
+        return np.maximum.accumulate(table)
+
+
+def _prior(tokens: Float64) -> Float64:
+    """Gives the step time before measurement, relative."""
+    return 1.0 + PRIOR_SLOPE * tokens
+
+
+def _monotone(values: Float64, weights: Float64) -> Float64:
+    """Fits a non-decreasing sequence by pooling adjacent violators."""
+    pools: list[list[float]] = []
+    for value, weight in zip(values, weights, strict=True):
+        pools.append([float(value), float(weight), 1])
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            last, before = pools.pop(), pools.pop()
+            mass = last[1] + before[1]
+            pools.append([(last[0] * last[1] + before[0] * before[1]) / mass, mass, last[2] + before[2]])
+    return np.concatenate([np.full(int(size), value) for value, _, size in pools])

@@ -1,0 +1,123 @@
+"""Counters of the drafter: a snapshot, a log line at an interval, a JSON-lines file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hola_plugins.hsd.config import TelemetryConfig
+from hola_plugins.hsd.level import Int32
+
+logger = logging.getLogger(__name__)
+
+Snapshot = dict[str, Any]
+
+_DURATIONS = 2048
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counters of the drafter as a whole."""
+
+    drafted: int = 0
+    accepted: int = 0
+    emitted: int = 0
+    rows: int = 0
+    sanitised: int = 0
+    errors: int = 0
+    deadlines_missed: int = 0
+
+    def count(self, emitted: Int32, accepted: int) -> None:
+        """Notes one call: tokens that each row emitted, and drafted ones accepted among them."""
+        self.rows += int(np.count_nonzero(emitted))
+        self.emitted += int(emitted.sum())
+        self.accepted += accepted
+
+    def as_dict(self) -> dict[str, int]:
+        """Gives the token counters."""
+        return {
+            "drafted": self.drafted,
+            "accepted": self.accepted,
+            "emitted": self.emitted,
+            "rows": self.rows,
+            "sanitised": self.sanitised,
+        }
+
+
+class CallTimes:
+    """The durations of the last calls."""
+
+    def __init__(self) -> None:
+        self._microseconds = np.zeros(_DURATIONS, dtype=np.float32)
+        self._count = 0
+
+    def add(self, seconds: float) -> None:
+        """Notes one call."""
+        self._microseconds[self._count % _DURATIONS] = seconds * 1e6
+        self._count += 1
+
+    def percentiles(self) -> dict[str, float]:
+        """Gives p50 and p99 in microseconds; 0 before the first call."""
+        if self._count == 0:
+            return {"p50": 0.0, "p99": 0.0}
+        known = self._microseconds[: min(self._count, _DURATIONS)]
+        return {f"p{q}": round(float(np.percentile(known, q)), 1) for q in (50, 99)}
+
+
+class Reporter:
+    """Writes snapshots where the settings say, never more often than they say.
+
+    Args:
+        config: Intervals and file.
+        snapshot: Gives the counters.
+    """
+
+    def __init__(self, config: TelemetryConfig, snapshot: Callable[[], Snapshot]) -> None:
+        self._config = config
+        self._snapshot = snapshot
+        now = time.monotonic()
+        self._next_log = now + config.log_interval_s if config.log_interval_s else float("inf")
+        self._next_line = now + config.jsonl_interval_s if config.jsonl else float("inf")
+
+    def tick(self, now: float) -> None:
+        """Writes what is due at ``now`` (monotonic seconds)."""
+        if now >= self._next_log:
+            self._next_log = now + self._config.log_interval_s
+            logger.info("%s", summary_line(self._snapshot()))
+        if now >= self._next_line:
+            self._next_line = now + self._config.jsonl_interval_s
+            self.write_line()
+
+    def write_line(self) -> None:
+        """Appends one snapshot to the JSONL file, if there is one; gives the file up when that fails."""
+        if self._config.jsonl is None:
+            return
+        try:
+            with Path(self._config.jsonl).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(self._snapshot()) + "\n")
+        except OSError as error:
+            self._next_line = float("inf")
+            logger.warning("HSD telemetry stops: cannot append to %s: %s", self._config.jsonl, error)
+
+
+def summary_line(snapshot: Snapshot) -> str:
+    """Says a snapshot in one log line."""
+    tokens, control = snapshot["tokens"], snapshot["control"]
+    length = 1.0 + tokens["accepted"] / max(tokens["rows"], 1)
+    rate = 100.0 * tokens["accepted"] / max(tokens["drafted"], 1)
+    shares = ", ".join(
+        f"{name} {level['accepted']}/{level['chosen']}" + (" (backed off)" if level["backed_off"] else "")
+        for name, level in snapshot["levels"].items()
+    )
+    return (
+        f"HSD: mean acceptance length {length:.2f}, drafted {tokens['drafted']}, accepted {rate:.1f} %, "
+        f"accepted/chosen by level: {shares}; draft {snapshot['draft_us']['p50']:.0f} us p50 "
+        f"{snapshot['draft_us']['p99']:.0f} us p99; breaker {control['breaker']}; errors {snapshot['errors']}"
+    )

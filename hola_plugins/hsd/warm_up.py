@@ -1,0 +1,25 @@
+"""Compiles the kernels before the first request, by drafting once for an invented one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hola_plugins.hsd.config import HSDConfig
+from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.sanitiser import DraftLimits
+
+_TOKENS = 48
+
+
+def compile_kernels(config: HSDConfig, limits: DraftLimits) -> None:
+    """Runs a throw-away drafter through prompt, drafting, feedback and a leaving request."""
+    silent = config.telemetry.model_copy(update={"jsonl": None, "log_interval_s": 0.0})
+    small = config.store.model_copy(update={"tokens": 1024, "transitions": 1024})
+    quiet = config.model_copy(update={"telemetry": silent, "store": small, "max_requests": 4})
+    drafter = HierarchicalDrafter(quiet, limits, max_rows=2)
+    buffer = np.zeros((2, max(limits.max_length, 2 * _TOKENS)), dtype=np.int32)
+    buffer[:, : 2 * _TOKENS] = np.arange(2 * _TOKENS) % min(7, limits.vocabulary)
+    for length in range(_TOKENS, _TOKENS + 12):
+        lengths = np.array([length, length], dtype=np.int32)
+        drafter.propose([[1], [1]] if length < _TOKENS + 8 else [[1]], lengths, buffer)
+    drafter.hierarchy.add_corpus(buffer[0, :_TOKENS])

@@ -1,0 +1,175 @@
+"""Reading snapshots of HSD's counters: from a JSONL file, a stream, or a running vLLM server."""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+RPC_METHOD = "hola_hsd_stats"
+"""The worker method that returns the snapshot."""
+
+_TAIL_BYTES = 1 << 20
+"""The last part of a file that is read; a snapshot is a few kilobytes."""
+
+_TIMEOUT = 10.0
+"""Seconds to wait for a server."""
+
+_SHOWN = 60
+"""Characters of foreign text that an error repeats."""
+
+
+class SnapshotError(ValueError):
+    """There is no snapshot to show; the message says why and what to do."""
+
+
+def read_snapshot(source: str) -> dict[str, Any]:
+    """Reads the newest snapshot.
+
+    Args:
+        source: A path of a JSONL file, or the address of a vLLM server (`http://host:port`).
+
+    Raises:
+        SnapshotError: If there is none.
+    """
+    if "://" in source:
+        return fetch_snapshot(source)
+    return read_last_line(Path(source))
+
+
+def read_last_line(path: Path) -> dict[str, Any]:
+    """Reads the last complete line of a JSONL file; a last line that is still being written is passed over.
+
+    Raises:
+        SnapshotError: If the file is missing, unreadable, empty, or not of snapshots.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = file.read().decode("utf-8", errors="replace")
+    except OSError as error:
+        message = (
+            f"source must be a readable JSONL file, '-' or http://host:port, got {str(path)!r} "
+            f"({error.strerror or error}): give the file that the proposer writes"
+        )
+        raise SnapshotError(message) from error
+    whole, _, unfinished = tail.rpartition("\n")
+    try:
+        return parse_line(unfinished)
+    except SnapshotError:
+        lines = [line for line in whole.splitlines() if line.strip()]
+        if lines:
+            return parse_line(lines[-1])
+        if unfinished.strip():
+            raise
+    message = f"{str(path)!r} must hold at least one snapshot, got an empty file: wait for the first requests"
+    raise SnapshotError(message)
+
+
+def read_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Reads snapshots from a stream, one a line; a truncated last line is passed over.
+
+    Raises:
+        SnapshotError: If there is no snapshot at all, or a complete line is not one.
+    """
+    count = 0
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            snapshot = parse_line(line)
+        except SnapshotError:
+            if count and not line.endswith("\n"):
+                return
+            raise
+        count += 1
+        yield snapshot
+    if not count:
+        message = "standard input must hold at least one snapshot, got nothing: pipe the proposer's file into it"
+        raise SnapshotError(message)
+
+
+def parse_line(line: str) -> dict[str, Any]:
+    """Parses one line.
+
+    Raises:
+        SnapshotError: If it is not a JSON object.
+    """
+    try:
+        snapshot = json.loads(line)
+    except ValueError as error:
+        message = (
+            f"a line must be one JSON object, got {_shorten(line)} ({error}): "
+            "give the file that the proposer writes; if it is just starting, try again"
+        )
+        raise SnapshotError(message) from error
+    if not isinstance(snapshot, dict):
+        message = f"a line must be one JSON object, got {_shorten(line)}: give the file that the proposer writes"
+        raise SnapshotError(message)
+    return snapshot
+
+
+def fetch_snapshot(address: str) -> dict[str, Any]:
+    """Asks a vLLM server for the snapshot of its workers.
+
+    The server has to run with VLLM_SERVER_DEV_MODE=1, which opens `/collective_rpc`. Workers without a
+    proposer answer null; where several have one (tensor parallelism), the first answer is taken.
+
+    Raises:
+        SnapshotError: If the address is not http(s), or the server does not answer with a snapshot.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        message = f"the scheme must be http or https, got {address!r}: write http://host:port"
+        raise SnapshotError(message)
+    url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/collective_rpc"
+    body = json.dumps({"method": RPC_METHOD, "timeout": _TIMEOUT}).encode()
+    request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
+        url, data=body, headers={"Content-Type": "application/json"}, method="POST"
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310
+            answer = json.loads(response.read() or b"null")
+    except urllib.error.HTTPError as error:
+        message = f"{url} must answer 200, got {error.code} {error.reason}: {_http_remedy(error.code)}"
+        raise SnapshotError(message) from error
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        message = f"{url} must be a running vLLM server, got no answer ({reason}): check host and port"
+        raise SnapshotError(message) from error
+    except ValueError as error:
+        message = f"{url} must answer JSON, got something else ({error}): is this a vLLM server?"
+        raise SnapshotError(message) from error
+    return _first_snapshot(url, answer)
+
+
+def _first_snapshot(url: str, answer: Any) -> dict[str, Any]:
+    """Takes the first worker's snapshot from the answer of `/collective_rpc`."""
+    results = answer.get("results") if isinstance(answer, dict) else None
+    for result in results if isinstance(results, list) else ():
+        if isinstance(result, dict):
+            return result
+    message = (
+        f"{url} must answer a snapshot of at least one worker, got {_shorten(json.dumps(answer))}: "
+        "start the server with HSD as its proposer"
+    )
+    raise SnapshotError(message)
+
+
+def _http_remedy(status: int) -> str:
+    """Says what to do about an HTTP error of `/collective_rpc`."""
+    if status == 404:
+        return "start the server with VLLM_SERVER_DEV_MODE=1, on a network you trust"
+    if status in {401, 403}:
+        return "ask the server directly, without the proxy that refuses"
+    return f"start the server with HSD and its worker extension, which answers {RPC_METHOD!r}; see its log"
+
+
+def _shorten(text: str) -> str:
+    """Quotes the beginning of foreign text."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

@@ -1,0 +1,135 @@
+"""The door to vLLM: `HSDProposer`, selected by ``method: custom_class``.
+
+    speculative_config={"method": "custom_class", "model": "hola_plugins.vllm.HSDProposer",
+                        "num_speculative_tokens": 8}
+
+Settings travel in ``additional_config={"hola": {"hsd": {...}}}``. The contract, read in vLLM 0.22.1 to
+0.33: ``propose`` is called once a step with the sampled ids (``[]`` for a row that is still in its
+prompt), the token counts and the live token buffer; it returns one list of ids a row. An exception, a row
+longer than ``num_speculative_tokens`` or an id outside the vocabulary would stop the engine.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
+from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.level import Int32, Level
+from hola_plugins.hsd.sanitiser import DraftLimits
+from hola_plugins.hsd.warm_up import compile_kernels
+
+if TYPE_CHECKING:
+    from vllm.config import VllmConfig
+
+logger = logging.getLogger(__name__)
+
+
+class HSDProposer:
+    """Hierarchical speculative decoding as vLLM's custom proposer.
+
+    Only the first tensor-parallel rank drafts, because vLLM uses no other's drafts; with the external
+    launcher every rank drafts, without clocks, so that all draft the same.
+
+    Args:
+        vllm_config: The engine's configuration.
+
+    Raises:
+        ConfigError: A setting in ``additional_config["hola"]["hsd"]`` that HSD does not accept.
+    """
+
+    def __init__(self, vllm_config: VllmConfig) -> None:
+        config = _settings(vllm_config)
+        parallel = vllm_config.parallel_config
+        if parallel.distributed_executor_backend == "external_launcher":
+            config = config.model_copy(update={"deterministic": True})
+        elif parallel.rank % parallel.tensor_parallel_size:
+            config = config.model_copy(update={"levels": ()})
+        speculative = vllm_config.speculative_config
+        longest = speculative.num_speculative_tokens
+        model = vllm_config.model_config
+        self._tokenizer = model.tokenizer
+        self._config = config
+        self._limits = DraftLimits(
+            max_draft=min(config.max_draft or longest, longest),
+            vocabulary=model.get_vocab_size(),
+            max_length=model.max_model_len,
+        )
+        self._max_rows = vllm_config.scheduler_config.max_num_seqs
+        self.drafter = HierarchicalDrafter(config, self._limits, self._max_rows, self.further_levels())
+
+    def further_levels(self) -> tuple[Level, ...]:
+        """Gives levels behind the ones without a model; a subclass may add its own."""
+        return ()
+
+    def load_model(self, *args: Any, **kwargs: Any) -> None:
+        """Compiles the kernels and loads the static corpus; called once before serving."""
+        compile_kernels(self._config, self._limits)
+        corpus = self._config.store.corpus
+        if corpus is not None:
+            self.drafter.hierarchy.add_corpus(_corpus_tokens(corpus, self._tokenizer))
+
+    def propose(
+        self,
+        sampled_token_ids: list[list[int]],
+        num_tokens_no_spec: Int32,
+        token_ids_cpu: Int32,
+        slot_mappings: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> list[list[int]]:
+        """Drafts for every row of the batch; never raises.
+
+        Args:
+            sampled_token_ids: Ids that each row emitted in this step.
+            num_tokens_no_spec: Tokens of each row, int32[max_num_seqs].
+            token_ids_cpu: Token ids, int32[max_num_seqs, max_model_len].
+            slot_mappings: By layer, one entry for each token that the target ran.
+
+        Returns:
+            One list of at most ``num_speculative_tokens`` token ids a row.
+        """
+        return self.drafter.propose(
+            sampled_token_ids, num_tokens_no_spec, token_ids_cpu, _step_tokens(slot_mappings)
+        )
+
+
+class HSDWorkerExtension:
+    """RPC methods for ``worker_extension_cls="hola_plugins.vllm.HSDWorkerExtension"``."""
+
+    def hola_hsd_stats(self) -> dict[str, Any] | None:
+        """Gives the snapshot of this worker's drafter; None where another proposer runs."""
+        proposer = getattr(getattr(self, "model_runner", None), "drafter", None)
+        return proposer.drafter.snapshot() if isinstance(proposer, HSDProposer) else None
+
+
+def _settings(vllm_config: VllmConfig) -> HSDConfig:
+    """Reads the settings out of ``additional_config``."""
+    additional = vllm_config.additional_config
+    hola = additional.get("hola", {}) if isinstance(additional, dict) else {}
+    if not isinstance(hola, dict) or set(hola) - {"hsd"}:
+        raise ConfigError(f'additional_config["hola"] takes one key, "hsd"; got {hola!r}')
+    return load_config(hola.get("hsd"))
+
+
+def _step_tokens(slot_mappings: Any) -> int | None:
+    """Gives how many tokens the target ran, read from the length of a slot mapping."""
+    if not isinstance(slot_mappings, dict) or not slot_mappings:
+        return None
+    return int(next(iter(slot_mappings.values())).shape[0])
+
+
+def _corpus_tokens(path: str, tokenizer: str) -> Int32:
+    """Loads a corpus as token ids, int32[length]: a .npy file as it is, text by the target's tokenizer."""
+    if not Path(path).is_file():
+        raise ConfigError(f"HSD setting 'store.corpus': no file at {path!r}")
+    if path.endswith(".npy"):
+        return np.load(path, allow_pickle=False).astype(np.int32).ravel()
+    from transformers import AutoTokenizer
+
+    text = Path(path).read_text(encoding="utf-8")
+    return np.asarray(AutoTokenizer.from_pretrained(tokenizer).encode(text), dtype=np.int32)
