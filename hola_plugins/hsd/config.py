@@ -89,7 +89,7 @@ class HSDConfig(_Settings):
     max_draft: int | None = Field(default=None, ge=1, le=64)
     """Longest draft in tokens; null takes vLLM's num_speculative_tokens, which also caps it."""
 
-    rounds: int = Field(default=3, ge=1, le=16)
+    rounds: int = Field(default=4, ge=1, le=16)
     """Passes over the levels in one call; each may bridge one token that no level is sure of."""
 
     index_tokens_per_call: int = Field(default=8192, ge=256, le=1 << 20)

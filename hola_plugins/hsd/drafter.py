@@ -140,7 +140,7 @@ class HierarchicalDrafter:
             self._totals.deadlines_missed += not kept
         sent = self.control.cut(block, rows, drafting)
         self._feedback.store(tokens, block, sent)
-        drafts, cut = sanitise(block.window[:, WINDOW:], sent, room, self._limits.vocabulary)
+        drafts, cut = sanitise(block.window[:rows, WINDOW:], sent, room, self._limits.vocabulary)
         self._totals.drafted += int(sent.sum())
         self._totals.sanitised += cut
         return drafts
