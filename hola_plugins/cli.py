@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -27,7 +28,7 @@ def main() -> None:
     app()
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the option's value
+def _show_version(wanted: bool) -> None:
     """Prints the version and ends."""
     if wanted:
         from hola_plugins import __version__
@@ -38,8 +39,9 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the option's value
 
 @app.callback()
 def hola(
-    version: Annotated[  # noqa: ARG001 - handled by its callback
-        bool, typer.Option("--version", help="Show the version and end.", callback=_show_version, is_eager=True)
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and end.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
     """Looks after hierarchical speculative decoding (HSD) in vLLM."""
@@ -47,7 +49,7 @@ def hola(
 
 @app.command(epilog="Example: hola doctor --quick")
 def doctor(
-    quick: Annotated[bool, typer.Option("--quick", help="Skip the checks that import vLLM; one second.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Skip what imports vLLM, torch or numba.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Shows what is installed, what works, and what to do about the rest.
@@ -117,10 +119,7 @@ def _snapshots(source: str, interval: float | None) -> Iterator[dict[str, Any]]:
 
 def _show_last(snapshots: Iterator[dict[str, Any]]) -> None:
     """Prints the last of the snapshots."""
-    last: dict[str, Any] = {}
-    for last in snapshots:
-        pass
-    Console().print(_render(last))
+    Console().print(_render(deque(snapshots, maxlen=1).pop()))
 
 
 def _show_live(snapshots: Iterator[dict[str, Any]]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 RPC_METHOD = "hola_hsd_stats"
@@ -43,7 +44,7 @@ def read_snapshot(source: str) -> dict[str, Any]:
 
 
 def read_last_line(path: Path) -> dict[str, Any]:
-    """Reads the last complete line of a JSONL file; a last line that is still being written is passed over.
+    """Reads the last line of a JSONL file, or the one before where the last is truncated.
 
     Raises:
         SnapshotError: If the file is missing, unreadable, empty, or not of snapshots.
@@ -58,39 +59,44 @@ def read_last_line(path: Path) -> dict[str, Any]:
             f"({error.strerror or error}): give the file that the proposer writes"
         )
         raise SnapshotError(message) from error
-    whole, _, unfinished = tail.rpartition("\n")
+    lines = [line for line in tail.splitlines() if line.strip()]
     try:
-        return parse_line(unfinished)
+        return parse_line(lines[-1]) if lines else _refuse_empty(path)
     except SnapshotError:
-        lines = [line for line in whole.splitlines() if line.strip()]
-        if lines:
-            return parse_line(lines[-1])
-        if unfinished.strip():
+        if len(lines) < 2:
             raise
+    return parse_line(lines[-2])
+
+
+def _refuse_empty(path: Path) -> NoReturn:
+    """Says that a file has no snapshot yet."""
     message = f"{str(path)!r} must hold at least one snapshot, got an empty file: wait for the first requests"
     raise SnapshotError(message)
 
 
 def read_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Reads snapshots from a stream, one a line; a truncated last line is passed over.
+    """Reads snapshots from a stream, one a line; damaged lines are passed over.
 
     Raises:
-        SnapshotError: If there is no snapshot at all, or a complete line is not one.
+        SnapshotError: If there is no snapshot at all.
     """
-    count = 0
+    count, damaged = 0, None
     for line in lines:
         if not line.strip():
             continue
         try:
             snapshot = parse_line(line)
-        except SnapshotError:
-            if count and not line.endswith("\n"):
-                return
-            raise
+        except SnapshotError as error:
+            damaged = error
+            continue
         count += 1
         yield snapshot
+    if damaged is not None and not count:
+        raise damaged
     if not count:
-        message = "standard input must hold at least one snapshot, got nothing: pipe the proposer's file into it"
+        message = (
+            "standard input must hold at least one snapshot, got nothing: pipe the proposer's file into it"
+        )
         raise SnapshotError(message)
 
 
@@ -109,7 +115,9 @@ def parse_line(line: str) -> dict[str, Any]:
         )
         raise SnapshotError(message) from error
     if not isinstance(snapshot, dict):
-        message = f"a line must be one JSON object, got {_shorten(line)}: give the file that the proposer writes"
+        message = (
+            f"a line must be one JSON object, got {_shorten(line)}: give the file that the proposer writes"
+        )
         raise SnapshotError(message)
     return snapshot
 
@@ -138,7 +146,7 @@ def fetch_snapshot(address: str) -> dict[str, Any]:
     except urllib.error.HTTPError as error:
         message = f"{url} must answer 200, got {error.code} {error.reason}: {_http_remedy(error.code)}"
         raise SnapshotError(message) from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         message = f"{url} must be a running vLLM server, got no answer ({reason}): check host and port"
         raise SnapshotError(message) from error

@@ -23,13 +23,14 @@ _TIMEOUT = 180.0
 
 
 def check_door() -> Finding:
-    """Checks that vLLM can import the proposer."""
+    """Checks that vLLM and the proposer import."""
     module, name = DOOR.rsplit(".", 1)
-    answer = probe(f"__import__({module!r}, fromlist=[{name!r}]).{name}.__name__", _TIMEOUT)
+    imports = f"(__import__('vllm.config'), __import__({module!r}, fromlist=[{name!r}]).{name})"
+    answer = probe(f"{imports}[-1].__name__", _TIMEOUT)
     if answer.error:
-        remedy = f"see the whole error: python -c 'from {module} import {name}'; first mend the other problems"
+        remedy = f"mend the other problems, then see: python -c 'import vllm.config, {module}'"
         return problem("proposer", f"{DOOR} does not import: {answer.error}", remedy)
-    return ok("proposer", f"{DOOR} imports")
+    return ok("proposer", f"vLLM and {DOOR} import")
 
 
 def check_kernels() -> Finding:
@@ -42,7 +43,8 @@ def check_kernels() -> Finding:
     if "no locator available" in answer.error:
         remedy = "export NUMBA_CACHE_DIR=<a folder this user can write>"
         return problem("kernels", "numba has no folder to cache kernels in", remedy)
-    return problem("kernels", f"numba does not compile: {answer.error}", "pip install --force-reinstall numba")
+    value = f"numba does not compile: {answer.error}"
+    return problem("kernels", value, "pip install --force-reinstall numba llvmlite")
 
 
 def check_companion(module: str) -> Finding:

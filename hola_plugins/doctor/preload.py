@@ -21,7 +21,8 @@ def find_libraries() -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for stem, names in LIBRARIES.items():
-        candidates = (str(path) for folder in _library_folders() for path in sorted(folder.glob(f"{stem}*.so*")))
+        files = (path for folder in _library_folders() for path in sorted(folder.glob(f"{stem}*.so*")))
+        candidates = map(str, files)
         known = (location for name in names if (location := ctypes.util.find_library(name)))
         location = next(candidates, None) or next(known, None)
         if location is not None:

@@ -36,7 +36,11 @@ def probe(expression: str, timeout: float) -> Answer:
     program = _WRAPPER.format(expression=expression, mark=_MARK)
     try:
         run = subprocess.run(  # noqa: S603 - our own interpreter and expressions from this package
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=timeout, check=False
+            [sys.executable, "-P", "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return Answer("", f"no answer within {timeout:g} s")

@@ -18,7 +18,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-_DASH = "–"
+_DASH = "-"
 _BAR_WIDTH = 32
 _BREAKER_STYLES = {"closed": "green", "open": "bold red", "probing": "yellow"}
 
@@ -63,10 +63,10 @@ def mean_acceptance_length(tokens: Mapping[str, Any]) -> float | None:
 
 def _header(snapshot: Mapping[str, Any]) -> RenderableType:
     """Says whose snapshot this is and of when."""
-    moment, uptime = _number(snapshot, "time"), _number(snapshot, "uptime_s")
+    uptime = _number(snapshot, "uptime_s")
     parts = [
         f"version {_clean(snapshot.get('version', _DASH))}",
-        _DASH if moment is None else f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC",
+        _moment(_number(snapshot, "time")),
         f"up {_DASH if uptime is None else f'{uptime:,.0f} s'}",
         f"{_count(snapshot, 'calls')} calls",
         f"{_count(snapshot, 'requests')} requests",
@@ -159,7 +159,7 @@ def _mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         return {}
     if not isinstance(value, Mapping):
         message = f"{name} must be an object, got {value!r}: the file is damaged or not HSD's"
-        raise ValueError(message)
+        raise ValueError(message)  # noqa: TRY004 - the file's fault, not the caller's
     return value
 
 
@@ -170,7 +170,7 @@ def _number(parent: Mapping[str, Any], name: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         message = f"{name} must be a number, got {value!r}: the file is damaged or not HSD's"
-        raise ValueError(message)
+        raise ValueError(message)  # noqa: TRY004 - the file's fault, not the caller's
     return value if math.isfinite(value) else None
 
 
@@ -179,7 +179,9 @@ def _step_size(size: object) -> int:
     try:
         return int(str(size))
     except ValueError as error:
-        message = f"a key of step_time_ms must be a number of tokens, got {size!r}: the file is damaged or not HSD's"
+        message = (
+            f"a key of step_time_ms must be a token count, got {size!r}: the file is damaged or not HSD's"
+        )
         raise ValueError(message) from error
 
 
@@ -197,6 +199,17 @@ def _count(parent: Mapping[str, Any], name: str) -> str:
     """Words a count."""
     value = _number(parent, name)
     return _DASH if value is None else f"{value:,.0f}"
+
+
+def _moment(seconds: float | None) -> str:
+    """Words a point in time, given in Unix seconds."""
+    if seconds is None:
+        return _DASH
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (OverflowError, OSError, ValueError) as error:
+        message = f"time must be Unix seconds, got {seconds!r}: the file is damaged or not HSD's"
+        raise ValueError(message) from error
 
 
 def _percent(value: float | None) -> str:

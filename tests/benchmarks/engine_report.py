@@ -1,0 +1,194 @@
+"""From single runs to figures: medians over rounds, ratios paired inside a round, the table."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine_plan import MIXED, Cell
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One method's run of one cell.
+
+    Attributes:
+        method: The method.
+        cell: What was run.
+        result: The worker's answer, without the outputs.
+        differing: Rows whose output is not token for token that of `none`; None without a reference.
+        first_difference: Earliest position at which a row differs.
+    """
+
+    method: str
+    cell: Cell
+    result: dict[str, Any]
+    differing: int | None
+    first_difference: int | None = None
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Output tokens of all requests over the wall time, prefill included."""
+        return float(self.result["tokens"] / self.result["wall_s"])
+
+
+def compare(outputs: list[list[int]], reference: list[list[int]] | None) -> tuple[int | None, int | None]:
+    """Count the rows that differ from the reference, and find the earliest position of a difference."""
+    if reference is None:
+        return None, None
+    places = [
+        next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), min(len(mine), len(theirs)))
+        for mine, theirs in zip(outputs, reference, strict=True)
+        if mine != theirs
+    ]
+    return len(places), min(places, default=None)
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """Nearest-rank percentile, `share` in 0..1."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, -(-int(share * 1_000 * len(ordered)) // 1_000) - 1))]
+
+
+def spread(values: list[float]) -> dict[str, Any]:
+    """Median, least and largest of a list, and the list."""
+    return {
+        "median": round(statistics.median(values), 4),
+        "min": round(min(values), 4),
+        "max": round(max(values), 4),
+        "rounds": [round(value, 4) for value in values],
+    }
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All runs of a benchmark.
+
+    Attributes:
+        methods: Methods in the order of the table.
+        runs: Runs so far.
+    """
+
+    methods: list[str]
+    runs: list[Run] = field(default_factory=list)
+
+    def _of(self, method: str, batch: int, workload: str | None) -> list[Run]:
+        return [
+            run
+            for run in self.runs
+            if run.method == method and run.cell.batch == batch and workload in (None, run.cell.workload)
+        ]
+
+    def batches(self) -> list[int]:
+        """Batch sizes, ascending."""
+        return sorted({run.cell.batch for run in self.runs})
+
+    def workloads(self) -> list[str]:
+        """Workloads in running order."""
+        return list(dict.fromkeys(run.cell.workload for run in self.runs))
+
+    def figures(self, method: str, batch: int, workload: str | None) -> dict[str, Any]:
+        """Figures of a method on a workload at a batch; None means all workloads."""
+        runs = self._of(method, batch, workload)
+        results = [run.result for run in runs]
+        total: Callable[[str], float] = lambda key: sum(result[key] for result in results)  # noqa: E731
+        tpots = [value for result in results for value in result["tpot_s"]]
+        ttfts = [value for result in results for value in result["ttft_s"]]
+        differing = [run.differing for run in runs if run.differing is not None]
+        places = [run.first_difference for run in runs if run.first_difference is not None]
+        return {
+            "tokens_per_second": round(statistics.median(run.tokens_per_second for run in runs), 2),
+            "ttft_ms": round(1_000 * statistics.median(ttfts), 2),
+            "tpot_p50_ms": round(1_000 * statistics.median(tpots), 3),
+            "tpot_p99_ms": round(1_000 * percentile(tpots, 0.99), 3),
+            "step_p50_ms": round(1_000 * statistics.median(result["step_p50_s"] for result in results), 2),
+            "tokens_per_request_step": round(total("tokens") / total("chunks"), 3),
+            "mean_acceptance_length": round(1 + total("accepted") / total("drafts"), 3) if total("drafts") else None,
+            "acceptance_rate": round(total("accepted") / total("drafted"), 3) if total("drafted") else None,
+            "drafts": int(total("drafts")),
+            "drafted": int(total("drafted")),
+            "accepted": int(total("accepted")),
+            "rows": sum(len(run.cell.prompts) for run in runs),
+            "rows_differing": sum(differing) if differing else None,
+            "first_difference": min(places, default=None),
+        }
+
+    def ratios(self, base: str) -> dict[str, Any]:
+        """Each method's tokens/s over the base's in the same round: batch, workload, method."""
+        if base not in self.methods:
+            return {}
+        return {
+            str(batch): {
+                workload: {
+                    method: spread(
+                        [
+                            mine.tokens_per_second / theirs.tokens_per_second
+                            for mine, theirs in zip(
+                                self._of(method, batch, workload), self._of(base, batch, workload), strict=True
+                            )
+                        ]
+                    )
+                    for method in self.methods
+                }
+                for workload in self.workloads()
+            }
+            for batch in self.batches()
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """The figures of the JSON line."""
+        batches = {
+            str(b): {w: {m: self.figures(m, b, w) for m in self.methods} for w in self.workloads()}
+            for b in self.batches()
+        }
+        least = batches[str(self.batches()[0])]
+        speeds = {w: {m: f["tokens_per_second"] for m, f in by.items()} for w, by in least.items()}
+        checked = [run.differing for run in self.runs if run.differing is not None]
+        return {
+            "workloads": {name: by for name, by in speeds.items() if name != MIXED},
+            "mixed": speeds.get(MIXED, {}),
+            "batch": self.batches()[0],
+            "equal": not any(checked) if checked else None,
+            "rows_differing": {
+                m: sum(run.differing or 0 for run in self.runs if run.method == m) for m in self.methods
+            },
+            "ratios": {base: self.ratios(base) for base in ("empty", "none")},
+            "batches": batches,
+        }
+
+    def table(self, batch: int) -> Table:
+        """The table of one batch size."""
+        table = Table(title=f"batch {batch}: {batch} request(s) in flight, medians over rounds")
+        for name in ("workload", "method"):
+            table.add_column(name)
+        names = ("tokens/s", "× none", "× empty", "TTFT ms", "TPOT p50", "p99", "accept. length", "tok/step", "≠ none")
+        for name in names:
+            table.add_column(name, justify="right", no_wrap=True)
+        ratios = {base: self.ratios(base).get(str(batch), {}) for base in ("none", "empty")}
+        for workload in self.workloads():
+            for method in self.methods:
+                table.add_row(*self._cells(workload, method, batch, ratios), end_section=method == self.methods[-1])
+        return table
+
+    def _cells(self, workload: str, method: str, batch: int, ratios: dict[str, Any]) -> list[str]:
+        figures = self.figures(method, batch, workload)
+        paired = []
+        for base in ("none", "empty"):
+            ratio = ratios[base].get(workload, {}).get(method)
+            paired.append(f"{ratio['median']:.2f} ({ratio['min']:.2f}–{ratio['max']:.2f})" if ratio else "–")
+        length, unequal = figures["mean_acceptance_length"], figures["rows_differing"]
+        return [
+            workload if method == self.methods[0] else "",
+            method,
+            f"{figures['tokens_per_second']:.1f}",
+            *paired,
+            f"{figures['ttft_ms']:.0f}",
+            f"{figures['tpot_p50_ms']:.1f}",
+            f"{figures['tpot_p99_ms']:.1f}",
+            "–" if length is None else f"{length:.2f}",
+            f"{figures['tokens_per_request_step']:.2f}",
+            "?" if unequal is None else f"{unequal}/{figures['rows']}",
+        ]

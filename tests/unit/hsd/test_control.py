@@ -1,0 +1,102 @@
+"""Draft lengths, step times, the breaker and the gate."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hola_plugins.hsd.breaker import CircuitBreaker
+from hola_plugins.hsd.entropy_gate import ALTERNATIVES, entropy, sure_probability
+from hola_plugins.hsd.goodput import cut_drafts
+from hola_plugins.hsd.level import DRAFTED, SLOT, STATE_FIELDS
+from hola_plugins.hsd.step_time import StepTimeCurve
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    chances=st.lists(st.lists(st.floats(0.05, 0.99), min_size=0, max_size=5), min_size=1, max_size=4),
+    slope=st.floats(0.0, 0.6),
+)
+def test_cut_reaches_the_best_goodput(chances: list[list[float]], slope: float) -> None:
+    rows = len(chances)
+    state = np.zeros((rows, STATE_FIELDS), dtype=np.int32)
+    chance = np.zeros((rows, 6), dtype=np.float32)
+    for row, values in enumerate(chances):
+        state[row, SLOT], state[row, DRAFTED] = row, len(values)
+        chance[row, : len(values)] = values
+    time = 1.0 + slope * np.arange(64.0)
+    sent = np.zeros(rows, dtype=np.int32)
+    cut_drafts(state, chance, time, rows, rows, sent)
+
+    def goodput(lengths: list[int]) -> float:
+        gain = sum(float(np.cumprod(chance[row, :length]).sum()) for row, length in enumerate(lengths))
+        return (rows + gain) / time[rows + sum(lengths)]
+
+    survivals = sorted({float(s) for row in range(rows) for s in np.cumprod(chance[row, : len(chances[row])])})
+    best = max(
+        goodput([int((np.cumprod(chance[row, : len(chances[row])]) >= floor).sum()) for row in range(rows)])
+        for floor in [*survivals, 2.0]
+    )
+    assert goodput(sent.tolist()) >= 0.97 * best
+
+
+def test_step_time_curve_learns_and_stays_monotone() -> None:
+    curve = StepTimeCurve(128)
+    rng = np.random.default_rng(0)
+    for _ in range(400):
+        tokens = int(rng.choice([4, 8, 16, 36]))
+        curve.observe(4, tokens, 0.010 * (1 + tokens / 20) * rng.uniform(0.9, 1.1))
+    table = curve.table(4)
+    assert (np.diff(table) >= 0).all()
+    assert table[36] / table[4] == pytest.approx((1 + 36 / 20) / (1 + 4 / 20), rel=0.15)
+    assert set(curve.milliseconds(4)) >= {"4", "8"}
+
+
+def test_a_stray_measurement_does_not_move_the_curve_far() -> None:
+    curve = StepTimeCurve(64)
+    for _ in range(50):
+        curve.observe(1, 1, 0.02)
+    curve.observe(1, 1, 30.0)
+    assert curve.table(1)[1] < 0.03
+
+
+def test_breaker_opens_probes_and_closes() -> None:
+    breaker = CircuitBreaker(0.98)
+    for _ in range(60):
+        breaker.observe(0.8, 1.0)
+    assert breaker.state == "open"
+    assert breaker.trips >= 1
+    while not breaker.allows():
+        pass
+    assert breaker.state == "probing"
+    for _ in range(40):
+        breaker.observe(1.5, 1.0)
+    assert breaker.state == "closed"
+    assert breaker.allows()
+
+
+def test_each_failed_probe_doubles_the_pause() -> None:
+    breaker = CircuitBreaker(0.98)
+    pauses = []
+    for _ in range(3):
+        while breaker.state != "open":
+            breaker.observe(0.5, 1.0)
+        pause = 0
+        while not breaker.allows():
+            pause += 1
+        pauses.append(pause)
+    assert pauses[1] > 1.5 * pauses[0]
+    assert pauses[2] > 1.5 * pauses[1]
+
+
+@given(tau=st.floats(0.01, math.log(ALTERNATIVES + 1) - 0.01))
+def test_gate_probability_has_the_entropy_asked_for(tau: float) -> None:
+    assert entropy(sure_probability(tau)) == pytest.approx(tau, abs=0.01)
+
+
+def test_gate_is_open_from_the_largest_entropy_on() -> None:
+    assert sure_probability(5.0) == 0.0

@@ -1,0 +1,156 @@
+"""The drafter behind a runner that moves rows, preempts, leaves gaps, chunks prompts and truncates."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_runner import FakeRunner, Replay
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.level import Block, Gate, Tokens
+
+MakeDrafter = Callable[..., HierarchicalDrafter]
+
+
+def _replays(count: int, seed: int = 0, noise: float = 0.0) -> list[Replay]:
+    rng = random.Random(seed)
+    passage = [rng.randrange(64) for _ in range(40)]
+    replays = []
+    for _ in range(count):
+        output = [token if rng.random() >= noise else rng.randrange(64) for token in passage * 3]
+        replays.append(Replay(passage + [rng.randrange(64) for _ in range(5)] + output, prompt=45))
+    return replays
+
+
+def test_copies_are_drafted(make_drafter: MakeDrafter) -> None:
+    runner = FakeRunner(make_drafter(), 4, 512, 64, 8)
+    runner.run(_replays(6))
+    assert runner.emitted / runner.steps > 4.0
+    assert runner.drafter.snapshot()["errors"] == 0
+
+
+def test_disturbances_cost_drafts_and_nothing_else(make_drafter: MakeDrafter) -> None:
+    runner = FakeRunner(make_drafter(), 4, 512, 64, 8)
+    runner.run(_replays(12, noise=0.05), seed=3, trouble=0.15, chunk=16)
+    snapshot = runner.drafter.snapshot()
+    assert runner.emitted == 12 * 120
+    assert snapshot["errors"] == 0
+    assert runner.emitted / runner.steps > 1.5
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sequences=st.lists(st.lists(st.integers(0, 63), min_size=3, max_size=200), min_size=1, max_size=8),
+    trouble=st.floats(0.0, 0.5),
+    seed=st.integers(0, 1000),
+)
+def test_any_traffic_keeps_the_contract(
+    make_drafter: MakeDrafter, sequences: list[list[int]], trouble: float, seed: int
+) -> None:
+    runner = FakeRunner(make_drafter(), 4, 512, 64, 8)
+    replays = [Replay(tokens, prompt=1 + len(tokens) // 3) for tokens in sequences]
+    runner.run(replays, seed=seed, trouble=trouble, chunk=20)
+    assert all(replay.done == len(replay.tokens) for replay in replays)
+    assert runner.drafter.snapshot()["errors"] == 0
+
+
+def test_equal_tokens_give_equal_drafts(make_drafter: MakeDrafter) -> None:
+    runs = []
+    for _ in range(2):
+        runner = FakeRunner(make_drafter(), 4, 512, 64, 8)
+        runner.run(_replays(8, noise=0.1), trouble=0.1)
+        runs.append((runner.steps, runner.drafter.snapshot()["tokens"]))
+    assert runs[0] == runs[1]
+
+
+def test_room_to_the_longest_request_is_kept(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter(rows=1)
+    buffer = np.tile(np.arange(8, dtype=np.int32), (1, 64))
+    for length in range(480, 513):
+        drafts = drafter.propose([[int(buffer[0, length - 1])]], np.array([length], dtype=np.int32), buffer)
+        assert len(drafts[0]) <= max(0, 511 - length)
+
+
+def test_store_serves_other_requests_unless_isolated(make_drafter: MakeDrafter) -> None:
+    rng = random.Random(5)
+    answer = [rng.randrange(64) for _ in range(100)]
+    lengths = {}
+    for isolated in (False, True):
+        drafter = make_drafter(rows=1, store={"isolated": isolated}, levels=("store", "transitions"))
+        runner = FakeRunner(drafter, 1, 512, 64, 8)
+        runner.run([Replay([prompt, *answer], prompt=1) for prompt in range(4)])
+        lengths[isolated] = runner.emitted / runner.steps
+    assert lengths[True] == 1.0
+    assert lengths[False] > 2.0
+
+
+def test_corpus_serves_isolated_requests(make_drafter: MakeDrafter) -> None:
+    rng = random.Random(6)
+    corpus = np.array([rng.randrange(64) for _ in range(200)], dtype=np.int32)
+    drafter = make_drafter(rows=1, store={"isolated": True})
+    drafter.hierarchy.add_corpus(corpus)
+    runner = FakeRunner(drafter, 1, 512, 64, 8)
+    runner.run([Replay(corpus[20:150].tolist(), prompt=4)])
+    assert runner.emitted / runner.steps > 3.0
+
+
+class BrokenLevel:
+    """A level that raises whenever it is asked."""
+
+    name = "broken"
+    number = 3
+
+    def learn(self, tokens: Tokens) -> None:
+        """Learns nothing."""
+
+    def extend(self, block: Block, gate: Gate) -> None:
+        """Fails."""
+        raise RuntimeError("on purpose")
+
+    def forget(self, slot: int) -> None:
+        """Forgets nothing."""
+
+    def memory_bytes(self) -> int:
+        """Holds nothing."""
+        return 0
+
+
+def test_failing_level_is_counted_and_left_out(make_drafter: MakeDrafter, caplog: pytest.LogCaptureFixture) -> None:
+    good = make_drafter()
+    drafter = HierarchicalDrafter(good._config, good._limits, 4, (BrokenLevel(),))
+    runner = FakeRunner(drafter, 4, 512, 64, 8)
+    runner.run(_replays(6))
+    broken: dict[str, Any] = drafter.snapshot()["levels"]["broken"]
+    assert runner.emitted / runner.steps > 4.0
+    assert 1 <= broken["errors"] < 5
+    assert caplog.text.count("left out for") == 1
+
+
+def test_failure_of_a_call_starts_anew(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter()
+    buffer = np.zeros((4, 512), dtype=np.int32)
+    assert drafter.propose([[1], [2]], None, buffer) == [[], []]  # type: ignore[arg-type]
+    assert drafter.snapshot()["errors"] == 1
+    runner = FakeRunner(drafter, 4, 512, 64, 8)
+    runner.run(_replays(4))
+    assert runner.emitted / runner.steps > 4.0
+
+
+def test_long_prompts_are_indexed_over_several_calls(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter(rows=1, index_tokens_per_call=256)
+    rng = random.Random(1)
+    passage = [rng.randrange(64) for _ in range(450)]
+    buffer = np.zeros((1, 512), dtype=np.int32)
+    tokens = passage + passage[:60]
+    buffer[0, : len(tokens)] = tokens
+    drafted = [
+        bool(drafter.propose([[tokens[length - 1]]], np.array([length], dtype=np.int32), buffer)[0])
+        for length in range(460, 500)
+    ]
+    assert drafted[-1]

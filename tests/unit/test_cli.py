@@ -1,0 +1,50 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from hola_plugins import doctor
+from hola_plugins.cli import app
+from hola_plugins.doctor.finding import note, ok, problem
+
+
+@pytest.fixture
+def hola():
+    return lambda *arguments, **keywords: CliRunner().invoke(app, list(arguments), **keywords)
+
+
+@pytest.mark.parametrize("command", ["doctor", "stats", "preload"])
+def test_help_has_an_example(hola, command):
+    assert f"hola {command}" in hola(command, "--help").output.split("Example")[1]
+
+
+@pytest.mark.parametrize(
+    ("findings", "status"), [([ok("a", "1"), note("b", "2", "do")], 0), ([problem("a", "1", "do")], 1)]
+)
+def test_doctor_ends_with_whether_hsd_can_run(hola, monkeypatch, findings, status):
+    monkeypatch.setattr(doctor, "diagnose", lambda *, quick: findings)
+    assert hola("doctor").exit_code == status
+    answer = hola("doctor", "--json")
+    assert (answer.exit_code, json.loads(answer.output)["can_run"]) == (status, status == 0)
+
+
+def test_doctor_quick_names_a_remedy_for_everything_else(hola):
+    findings = json.loads(hola("doctor", "--quick", "--json").output)["findings"]
+    assert all(finding["remedy"] for finding in findings if finding["status"] != "ok")
+
+
+def test_stats_of_a_file_and_of_a_stream(hola, tmp_path):
+    path = tmp_path / "hsd.jsonl"
+    path.write_text('{"calls": 1234}\n')
+    assert "1,234 calls" in hola("stats", str(path)).output
+    assert "1,234 calls" in hola("stats", "-", input=path.read_text()).output
+    assert "1,234 calls" in hola("stats", "-", "--follow", input=path.read_text()).output
+
+
+@pytest.mark.parametrize("text", [None, "", '{"other": 1}\n', '{"calls": "x"}\n'])
+def test_stats_without_snapshot_ends_with_2(hola, tmp_path, text):
+    path = tmp_path / "hsd.jsonl"
+    if text is not None:
+        path.write_text(text)
+    answer = hola("stats", str(path))
+    assert (answer.exit_code, "hola stats:" in answer.output) == (2, True)

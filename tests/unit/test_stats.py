@@ -1,0 +1,99 @@
+import http.server
+import json
+import threading
+
+import pytest
+
+from hola_plugins.stats import SnapshotError, read_lines, read_snapshot
+
+
+def test_last_line_wins(tmp_path):
+    path = tmp_path / "hsd.jsonl"
+    path.write_text('{"calls": 1}\n{"calls": 2}\n')
+    assert read_snapshot(str(path)) == {"calls": 2}
+
+
+@pytest.mark.parametrize("end", ['{"calls": 3, "tok', '{"calls": 3, "tok\n'])
+def test_truncated_last_line_is_passed_over(tmp_path, end):
+    path = tmp_path / "hsd.jsonl"
+    path.write_text('{"calls": 1}\n{"calls": 2}\n' + end)
+    assert read_snapshot(str(path)) == {"calls": 2}
+
+
+@pytest.mark.parametrize("text", ["", "\n", "{", "[1]\n", "no\njson\n"])
+def test_files_without_snapshot(tmp_path, text):
+    path = tmp_path / "hsd.jsonl"
+    path.write_text(text)
+    with pytest.raises(SnapshotError, match="must .*, got"):
+        read_snapshot(str(path))
+
+
+@pytest.mark.parametrize("source", ["/no/such/file", "ftp://host", "file:///etc/hostname", "http://"])
+def test_bad_sources(source):
+    with pytest.raises(SnapshotError, match="must be .*, got"):
+        read_snapshot(source)
+
+
+def test_streams():
+    assert list(read_lines(['{"calls": 1}\n', "\n", '{"calls": 2}\n', '{"ca'])) == [
+        {"calls": 1},
+        {"calls": 2},
+    ]
+    with pytest.raises(SnapshotError, match="got nothing"):
+        list(read_lines([]))
+
+
+@pytest.fixture
+def server(socket_enabled):
+    """A server that answers `/collective_rpc` like vLLM; set `status` and `answer`, read `asked`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.server.asked.append((self.path, body["method"]))
+            self.send_response(self.server.status)
+            self.end_headers()
+            self.wfile.write(self.server.answer)
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.status, server.answer, server.asked = 200, b"", []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def address(server):
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+def test_server_gives_the_first_worker_that_has_a_proposer(server):
+    server.answer = json.dumps({"results": [None, {"calls": 7}, {"calls": 8}]}).encode()
+    assert read_snapshot(address(server)) == {"calls": 7}
+    assert server.asked == [("/collective_rpc", "hola_hsd_stats")]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "remedy"),
+    [
+        (404, b"", "VLLM_SERVER_DEV_MODE=1"),
+        (500, b"", "worker extension"),
+        (200, b"", "HSD as its proposer"),
+        (200, b'{"results": [null]}', "HSD as its proposer"),
+        (200, b"<html>", "is this a vLLM server"),
+    ],
+)
+def test_server_errors_have_remedies(server, status, answer, remedy):
+    server.status, server.answer = status, answer
+    with pytest.raises(SnapshotError, match=remedy):
+        read_snapshot(address(server))
+
+
+def test_no_server(server):
+    port = server.server_port
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(SnapshotError, match="check host and port"):
+        read_snapshot(f"http://127.0.0.1:{port}")
