@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 RPC_METHOD = "hola_hsd_stats"
 """The worker method that returns the snapshot."""
 
+WORKER_EXTENSION = "hola_plugins.vllm.HSDWorkerExtension"
+"""The class that gives the workers that method."""
+
 _TAIL_BYTES = 1 << 20
 """The last part of a file that is read; a snapshot is a few kilobytes."""
 
@@ -175,7 +178,7 @@ def _http_remedy(status: int) -> str:
         return "start the server with VLLM_SERVER_DEV_MODE=1, on a network you trust"
     if status in {401, 403}:
         return "ask the server directly, without the proxy that refuses"
-    return f"start the server with HSD and its worker extension, which answers {RPC_METHOD!r}; see its log"
+    return f"start the server with --worker-extension-cls {WORKER_EXTENSION}; see its log for the error"
 
 
 def _shorten(text: str) -> str:

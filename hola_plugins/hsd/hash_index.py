@@ -21,7 +21,7 @@ import numpy as np
 from numba import carray, njit, types
 from numba.extending import intrinsic
 
-ORDERS = np.array([2, 3, 5, 9], dtype=np.int64)
+ORDERS = np.array([1, 2, 4, 8, 16], dtype=np.int64)
 """Context lengths with an own hash chain, ascending."""
 
 MAX_MATCH = 24

@@ -54,7 +54,7 @@ def _agreement_class(share: float, voters: int) -> int:
 def vote(memory, positions, matches, count):  # type: ignore[no-untyped-def]
     """Weighs the candidates' next tokens.
 
-    An occurrence weighs the square of its match length, the newest a little more.
+    An occurrence weighs the cube of its match length plus one.
 
     Returns:
         The token with the most weight, the longest match behind it, its share of the weight, and the
@@ -70,10 +70,10 @@ def vote(memory, positions, matches, count):  # type: ignore[no-untyped-def]
         reach = 0
         for other in range(count):
             if memory[positions[other]] == token:
-                weight += (matches[other] + 1.0) * (matches[other] + 1.0)
+                weight += (matches[other] + 1.0) ** 3
                 if matches[other] > reach:
                     reach = matches[other]
-        total += (matches[one] + 1.0) * (matches[one] + 1.0)
+        total += (matches[one] + 1.0) ** 3
         if weight > best_weight:
             best_weight = weight
             best = one

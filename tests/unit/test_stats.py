@@ -24,13 +24,13 @@ def test_truncated_last_line_is_passed_over(tmp_path, end):
 def test_files_without_snapshot(tmp_path, text):
     path = tmp_path / "hsd.jsonl"
     path.write_text(text)
-    with pytest.raises(SnapshotError, match="must .*, got"):
+    with pytest.raises(SnapshotError, match=r"must .*, got"):
         read_snapshot(str(path))
 
 
 @pytest.mark.parametrize("source", ["/no/such/file", "ftp://host", "file:///etc/hostname", "http://"])
 def test_bad_sources(source):
-    with pytest.raises(SnapshotError, match="must be .*, got"):
+    with pytest.raises(SnapshotError, match=r"must be .*, got"):
         read_snapshot(source)
 
 
@@ -79,7 +79,7 @@ def test_server_gives_the_first_worker_that_has_a_proposer(server):
     ("status", "answer", "remedy"),
     [
         (404, b"", "VLLM_SERVER_DEV_MODE=1"),
-        (500, b"", "worker extension"),
+        (500, b"", "worker-extension-cls"),
         (200, b"", "HSD as its proposer"),
         (200, b'{"results": [null]}', "HSD as its proposer"),
         (200, b"<html>", "is this a vLLM server"),

@@ -28,7 +28,7 @@ def _naive_match(tokens: list[int], end: int) -> int:
 @settings(max_examples=200, deadline=None)
 @given(tokens=st.lists(st.integers(0, 5), min_size=2, max_size=120))
 def test_candidates_are_true_matches_and_the_newest_longest_is_found(tokens: list[int]) -> None:
-    capacity, buckets = 128, bucket_count(128)
+    capacity, buckets = 128, 1 << 14
     memory = np.zeros(index_size(capacity, buckets), dtype=np.int32)
     memory[: len(tokens)] = tokens
     for position in range(len(tokens) - 1):

@@ -73,7 +73,7 @@ def test_foreign_text_is_neither_markup_nor_control():
     ],
 )
 def test_wrong_types_are_errors(change):
-    with pytest.raises(ValueError, match="must be .*, got"):
+    with pytest.raises(ValueError, match=r"must be .*, got"):
         text_of({**SNAPSHOT, **change})
 
 
