@@ -26,7 +26,7 @@ from hola_plugins.hsd.level import (
 
 
 @njit(cache=True, nogil=True)
-def open_rows(window, state, chance, survival, trail_length, slots, lengths, rooms, buffer) -> int:  # type: ignore[no-untyped-def]
+def open_rows(window, state, chance, survival, trail_length, slots, lengths, rooms, buffer) -> int:
     """Starts an empty draft for each row and gives how many rows are open.
 
     Args:
@@ -67,7 +67,7 @@ def open_rows(window, state, chance, survival, trail_length, slots, lengths, roo
 
 
 @njit(cache=True, nogil=True)
-def append_token(window, state, chance, owner, survival, row, token, level, probability) -> None:  # type: ignore[no-untyped-def]
+def append_token(window, state, chance, owner, survival, row, token, level, probability) -> None:
     """Appends one token to a row's draft and drops the offer for that position."""
     drafted = state[row, DRAFTED]
     window[row, WINDOW + drafted] = token
@@ -80,7 +80,7 @@ def append_token(window, state, chance, owner, survival, row, token, level, prob
 
 
 @njit(cache=True, nogil=True)
-def offer_token(state, chance, row, token, level, probability) -> None:  # type: ignore[no-untyped-def]
+def offer_token(state, chance, row, token, level, probability) -> None:
     """Leaves a guess for the next position; the likeliest offer of a round is the one that counts."""
     last = chance.shape[1] - 1
     if probability > chance[row, last]:
@@ -90,7 +90,7 @@ def offer_token(state, chance, row, token, level, probability) -> None:  # type:
 
 
 @njit(cache=True, nogil=True)
-def record_prediction(trail, trail_length, slot, position, token, level, bucket, source) -> None:  # type: ignore[no-untyped-def]
+def record_prediction(trail, trail_length, slot, position, token, level, bucket, source) -> None:
     """Notes what a level predicted, to be scored against the tokens that come."""
     entry = trail_length[slot]
     if entry < trail.shape[1]:
@@ -103,7 +103,7 @@ def record_prediction(trail, trail_length, slot, position, token, level, bucket,
 
 
 @njit(cache=True, nogil=True)
-def commit_offers(window, state, chance, owner, survival, floor, least_survival) -> int:  # type: ignore[no-untyped-def]
+def commit_offers(window, state, chance, owner, survival, floor, least_survival) -> int:
     """Ends a round: takes each open row's offer if it is worth a token, closes the row otherwise.
 
     Returns:
@@ -121,7 +121,15 @@ def commit_offers(window, state, chance, owner, survival, floor, least_survival)
             state[row, OPEN] = 0
             continue
         append_token(
-            window, state, chance, owner, survival, row, state[row, OFFER_TOKEN], state[row, OFFER_LEVEL], probability
+            window,
+            state,
+            chance,
+            owner,
+            survival,
+            row,
+            state[row, OFFER_TOKEN],
+            state[row, OFFER_LEVEL],
+            probability,
         )
         if state[row, DRAFTED] >= state[row, ROOM]:
             state[row, OPEN] = 0

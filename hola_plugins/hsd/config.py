@@ -171,7 +171,9 @@ def _read_file(path: Any) -> dict[str, Any]:
 
 def _explain(error: Any) -> str:
     """Turns one pydantic error into a sentence with key, value and remedy."""
-    path = [part for part in error["loc"] if isinstance(part, str) and part not in ("constrained-str", "float")]
+    path = [
+        part for part in error["loc"] if isinstance(part, str) and part not in ("constrained-str", "float")
+    ]
     key = ".".join(path) or "hsd"
     if error["type"] != "extra_forbidden":
         return f"HSD setting {key!r} = {error['input']!r}: {error['msg']}"

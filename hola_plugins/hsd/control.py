@@ -61,7 +61,11 @@ class DraftControl:
             return
         ran = max(tokens or 0, rows + self._sent_tokens)
         self.curve.observe(rows, ran, seconds)
-        if self._sent_tokens and self._settings.breaker and self.curve.observations(rows, rows) >= _BASELINE_STEPS:
+        if (
+            self._sent_tokens
+            and self._settings.breaker
+            and self.curve.observations(rows, rows) >= _BASELINE_STEPS
+        ):
             baseline = float(self.curve.table(rows)[min(rows, self._max_rows)])
             self.breaker.observe(emitted * baseline / rows, seconds)
 
@@ -95,7 +99,10 @@ class DraftControl:
 
     def _cut_for_goodput(self, block: Block, rows: int, drafting: int, sent: Int32) -> None:
         explored = self._random.random() if self._settings.explore else 1.0
-        if self.curve.observations(drafting, drafting) < _BASELINE_STEPS or explored < 0.5 * self._settings.explore:
+        if (
+            self.curve.observations(drafting, drafting) < _BASELINE_STEPS
+            or explored < 0.5 * self._settings.explore
+        ):
             return
         if explored < self._settings.explore:
             keep_above(block.state, block.chance, 0.5 * self.threshold, rows, sent)

@@ -106,7 +106,12 @@ class HierarchicalDrafter:
         return drafts
 
     def _propose(
-        self, started: float, sampled: Sequence[Sequence[int]], lengths: Int32, buffer: Int32, step_tokens: int | None
+        self,
+        started: float,
+        sampled: Sequence[Sequence[int]],
+        lengths: Int32,
+        buffer: Int32,
+        step_tokens: int | None,
     ) -> list[list[int]]:
         rows = len(sampled)
         emitted = np.fromiter(map(len, sampled), np.int32, rows)
@@ -127,7 +132,9 @@ class HierarchicalDrafter:
             return [[] for _ in sampled]
         return self._draft(call, tokens, self._limits.room(emitted, lengths), drafting, started)
 
-    def _draft(self, call: int, tokens: Tokens, room: Int32, drafting: int, started: float) -> list[list[int]]:
+    def _draft(
+        self, call: int, tokens: Tokens, room: Int32, drafting: int, started: float
+    ) -> list[list[int]]:
         """Opens the block, asks the levels, cuts and checks the drafts."""
         block, rows = self._block, len(room)
         opened = open_rows(
@@ -172,7 +179,11 @@ class HierarchicalDrafter:
             "requests": self._tracker.used(),
             "levels": {
                 guard.level.name: self._feedback.counts(guard.level.number)
-                | {"asked": guard.asked, "errors": guard.errors, "backed_off": guard.backed_off(self._tracker.call)}
+                | {
+                    "asked": guard.asked,
+                    "errors": guard.errors,
+                    "backed_off": guard.backed_off(self._tracker.call),
+                }
                 for guard in self.hierarchy.guards
             },
             "draft_us": self._times.percentiles(),

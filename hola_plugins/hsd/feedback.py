@@ -41,7 +41,7 @@ _RATE = 0.15
 
 
 @njit(cache=True, nogil=True)
-def score_rows(  # type: ignore[no-untyped-def]
+def score_rows(
     slots,
     lengths,
     buffer,
@@ -74,7 +74,9 @@ def score_rows(  # type: ignore[no-untyped-def]
         if fresh <= 0:
             continue
         right = 0
-        while right < draft_length[slot] and right < fresh and draft[slot, right] == buffer[row, start + right]:
+        while (
+            right < draft_length[slot] and right < fresh and draft[slot, right] == buffer[row, start + right]
+        ):
             right += 1
         for position in range(sent[slot]):
             level = owner[slot, position]
@@ -110,7 +112,7 @@ def score_rows(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def store_drafts(  # type: ignore[no-untyped-def]
+def store_drafts(
     slots, lengths, window, state, sent_rows, owners, drafted_at, draft, draft_length, sent, owner, counters
 ) -> None:
     """Keeps what was drafted and sent for each slot until its tokens come."""

@@ -18,7 +18,7 @@ BINS = 256
 
 
 @njit(cache=True, nogil=True)
-def cut_drafts(state, chance, step_time, base, rows, sent):  # type: ignore[no-untyped-def]
+def cut_drafts(state, chance, step_time, base, rows, sent):
     """Chooses how many tokens of each draft to send.
 
     Args:
@@ -65,7 +65,7 @@ def cut_drafts(state, chance, step_time, base, rows, sent):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def keep_above(state, chance, threshold, rows, sent) -> None:  # type: ignore[no-untyped-def]
+def keep_above(state, chance, threshold, rows, sent) -> None:
     """Cuts each draft before its survival falls under ``threshold``."""
     for row in range(rows):
         sent[row] = 0

@@ -52,6 +52,8 @@ class LevelGuard:
         self.errors += 1
         if self.errors == 1:
             logger.error(
-                "HSD level %r failed and is left out for %d calls; serving goes on", self.level.name, self._backoff,
+                "HSD level %r failed and is left out for %d calls; serving goes on",
+                self.level.name,
+                self._backoff,
                 exc_info=error,
             )

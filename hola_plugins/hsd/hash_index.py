@@ -34,7 +34,7 @@ MAX_CHAIN = 8
 """Links that are followed in one chain; bounds the time of a lookup."""
 
 SEPARATOR = -1
-"""Stands between two sequences of a ring; matches nothing."""
+"""Stands between two sequences of a ring and where no token is yet; matches nothing."""
 
 ADDRESS, CAPACITY, BUCKETS, LENGTH = range(4)
 """Columns of a descriptor row (int64)."""

@@ -41,7 +41,9 @@ class Hierarchy:
         chosen = [level for level in own if level.name in config.levels]
         self.guards = [LevelGuard(level, config.backoff_calls) for level in (*chosen, *further)]
         self._shares = not config.store.isolated
-        self._learners = [guard for guard in self.guards if self._shares or guard.level is not self.transitions]
+        self._learners = [
+            guard for guard in self.guards if self._shares or guard.level is not self.transitions
+        ]
         if "request" not in config.levels:
             self._learners.insert(0, LevelGuard(self.request, config.backoff_calls))
         self._stored = np.zeros(slots, dtype=np.int64)
@@ -90,7 +92,13 @@ class Hierarchy:
                 guard.asked += 1
                 guard.run(call, lambda level=guard.level: level.extend(block, gate))  # type: ignore[misc]
             still_open = commit_offers(
-                block.window, block.state, block.chance, block.owner, block.survival, gate.floor, gate.survival
+                block.window,
+                block.state,
+                block.chance,
+                block.owner,
+                block.survival,
+                gate.floor,
+                gate.survival,
             )
             if not still_open:
                 break

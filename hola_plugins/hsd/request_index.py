@@ -10,7 +10,6 @@ from hola_plugins.hsd.hash_index import (
     BUCKETS,
     CAPACITY,
     LENGTH,
-
     bucket_count,
     enter_position,
     index_memory,
@@ -21,7 +20,7 @@ from hola_plugins.hsd.retrieval import extend_rows
 
 
 @njit(cache=True, nogil=True)
-def _learn_rows(descriptors, entered, slots, lengths, buffer, budget) -> int:  # type: ignore[no-untyped-def]
+def _learn_rows(descriptors, entered, slots, lengths, buffer, budget) -> int:
     """Copies each row's new tokens and enters positions until the budget is spent; gives what is left."""
     for row in range(slots.shape[0]):
         slot = slots[row]
@@ -69,7 +68,12 @@ class RequestIndex:
             for row in np.flatnonzero(short):
                 self._grow(int(tokens.slots[row]), int(tokens.lengths[row]))
         _learn_rows(
-            self.descriptors, self._entered, tokens.slots, tokens.lengths, tokens.buffer, self._tokens_per_call
+            self.descriptors,
+            self._entered,
+            tokens.slots,
+            tokens.lengths,
+            tokens.buffer,
+            self._tokens_per_call,
         )
 
     def extend(self, block: Block, gate: Gate) -> None:
@@ -115,6 +119,7 @@ class RequestIndex:
         buckets = bucket_count(capacity)
         memory = np.zeros(index_size(capacity, buckets), dtype=np.int32)
         old = self.tokens_of(slot)
+        memory[:capacity] = SEPARATOR
         memory[: len(old)] = old
         self._memory[slot] = memory
         self.descriptors[slot, ADDRESS] = memory.ctypes.data
@@ -122,5 +127,3 @@ class RequestIndex:
         self.descriptors[slot, BUCKETS] = buckets
         self.descriptors[slot, LENGTH] = len(old)
         self._entered[slot] = 0
-
-

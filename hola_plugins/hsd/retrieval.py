@@ -51,7 +51,7 @@ def _agreement_class(share: float, voters: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def vote(memory, positions, matches, count):  # type: ignore[no-untyped-def]
+def vote(memory, positions, matches, count):
     """Weighs the candidates' next tokens.
 
     An occurrence weighs the cube of its match length plus one.
@@ -71,8 +71,7 @@ def vote(memory, positions, matches, count):  # type: ignore[no-untyped-def]
         for other in range(count):
             if memory[positions[other]] == token:
                 weight += (matches[other] + 1.0) ** 3
-                if matches[other] > reach:
-                    reach = matches[other]
+                reach = max(reach, matches[other])
         total += (matches[one] + 1.0) ** 3
         if weight > best_weight:
             best_weight = weight
@@ -82,7 +81,7 @@ def vote(memory, positions, matches, count):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _follow(memory, capacity, length, positions, matches, count, token):  # type: ignore[no-untyped-def]
+def _follow(memory, capacity, length, positions, matches, count, token):
     """Moves the candidates that predicted ``token`` one token on and drops the others."""
     kept = 0
     for one in range(count):
@@ -99,7 +98,7 @@ def _follow(memory, capacity, length, positions, matches, count, token):  # type
 
 
 @njit(cache=True, nogil=True)
-def extend_rows(  # type: ignore[no-untyped-def]
+def extend_rows(
     descriptors,
     shared,
     window,
@@ -154,7 +153,14 @@ def extend_rows(  # type: ignore[no-untyped-def]
             looked_up = count == 0
             if looked_up:
                 count = find_candidates(
-                    memory, capacity, descriptor[BUCKETS], length, window[row], WINDOW + position, positions, matches
+                    memory,
+                    capacity,
+                    descriptor[BUCKETS],
+                    length,
+                    window[row],
+                    WINDOW + position,
+                    positions,
+                    matches,
                 )
                 if count == 0 and not shared and position == 0 and 0 <= resume[slot] < length:
                     positions[0] = resume[slot]

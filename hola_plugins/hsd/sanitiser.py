@@ -58,4 +58,6 @@ def sanitise(drafts: Int32, lengths: Int32, room: Int32, vocabulary: int) -> tup
     if wrong.any():
         legal = np.where(wrong.any(axis=1), np.minimum(legal, wrong.argmax(axis=1)), legal)
     rows = drafts.tolist()
-    return [row[:length] for row, length in zip(rows, legal.tolist(), strict=True)], int((legal < lengths).sum())
+    return [row[:length] for row, length in zip(rows, legal.tolist(), strict=True)], int(
+        (legal < lengths).sum()
+    )

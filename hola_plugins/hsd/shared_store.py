@@ -21,7 +21,7 @@ from hola_plugins.hsd.retrieval import extend_rows
 
 
 @njit(cache=True, nogil=True)
-def _write_ring(descriptor, cursor, reach, tokens) -> int:  # type: ignore[no-untyped-def]
+def _write_ring(descriptor, cursor, reach, tokens) -> int:
     """Writes tokens into the ring from ``cursor`` on and gives the new cursor.
 
     ``reach`` counts the tokens of the current sequence already in front of the cursor.
@@ -57,6 +57,7 @@ class SharedStore:
         self.number = number
         buckets = bucket_count(capacity)
         self._memory = np.zeros(index_size(capacity, buckets), dtype=np.int32)
+        self._memory[:capacity] = SEPARATOR
         self._descriptors = np.zeros((1, 4), dtype=np.int64)
         self._descriptors[0, ADDRESS] = self._memory.ctypes.data
         self._descriptors[0, CAPACITY] = capacity

@@ -42,7 +42,9 @@ class StepTimeCurve:
         self._centre = np.zeros(bins)
         counts = np.bincount([_bin_of(n) for n in range(1, max_tokens + 1)], minlength=bins)
         sums = np.bincount(
-            [_bin_of(n) for n in range(1, max_tokens + 1)], weights=np.arange(1, max_tokens + 1), minlength=bins
+            [_bin_of(n) for n in range(1, max_tokens + 1)],
+            weights=np.arange(1, max_tokens + 1),
+            minlength=bins,
         )
         np.divide(sums, counts, out=self._centre, where=counts > 0)
         self._mean = np.zeros((_OCTAVES, bins))

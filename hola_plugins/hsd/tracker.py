@@ -18,7 +18,7 @@ _TAIL = 8
 
 
 @njit(cache=True, nogil=True)
-def _continues(descriptor, tokens, length, whole) -> bool:  # type: ignore[no-untyped-def]
+def _continues(descriptor, tokens, length, whole) -> bool:
     """Tells whether ``tokens[:length]`` starts with the slot's tokens (its last ones, or the whole)."""
     known = descriptor[LENGTH]
     if known == 0 or known > length:
@@ -31,7 +31,7 @@ def _continues(descriptor, tokens, length, whole) -> bool:  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
-def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) -> int:  # type: ignore[no-untyped-def]
+def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) -> int:
     """Finds the slot of each row.
 
     Args:
@@ -50,7 +50,11 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) 
     for row in range(lengths.shape[0]):
         slot = row_slots[row]
         slots[row] = -1
-        if slot >= 0 and last_call[slot] != call and _continues(descriptors[slot], buffer[row], lengths[row], False):
+        if (
+            slot >= 0
+            and last_call[slot] != call
+            and _continues(descriptors[slot], buffer[row], lengths[row], False)
+        ):
             slots[row] = slot
             last_call[slot] = call
         else:

@@ -26,13 +26,13 @@ _COUNT_LIMIT = 255
 
 
 @njit(cache=True, inline="always")
-def _mix(value, token):  # type: ignore[no-untyped-def]
+def _mix(value, token):
     value = (value + np.uint64(token + 1)) * _MULTIPLIER
     return value ^ (value >> np.uint64(29))
 
 
 @njit(cache=True, nogil=True)
-def _count(entry, check, token) -> None:  # type: ignore[no-untyped-def]
+def _count(entry, check, token) -> None:
     """Counts one successor in an entry that keeps the two most frequent ones."""
     if entry[CHECK] != check:
         if entry[FIRST_COUNT] > 1:
@@ -61,7 +61,7 @@ def _count(entry, check, token) -> None:  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _learn_rows(table, learned, slots, lengths, buffer, budget) -> None:  # type: ignore[no-untyped-def]
+def _learn_rows(table, learned, slots, lengths, buffer, budget) -> None:
     mask = np.uint64(table.shape[0] - 1)
     for row in range(slots.shape[0]):
         slot = slots[row]
@@ -75,12 +75,11 @@ def _learn_rows(table, learned, slots, lengths, buffer, budget) -> None:  # type
             for order in range(min(TRANSITION_ORDERS, position)):
                 value = _mix(value, buffer[row, position - 1 - order])
                 _count(table[value & mask], np.int32((value >> np.uint64(33)) + np.uint64(order)), token)
-        if stop > learned[slot]:
-            learned[slot] = stop
+        learned[slot] = max(learned[slot], stop)
 
 
 @njit(cache=True, nogil=True)
-def _predict(table, window, end):  # type: ignore[no-untyped-def]
+def _predict(table, window, end):
     """Gives the likeliest successor of ``window[:end]`` and its bucket, or -1 where none is known."""
     mask = np.uint64(table.shape[0] - 1)
     value = np.uint64(0)
@@ -103,7 +102,7 @@ def _predict(table, window, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _extend_rows(  # type: ignore[no-untyped-def]
+def _extend_rows(
     table,
     window,
     state,

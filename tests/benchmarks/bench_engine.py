@@ -20,12 +20,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.progress import Progress
+
 from engine_methods import METHODS, EngineSetup, engine_arguments, parse_tokens, why_not
 from engine_plan import Cell, Prompt, TooFewPrompts, load_prompts, plan
 from engine_pool import Pool, WorkerFailed, preloads, worker_environment
 from engine_report import Ledger, Run, compare
-from rich.console import Console
-from rich.progress import Progress
 
 _EPILOG = """\
 methods:
@@ -68,14 +69,31 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--model", required=True, help="target model folder")
-    add("--prompts", type=Path, nargs="+", required=True, metavar="FILE", help="prompt files, see workloads.py")
+    add(
+        "--prompts",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="prompt files, see workloads.py",
+    )
     add("--draft", help="draft model folder for draft_model, with the target's tokenizer")
-    add("--widen", type=float, metavar="MS", help="first make the target cost MS milliseconds a step, see widen.py")
+    add(
+        "--widen",
+        type=float,
+        metavar="MS",
+        help="first make the target cost MS milliseconds a step, see widen.py",
+    )
     add("--batch", type=_numbers, default=[1, 8, 32], help="requests in flight (default: 1,8,32)")
     add("--methods", type=_methods, default=list(METHODS), help=f"default: {','.join(METHODS)}")
     add("--tokens", type=int, default=128, help="new tokens a request (default: 128)")
     add("--rounds", type=int, default=3, help="rounds (default: 3)")
-    add("--requests", type=int, default=4, help="least requests a cell; a larger batch gets one a slot (default: 4)")
+    add(
+        "--requests",
+        type=int,
+        default=4,
+        help="least requests a cell; a larger batch gets one a slot (default: 4)",
+    )
     add(
         "--num-speculative-tokens",
         type=parse_tokens,
@@ -83,15 +101,30 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="K",
         help='draft length, for all or by method: "4" or "4,hsd=8" (default: 4)',
     )
-    add("--hsd", type=json.loads, metavar="JSON", help='settings of hsd, passed as additional_config["hola"]["hsd"]')
+    add(
+        "--hsd",
+        type=json.loads,
+        metavar="JSON",
+        help='settings of hsd, passed as additional_config["hola"]["hsd"]',
+    )
     add("--repeat-prompts", action="store_true", help="let prompts come again when a file is too short")
-    add("--outputs", type=Path, metavar="FILE", help="save prompt and output ids of none as JSON lines, for replays")
+    add(
+        "--outputs",
+        type=Path,
+        metavar="FILE",
+        help="save prompt and output ids of none as JSON lines, for replays",
+    )
     add("--max-model-len", type=int, default=2_048, help="context length, cut to the model's (default: 2048)")
     add("--compile", action="store_true", help="let vLLM compile the model (default: enforce_eager)")
     add("--sync", action="store_true", help="forbid asynchronous scheduling to none as well")
     add("--kv-mib", type=int, default=1_024, help="KV cache of each engine in MiB (default: 1024)")
     add("--threads", type=int, default=0, help="CPUs an engine computes on (default: all)")
-    add("--preload", default=None, metavar="PATHS", help="LD_PRELOAD of the engines (default: libiomp5, tcmalloc if found)")
+    add(
+        "--preload",
+        default=None,
+        metavar="PATHS",
+        help="LD_PRELOAD of the engines (default: libiomp5, tcmalloc if found)",
+    )
     return parser
 
 
@@ -137,7 +170,9 @@ def start_engines(
     return facts
 
 
-def run_cell(pool: Pool, cell: Cell, order: list[str], tokens: int) -> tuple[list[Run], list[list[int]] | None]:
+def run_cell(
+    pool: Pool, cell: Cell, order: list[str], tokens: int
+) -> tuple[list[Run], list[list[int]] | None]:
     """Run one cell with every method.
 
     Returns:
@@ -180,7 +215,11 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     room = setup.max_model_len - args.tokens - max(args.num_speculative_tokens.values()) - 1
     loaded = {path.stem: load_prompts(path, tokenizer, room) for path in args.prompts}
     warm, cells = plan(
-        {name: prompts for name, (prompts, _) in loaded.items()}, args.batch, args.rounds, args.requests, args.repeat_prompts
+        {name: prompts for name, (prompts, _) in loaded.items()},
+        args.batch,
+        args.rounds,
+        args.requests,
+        args.repeat_prompts,
     )
     if args.outputs:
         args.outputs.unlink(missing_ok=True)

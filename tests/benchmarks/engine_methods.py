@@ -113,7 +113,7 @@ def parse_tokens(value: str) -> dict[str, int]:
     Raises:
         ValueError: If a part is not a count in 1..128 or names no method.
     """
-    lengths = {method: 4 for method in METHODS}
+    lengths = dict.fromkeys(METHODS, 4)
     for part in value.split(","):
         name, _, number = part.rpartition("=")
         if not number.isdigit() or not 1 <= int(number) <= 128:

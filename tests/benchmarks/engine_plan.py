@@ -75,7 +75,9 @@ def load_prompts(path: Path, tokenizer: Any, room: int) -> tuple[list[Prompt], i
     ]
     fit = [prompt for prompt in prompts if 0 < len(prompt.ids) <= room]
     if not fit:
-        raise TooFewPrompts(f"no prompt of {path} fits into {room} tokens: lower --tokens or shorten the prompts")
+        raise TooFewPrompts(
+            f"no prompt of {path} fits into {room} tokens: lower --tokens or shorten the prompts"
+        )
     return fit, len(prompts) - len(fit)
 
 

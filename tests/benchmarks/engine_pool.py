@@ -29,7 +29,9 @@ def preloads() -> str:
     libraries = Path(sys.prefix) / "lib"
     found = [next(iter(sorted(libraries.glob(f"{stem}*.so*"))), None) for stem in ("libiomp5", "libtcmalloc")]
     present = os.environ.get("LD_PRELOAD", "")
-    return ":".join([str(path) for path in found if path and path.name not in present] + [present] * bool(present))
+    return ":".join(
+        [str(path) for path in found if path and path.name not in present] + [present] * bool(present)
+    )
 
 
 def worker_environment(threads: list[int], preload: str) -> dict[str, str]:
@@ -44,7 +46,6 @@ def worker_environment(threads: list[int], preload: str) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(p for p in path if p),
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, threads)),
-        "OMP_WAIT_POLICY": "passive",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "WARNING"),

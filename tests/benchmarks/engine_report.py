@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine_plan import MIXED, Cell
 from rich.table import Table
+
+from engine_plan import MIXED, Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ def compare(outputs: list[list[int]], reference: list[list[int]] | None) -> tupl
     if reference is None:
         return None, None
     places = [
-        next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), min(len(mine), len(theirs)))
+        next(
+            (i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b),
+            min(len(mine), len(theirs)),
+        )
         for mine, theirs in zip(outputs, reference, strict=True)
         if mine != theirs
     ]
@@ -106,7 +110,9 @@ class Ledger:
             "tpot_p99_ms": round(1_000 * percentile(tpots, 0.99), 3),
             "step_p50_ms": round(1_000 * statistics.median(result["step_p50_s"] for result in results), 2),
             "tokens_per_request_step": round(total("tokens") / total("chunks"), 3),
-            "mean_acceptance_length": round(1 + total("accepted") / total("drafts"), 3) if total("drafts") else None,
+            "mean_acceptance_length": round(1 + total("accepted") / total("drafts"), 3)
+            if total("drafts")
+            else None,
             "acceptance_rate": round(total("accepted") / total("drafted"), 3) if total("drafted") else None,
             "drafts": int(total("drafts")),
             "drafted": int(total("drafted")),
@@ -127,7 +133,9 @@ class Ledger:
                         [
                             mine.tokens_per_second / theirs.tokens_per_second
                             for mine, theirs in zip(
-                                self._of(method, batch, workload), self._of(base, batch, workload), strict=True
+                                self._of(method, batch, workload),
+                                self._of(base, batch, workload),
+                                strict=True,
                             )
                         ]
                     )
@@ -164,13 +172,25 @@ class Ledger:
         table = Table(title=f"batch {batch}: {batch} request(s) in flight, medians over rounds")
         for name in ("workload", "method"):
             table.add_column(name)
-        names = ("tokens/s", "× none", "× empty", "TTFT ms", "TPOT p50", "p99", "accept. length", "tok/step", "≠ none")
+        names = (
+            "tokens/s",
+            "× none",
+            "× empty",
+            "TTFT ms",
+            "TPOT p50",
+            "p99",
+            "accept. length",
+            "tok/step",
+            "≠ none",
+        )
         for name in names:
             table.add_column(name, justify="right", no_wrap=True)
         ratios = {base: self.ratios(base).get(str(batch), {}) for base in ("none", "empty")}
         for workload in self.workloads():
             for method in self.methods:
-                table.add_row(*self._cells(workload, method, batch, ratios), end_section=method == self.methods[-1])
+                table.add_row(
+                    *self._cells(workload, method, batch, ratios), end_section=method == self.methods[-1]
+                )
         return table
 
     def _cells(self, workload: str, method: str, batch: int, ratios: dict[str, Any]) -> list[str]:

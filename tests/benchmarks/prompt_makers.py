@@ -20,7 +20,14 @@ Maker = Callable[[DataFolder, random.Random], Iterator[Pair]]
 
 _NAMES = ("Maria", "Viktor", "Amara", "Jonas", "Leila", "Oskar", "Priya", "Tomas")
 _WORDS = ("items", "buffer", "total", "entry", "cursor", "result_list", "left_side", "counter")
-_BUGS = ((" < ", " <= "), (" > ", " >= "), (" == ", " != "), (" + ", " - "), ("True", "False"), (" and ", " or "))
+_BUGS = (
+    (" < ", " <= "),
+    (" > ", " >= "),
+    (" == ", " != "),
+    (" + ", " - "),
+    ("True", "False"),
+    (" and ", " or "),
+)
 
 
 def _shuffled(items: list[T], rng: random.Random) -> Iterator[T]:
@@ -58,7 +65,7 @@ def _functions(data: DataFolder, rng: random.Random) -> Iterator[tuple[str, str]
 
 
 def _local_name(code: str, rng: random.Random) -> str | None:
-    names = sorted(set(re.findall(r"^\s+(?:for )?([a-z_][a-z_0-9]*)(?: =| in )", code, re.M)))
+    names = sorted(set(re.findall(r"^\s+(?:for )?([a-z_][a-z_0-9]*)(?: =| in )", code, re.MULTILINE)))
     names = [name for name in names if not keyword.iskeyword(name) and name not in _WORDS]
     return rng.choice(names) if names else None
 
@@ -103,12 +110,17 @@ def _code_talk(data: DataFolder, rng: random.Random) -> Iterator[Pair]:
         answer = f"Here it is:\n\n```python\n{code}```"
         ask = f"Good. Call it `my_{entry}` and mark the last line with a comment."
         want = _renamed(code, entry, f"my_{entry}").rstrip() + "  # done\n"
-        yield _chat(f"Write the Python function `{entry}`.", answer, ask), f"Of course:\n\n```python\n{want}```"
+        yield (
+            _chat(f"Write the Python function `{entry}`.", answer, ask),
+            f"Of course:\n\n```python\n{want}```",
+        )
 
 
 def _maths_talk(data: DataFolder, rng: random.Random) -> Iterator[Pair]:
     for row in _shuffled(data.rows("gsm8k/test.jsonl"), rng):
-        names = re.findall(r"(?<=[a-z,] )[A-Z][a-z]{2,}\b|^[A-Z][a-z]{2,}(?=\u2019s|'s| has)", row["question"])
+        names = re.findall(
+            r"(?<=[a-z,] )[A-Z][a-z]{2,}\b|^[A-Z][a-z]{2,}(?=\u2019s|'s| has)", row["question"]
+        )
         names = [name for name in names if name in row["answer"]]
         if not names:
             continue

@@ -32,9 +32,7 @@ class DataFolder:
         """Path of a data file, checked to exist."""
         path = self.root / name
         if not path.exists():
-            raise MissingSource(
-                f"{path} is missing: add it, or leave its category out with --categories"
-            )
+            raise MissingSource(f"{path} is missing: add it, or leave its category out with --categories")
         return path
 
     def rows(self, name: str) -> list[dict[str, Any]]:

@@ -50,7 +50,9 @@ def step_milliseconds(model: Path) -> float:
     """Median decode step of vLLM at batch 1, in milliseconds, from 96 steps in a fresh engine."""
     cpus = sorted(os.sched_getaffinity(0))
     with Pool() as pool:
-        worker = pool.start("widen", {"model": str(model), **_STEP_ENGINE}, worker_environment(cpus, preloads()))
+        worker = pool.start(
+            "widen", {"model": str(model), **_STEP_ENGINE}, worker_environment(cpus, preloads())
+        )
         prompt = [list(range(10, 74))]
         worker.run(prompt, 16, 1)
         return 1_000 * float(worker.run(prompt, 96, 1)["step_p50_s"])
@@ -97,7 +99,9 @@ def difference(model: Path, wide: Path) -> dict[str, Any]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    ids = torch.randint(0, int(read_config(model)["vocab_size"]), (4, 128), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(
+        0, int(read_config(model)["vocab_size"]), (4, 128), generator=torch.Generator().manual_seed(0)
+    )
     logits = []
     for folder in (model, wide):
         network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).eval()
@@ -118,11 +122,19 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", type=Path, required=True, help="checkpoint folder (Llama family, safetensors)")
-    parser.add_argument("--widen", type=float, required=True, metavar="MS", help="least milliseconds a decode step")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="checkpoint folder (Llama family, safetensors)"
+    )
+    parser.add_argument(
+        "--widen", type=float, required=True, metavar="MS", help="least milliseconds a decode step"
+    )
     parser.add_argument("--out", type=Path, help="folder of the copy (default: in the user's cache)")
-    parser.add_argument("--deepen", type=int, default=3, help="factor on the layers; the rest is width (default: 3)")
-    parser.add_argument("--check", action="store_true", help="compare logits with the original in transformers")
+    parser.add_argument(
+        "--deepen", type=int, default=3, help="factor on the layers; the rest is width (default: 3)"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="compare logits with the original in transformers"
+    )
     args = parser.parse_args(argv)
     if args.widen <= 0 or args.deepen < 1:
         parser.error(f"--widen must be > 0 and --deepen >= 1, got {args.widen} and {args.deepen}")
@@ -132,7 +144,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"widen: {error}", file=sys.stderr)
         return 2
     result: dict[str, Any] = {"model": str(target), **json.loads((target / "widened.json").read_text())}
-    result["size"] = {"layers": size_of(read_config(target)).layers, "width": size_of(read_config(target)).width}
+    result["size"] = {
+        "layers": size_of(read_config(target)).layers,
+        "width": size_of(read_config(target)).width,
+    }
     if args.check:
         result["check"] = difference(args.model, target)
     print(json.dumps(result))

@@ -18,7 +18,14 @@ from safetensors.torch import load_file, save_file
 
 _LAYER = re.compile(r"^(.*layers)\.(\d+)\.(.+)$")
 _OUTPUTS = ("self_attn.o_proj.", "mlp.down_proj.")
-_EXTRAS = ("tokenizer*", "special_tokens_map.json", "generation_config.json", "vocab.*", "merges.txt", "chat_template*")
+_EXTRAS = (
+    "tokenizer*",
+    "special_tokens_map.json",
+    "generation_config.json",
+    "vocab.*",
+    "merges.txt",
+    "chat_template*",
+)
 
 Tensors = dict[str, torch.Tensor]
 

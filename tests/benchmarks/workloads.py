@@ -80,8 +80,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=_LAYOUT, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder with the data sets, see the layout below")
-    parser.add_argument("--out", type=Path, required=True, help="folder the files are written to (made if missing)")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with the data sets, see the layout below"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder the files are written to (made if missing)"
+    )
     parser.add_argument("--count", type=int, default=40, help="rows a category (default: 40)")
     parser.add_argument(
         "--max-chars",

@@ -64,7 +64,10 @@ def test_equal_seeds_give_equal_samples(engines: Engines) -> None:
 def test_structured_output_follows_the_schema(engines: Engines) -> None:
     schema = {
         "type": "object",
-        "properties": {"name": {"type": "string", "maxLength": 8}, "count": {"type": "integer", "maximum": 99}},
+        "properties": {
+            "name": {"type": "string", "maxLength": 8},
+            "count": {"type": "integer", "maximum": 99},
+        },
         "required": ["name", "count"],
         "additionalProperties": False,
     }

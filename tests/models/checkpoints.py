@@ -15,8 +15,20 @@ WORD_PATTERN = r"'(?:s|t|re|ve|m|ll|d)\b| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]
 """How text falls into words before merging: every digit stands alone, indentation stays in one piece."""
 
 SHAPES: dict[str, dict[str, int]] = {
-    "target": {"hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2},
-    "draft": {"hidden_size": 128, "intermediate_size": 256, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 2},
+    "target": {
+        "hidden_size": 256,
+        "intermediate_size": 512,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    },
+    "draft": {
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+    },
 }
 
 
@@ -24,7 +36,9 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
     """Learn a byte-level BPE vocabulary of `VOCABULARY` entries, the end-of-text mark at id 0."""
     tokenizer = Tokenizer(models.BPE())
     split = pre_tokenizers.Split(Regex(WORD_PATTERN), behavior="isolated")
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
@@ -55,7 +69,7 @@ def new_model(name: str) -> LlamaForCausalLM:
 
 
 def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
-    """Write a complete folder in bfloat16; the weights file is replaced in one move, so a reader never sees half of it."""
+    """Write a complete folder in bfloat16, each file in one move: a reader never sees half a file."""
     folder.mkdir(parents=True, exist_ok=True)
     staged = folder.parent / f".{folder.name}.new"
     copy = LlamaForCausalLM(model.config).to(torch.bfloat16)
@@ -63,10 +77,15 @@ def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     copy.generation_config = GenerationConfig(bos_token_id=END_ID, eos_token_id=END_ID, pad_token_id=END_ID)
     copy.save_pretrained(staged)
     wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT, model_max_length=CONTEXT
+        tokenizer_object=tokenizer,
+        bos_token=END_OF_TEXT,
+        eos_token=END_OF_TEXT,
+        pad_token=END_OF_TEXT,
+        model_max_length=CONTEXT,
     )
     wrapped.save_pretrained(staged)
     for file in sorted(staged.iterdir()):
+        file.chmod(0o644)
         file.replace(folder / file.name)
     staged.rmdir()
 
@@ -78,7 +97,9 @@ def load(folder: Path, device: torch.device) -> LlamaForCausalLM:
         FileNotFoundError: The folder holds no checkpoint.
     """
     if not (folder / "model.safetensors").is_file():
-        raise FileNotFoundError(f"no checkpoint in {folder}: train it first with 'python train.py --only {folder.name}'")
+        raise FileNotFoundError(
+            f"no checkpoint in {folder}: train it first with 'python train.py --only {folder.name}'"
+        )
     model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     model.to(device)
     return model.eval()

@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 SENTENCE_END = re.compile(r"(?<=[.?!])\s+(?=[A-Z])")
 IDENTIFIER = re.compile(r"\b[a-z_][a-z_0-9]{1,20}\b")
 BUGS = (
-    (" == ", " != "), (" != ", " == "), (" < ", " > "), (" > ", " < "), (" + ", " - "), (" - ", " + "), (" and ", " or "),
-    (" or ", " and "), (" is not None", " is None"), (" is None", " is not None"), ("return ", "retrun "), ("True", "False"),
-    ("False", "True"), (" not in ", " in "), (" in ", " not in "), ("self.", "slef."), ("):\n", ")\n"), ("[0]", "[1]"),
+    (" == ", " != "), (" != ", " == "), (" < ", " > "), (" > ", " < "), (" + ", " - "), (" - ", " + "),
+    (" and ", " or "), (" or ", " and "), (" is not None", " is None"), (" is None", " is not None"),
+    ("return ", "retrun "), ("True", "False"), ("False", "True"), (" not in ", " in "), (" in ",
+        " not in "), ("self.", "slef."), ("):\n", ")\n"), ("[0]", "[1]"),
 )  # fmt: skip
 COPY_HEADS = (
-    ("Text: ", "\nCopy: "), ("Text:\n", "\n\nCopy:\n"), ("Repeat the following text.\n\n", "\n\n"), ("Original: ", "\nCopy: "),
-    ("Please copy this text word for word.\n\n", "\n\nCopy:\n\n"), ("Input: ", "\nOutput: "), ("Say it again: ", "\nAgain: "),
-    ('"', '"\n"'), ("", "\n\n"), ("# Notes\n\n", "\n\n# The same notes once more\n\n"), ("Before:\n", "\n\nAfter:\n"),
+    ("Text: ", "\nCopy: "), ("Text:\n", "\n\nCopy:\n"), ("Repeat the following text.\n\n", "\n\n"),
+    ("Original: ", "\nCopy: "), ("Please copy this text word for word.\n\n", "\n\nCopy:\n\n"), ("Input: ",
+        "\nOutput: "), ("Say it again: ", "\nAgain: "), ('"', '"\n"'), ("", "\n\n"), ("# Notes\n\n",
+        "\n\n# The same notes once more\n\n"), ("Before:\n", "\n\nAfter:\n"),
 )  # fmt: skip
 CODE_HEADS = (
     ("```python\n", "\n```\n\n```python\n", "\n```"), ("Code:\n\n", "\n\nThe same code again:\n\n", "\n"),
@@ -52,7 +54,12 @@ def exercise(rng: random.Random, paragraphs: Passages, functions: Passages) -> s
 def _copy_prose(rng: random.Random, paragraphs: Passages) -> str:
     text = " ".join(rng.sample(paragraphs, rng.randint(1, 3)))
     opening, again = rng.choice(COPY_HEADS)
-    return opening + text + (again + text) * rng.choice((1, 1, 1, 2, 3)) + rng.choice(('"', "")) * (opening == '"')
+    return (
+        opening
+        + text
+        + (again + text) * rng.choice((1, 1, 1, 2, 3))
+        + rng.choice(('"', "")) * (opening == '"')
+    )
 
 
 def _copy_code(rng: random.Random, functions: Passages) -> str:
@@ -76,7 +83,11 @@ def _copy_far(rng: random.Random, paragraphs: Passages, functions: Passages) -> 
     rng.shuffle(passages)
     named = [f"[{number}] {passage}" for number, passage in enumerate(passages, start=1)]
     again = rng.sample(named, len(named))
-    return "\n\n".join(named) + rng.choice(("\n\nAgain:\n\n", "\n\n---\n\n", "\n\nIn another order:\n\n")) + "\n\n".join(again)
+    return (
+        "\n\n".join(named)
+        + rng.choice(("\n\nAgain:\n\n", "\n\n---\n\n", "\n\nIn another order:\n\n"))
+        + "\n\n".join(again)
+    )
 
 
 def _copy_numbers(rng: random.Random) -> str:
@@ -97,7 +108,9 @@ def _rename(rng: random.Random, functions: Passages) -> str:
         return _copy_code(rng, functions)
     old, new = rng.choice(names), rng.choice(_identifiers(rng.choice(functions)) or ["value"])
     renamed = re.sub(rf"\b{re.escape(old)}\b", new, code)
-    ask = rng.choice(("Rename {} to {}.", "Rename `{}` to `{}` in this function.", "Change the name {} to {}:")).format(old, new)
+    ask = rng.choice(
+        ("Rename {} to {}.", "Rename `{}` to `{}` in this function.", "Change the name {} to {}:")
+    ).format(old, new)
     return f"{ask}\n\n```python\n{code}\n```\n\n```python\n{renamed}\n```"
 
 
@@ -108,7 +121,9 @@ def _fix(rng: random.Random, functions: Passages) -> str:
         return _copy_code(rng, functions)
     right, wrong = rng.choice(bugs)
     broken = code.replace(right, wrong, 1)
-    ask = rng.choice(("Fix the function.", "Fix the bug in this function:", "This function is wrong. Fix it."))
+    ask = rng.choice(
+        ("Fix the function.", "Fix the bug in this function:", "This function is wrong. Fix it.")
+    )
     return f"{ask}\n\n```python\n{broken}\n```\n\nFixed:\n\n```python\n{code}\n```"
 
 
@@ -132,15 +147,42 @@ def _quote(rng: random.Random, paragraphs: Passages) -> str:
     start = rng.randint(0, max(0, len(words) - 5))
     topic = " ".join(words[start : start + rng.randint(1, 5)]).strip(".,:;()")
     context = "\n\n".join(f"[{number}] {passage}" for number, passage in enumerate(passages, start=1))
-    ask = rng.choice(('What does the text say about "{}"?', 'Which sentence contains "{}"?', 'Quote the sentence with "{}".'))
+    ask = rng.choice(
+        (
+            'What does the text say about "{}"?',
+            'Which sentence contains "{}"?',
+            'Quote the sentence with "{}".',
+        )
+    )
     return f"Context:\n{context}\n\nQuestion: {ask.format(topic)}\nAnswer: {sentence}"
 
 
 def _records(rng: random.Random) -> str:
     """A table and the same table in another notation."""
-    names = rng.sample(("name", "size", "price", "colour", "city", "year", "count", "level", "state", "owner"), 3)
-    words = ("red", "blue", "open", "closed", "north", "south", "small", "large", "old", "new", "spring", "garden", "river")
-    rows = [[rng.choice(words), str(rng.randint(1, 999)), rng.choice(words)] for _ in range(rng.randint(2, 8))]
+    names = rng.sample(
+        ("name", "size", "price", "colour", "city", "year", "count", "level", "state", "owner"), 3
+    )
+    words = (
+        "red",
+        "blue",
+        "open",
+        "closed",
+        "north",
+        "south",
+        "small",
+        "large",
+        "old",
+        "new",
+        "spring",
+        "garden",
+        "river",
+    )
+    rows = [
+        [rng.choice(words), str(rng.randint(1, 999)), rng.choice(words)] for _ in range(rng.randint(2, 8))
+    ]
     table = "\n".join(",".join(row) for row in [names, *rows])
-    pairs = ("{" + ", ".join(f'"{key}": "{cell}"' for key, cell in zip(names, row, strict=True)) + "}" for row in rows)
+    pairs = (
+        "{" + ", ".join(f'"{key}": "{cell}"' for key, cell in zip(names, row, strict=True)) + "}"
+        for row in rows
+    )
     return f"CSV:\n{table}\n\nJSON:\n" + "\n".join(pairs)

@@ -1,7 +1,8 @@
 """The text the default models learn from: Python's own library, its documentation, and generated exercises.
 
-Everything is derived from the interpreter that runs this module and from seeded generators, so two runs under the same
-Python build the same corpus. Whole files are held out for measuring; a held-out file feeds no training document.
+Everything is derived from the interpreter that runs this module and from seeded generators, so two runs under
+the same Python build the same corpus. Whole files are held out for measuring; a held-out file feeds no
+training document.
 """
 
 import ast
@@ -68,7 +69,8 @@ def read_sources(*, held_out: bool) -> Sources:
         prose.extend(docstrings)
     if not code:
         raise FileNotFoundError(
-            f"no Python source under {sysconfig.get_paths()['stdlib']!r}: train with an interpreter whose library is unpacked"
+            f"no Python source under {sysconfig.get_paths()['stdlib']!r}: "
+            "train with an interpreter whose library is unpacked"
         )
     prose = list(dict.fromkeys(prose))
     paragraphs = tuple(dict.fromkeys(part for text in prose for part in _paragraphs(text)))

@@ -5,17 +5,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 NAMES = (
-    "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jack", "Kate", "Leo", "Maria", "Noah", "Olivia",
-    "Paul", "Rosa", "Sam", "Tom", "Uma", "Victor", "Wendy", "Janet", "James", "Natalia", "Ken", "Weng", "Betty", "Julie", "Mark",
-    "Alice", "Bob", "Carlos", "Diana", "Ella", "Frank", "Nina", "Omar", "Priya", "Lily",
+    "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Henry", "Iris", "Jack", "Kate", "Leo",
+    "Maria", "Noah", "Olivia", "Paul", "Rosa", "Sam", "Tom", "Uma", "Victor", "Wendy", "Janet", "James",
+    "Natalia", "Ken", "Weng", "Betty", "Julie", "Mark", "Alice", "Bob", "Carlos", "Diana", "Ella", "Frank",
+    "Nina", "Omar", "Priya", "Lily",
 )  # fmt: skip
 THINGS = (
-    "apples", "books", "marbles", "eggs", "coins", "pencils", "cards", "stickers", "cookies", "flowers", "stamps", "oranges",
-    "balloons", "cups", "shells", "toys", "muffins", "tickets", "bottles", "stones", "clips", "letters", "pages", "candles",
+    "apples", "books", "marbles", "eggs", "coins", "pencils", "cards", "stickers", "cookies", "flowers",
+    "stamps", "oranges", "balloons", "cups", "shells", "toys", "muffins", "tickets", "bottles", "stones",
+    "clips", "letters", "pages", "candles",
 )  # fmt: skip
 PLACES = ("box", "bag", "basket", "drawer", "shelf", "jar", "crate", "case")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-HEADS = (("Q: ", "\nA: "), ("Question: ", "\nAnswer: "), ("Problem: ", "\nSolution: "), ("Question: ", "\nLet's think step by step. "))
+HEADS = (
+    ("Q: ", "\nA: "),
+    ("Question: ", "\nAnswer: "),
+    ("Problem: ", "\nSolution: "),
+    ("Question: ", "\nLet's think step by step. "),
+)
 CLOSINGS = ("So the answer is {}.", "The answer is {}.", "so the answer is {}.", "Answer: {}", "#### {}")
 
 
@@ -33,15 +40,30 @@ class Problem:
     def step(self, sign: str, amount: int, lead: str) -> None:
         """Apply one operation to the running total and write it down as a worked step."""
         before = self.total
-        self.total = {"+": before + amount, "-": before - amount, "*": before * amount, "/": before // amount}[sign]
-        self.steps.append(f"{lead} {before} {sign} {amount} = {self.total}" + (f" {self.thing}." if lead else "."))
+        self.total = {
+            "+": before + amount,
+            "-": before - amount,
+            "*": before * amount,
+            "/": before // amount,
+        }[sign]
+        self.steps.append(
+            f"{lead} {before} {sign} {amount} = {self.total}" + (f" {self.thing}." if lead else ".")
+        )
 
 
 def exercise_sheet(rng: random.Random) -> str:
     """Return one to six exercises under one kind of heading."""
     head, answer = rng.choice(HEADS)
     closing = rng.choice(CLOSINGS)
-    makers: tuple[Callable[[random.Random], tuple[str, str, int]], ...] = (_chain, _chain, _chain, _price, _two_people, _rate, _sum)
+    makers: tuple[Callable[[random.Random], tuple[str, str, int]], ...] = (
+        _chain,
+        _chain,
+        _chain,
+        _price,
+        _two_people,
+        _rate,
+        _sum,
+    )
     parts = []
     for _ in range(rng.randint(1, 6)):
         question, work, result = rng.choice(makers)(rng)
@@ -54,18 +76,39 @@ def _chain(rng: random.Random) -> tuple[str, str, int]:
     problem = Problem(rng, rng.choice(NAMES), rng.choice(THINGS), rng.randint(2, 60))
     name, thing, start = problem.name, problem.thing, problem.total
     place = rng.choice(PLACES)
-    opening = rng.choice((f"{name} has {start} {thing}.", f"There are {start} {thing} in {name}'s {place}.", f"{name} starts with {start} {thing}."))
+    opening = rng.choice(
+        (
+            f"{name} has {start} {thing}.",
+            f"There are {start} {thing} in {name}'s {place}.",
+            f"{name} starts with {start} {thing}.",
+        )
+    )
     problem.told.append(opening)
     for _ in range(rng.randint(1, 4)):
         rng.choice((_gain, _gain, _lose, _lose, _double, _share))(problem)
-    ask = rng.choice((f"How many {thing} does {name} have now?", f"How many {thing} are there in the end?", f"How many {thing} are left?"))
-    return " ".join([*problem.told, ask]), " ".join([f"{name} starts with {start} {thing}.", *problem.steps]), problem.total
+    ask = rng.choice(
+        (
+            f"How many {thing} does {name} have now?",
+            f"How many {thing} are there in the end?",
+            f"How many {thing} are left?",
+        )
+    )
+    return (
+        " ".join([*problem.told, ask]),
+        " ".join([f"{name} starts with {start} {thing}.", *problem.steps]),
+        problem.total,
+    )
 
 
 def _gain(problem: Problem) -> None:
     rng, amount = problem.rng, problem.rng.randint(1, 50)
     other = rng.choice(NAMES)
-    told = (f"{problem.name} buys {amount} more.", f"{other} gives {problem.name} {amount} more {problem.thing}.", f"Then {problem.name} finds {amount} {problem.thing}.", f"On {rng.choice(DAYS)} {problem.name} gets another {amount}.")  # fmt: skip
+    told = (
+        f"{problem.name} buys {amount} more.",
+        f"{other} gives {problem.name} {amount} more {problem.thing}.",
+        f"Then {problem.name} finds {amount} {problem.thing}.",
+        f"On {rng.choice(DAYS)} {problem.name} gets another {amount}.",
+    )
     problem.told.append(rng.choice(told))
     problem.step("+", amount, f"After getting {amount} more, {problem.name} has")
 
@@ -74,7 +117,12 @@ def _lose(problem: Problem) -> None:
     if problem.total < 2:
         return _gain(problem)
     rng, amount = problem.rng, problem.rng.randint(1, problem.total - 1)
-    told = (f"{problem.name} gives {amount} to {rng.choice(NAMES)}.", f"{problem.name} loses {amount} of them.", f"Then {problem.name} sells {amount} {problem.thing}.", f"On {rng.choice(DAYS)} {amount} {problem.thing} break.")  # fmt: skip
+    told = (
+        f"{problem.name} gives {amount} to {rng.choice(NAMES)}.",
+        f"{problem.name} loses {amount} of them.",
+        f"Then {problem.name} sells {amount} {problem.thing}.",
+        f"On {rng.choice(DAYS)} {amount} {problem.thing} break.",
+    )
     problem.told.append(rng.choice(told))
     return problem.step("-", amount, f"After losing {amount}, {problem.name} has")
 
@@ -98,13 +146,17 @@ def _price(rng: random.Random) -> tuple[str, str, int]:
     name, first, second = rng.choice(NAMES), *rng.sample(THINGS, 2)
     count_a, count_b, price_a, price_b = (rng.randint(2, 12) for _ in range(4))
     cost_a, cost_b = count_a * price_a, count_b * price_b
-    question = f"{name} buys {count_a} {first} for ${price_a} each and {count_b} {second} for ${price_b} each. How much does {name} pay?"
-    work = f"The {first} cost {count_a} * {price_a} = {cost_a} dollars. The {second} cost {count_b} * {price_b} = {cost_b} dollars. Together that is {cost_a} + {cost_b} = {cost_a + cost_b} dollars."
-    if rng.random() < 0.5:
-        return question, work, cost_a + cost_b
     total = cost_a + cost_b
+    bought = f"{name} buys {count_a} {first} for ${price_a} each and {count_b} {second} for ${price_b} each."
+    work = (
+        f"The {first} cost {count_a} * {price_a} = {cost_a} dollars. "
+        f"The {second} cost {count_b} * {price_b} = {cost_b} dollars. "
+        f"Together that is {cost_a} + {cost_b} = {total} dollars."
+    )
+    if rng.random() < 0.5:
+        return f"{bought} How much does {name} pay?", work, total
     paid = total + rng.randint(1, 60)
-    question = question.removesuffix(f"How much does {name} pay?") + f"{name} pays with ${paid}. How much money is left?"
+    question = f"{bought} {name} pays with ${paid}. How much money is left?"
     return question, f"{work} {name} has {paid} - {total} = {paid - total} dollars left.", paid - total
 
 
@@ -117,9 +169,11 @@ def _two_people(rng: random.Random) -> tuple[str, str, int]:
         told, step = f"{two} has {word} as many", f"{two} has {count} * {factor} = {other} {thing}."
     else:
         other = count + more
-        told, step = f"{two} has {more} more {thing} than {one}", f"{two} has {count} + {more} = {other} {thing}."
+        told = f"{two} has {more} more {thing} than {one}"
+        step = f"{two} has {count} + {more} = {other} {thing}."
     question = f"{one} has {count} {thing}. {told}. How many {thing} do they have together?"
-    return question, f"{one} has {count} {thing}. {step} Together they have {count} + {other} = {count + other} {thing}.", count + other
+    together = f"Together they have {count} + {other} = {count + other} {thing}."
+    return question, f"{one} has {count} {thing}. {step} {together}", count + other
 
 
 def _rate(rng: random.Random) -> tuple[str, str, int]:
@@ -129,9 +183,14 @@ def _rate(rng: random.Random) -> tuple[str, str, int]:
     made, kept = rate * days, (rate - used) * days
     if rng.random() < 0.5:
         question = f"{name} {verb} {rate} {thing} every {unit}. How many {thing} is that in {days} {unit}s?"
-        return question, f"In one {unit} there are {rate} {thing}. In {days} {unit}s there are {rate} * {days} = {made} {thing}.", made
-    question = f"{name} {verb} {rate} {thing} every {unit}, but {used} of them break. How many good {thing} are there after {days} {unit}s?"
-    return question, f"Each {unit} {rate} - {used} = {rate - used} {thing} stay good. In {days} {unit}s that is {rate - used} * {days} = {kept} {thing}.", kept
+        first = f"In one {unit} there are {rate} {thing}."
+        return question, f"{first} In {days} {unit}s there are {rate} * {days} = {made} {thing}.", made
+    question = (
+        f"{name} {verb} {rate} {thing} every {unit}, but {used} of them break. "
+        f"How many good {thing} are there after {days} {unit}s?"
+    )
+    first = f"Each {unit} {rate} - {used} = {rate - used} {thing} stay good."
+    return question, f"{first} In {days} {unit}s that is {rate - used} * {days} = {kept} {thing}.", kept
 
 
 def _sum(rng: random.Random) -> tuple[str, str, int]:

@@ -20,15 +20,31 @@ NAMES = ("target", "draft")
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE, help="folder that receives target/ and draft/")
-    parser.add_argument("--only", choices=NAMES, help="train this model alone; the tokenizer already in --out is kept")
-    parser.add_argument("--minutes", type=float, help="minutes of training for each model; default: 40 target and 10 draft, the same on a GPU")
-    parser.add_argument("--steps", type=int, default=20_000, help="optimiser steps at most; whichever of --minutes and --steps comes first ends a run")
-    parser.add_argument("--batch-tokens", type=int, help="tokens in one step; default: 6144 on a CPU, 65536 on a GPU")
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda; auto takes the GPU when there is one and then computes in bfloat16")
-    parser.add_argument("--from-text", action="store_true", help="train the draft on the text alone instead of on the target's distribution")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the weights and of the order of the text")
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add(
+        "--out",
+        type=Path,
+        default=HERE,
+        help="folder that receives target/ and draft/ (default: beside this file)",
+    )
+    add("--only", choices=NAMES, help="train this model alone and keep the tokenizer already in --out")
+    add("--minutes", type=float, help="minutes of training for each model (default: 40 target, 10 draft)")
+    add(
+        "--steps",
+        type=int,
+        default=20_000,
+        help="optimiser steps at most; the first limit reached ends a run",
+    )
+    add("--batch-tokens", type=int, help="tokens in one step (default: 6144 on a CPU, 65536 on a GPU)")
+    add("--device", default="auto", help="auto, cpu or cuda; auto takes the GPU if there is one, in bfloat16")
+    add(
+        "--from-text",
+        action="store_true",
+        help="train the draft on text alone, not on the target's distribution",
+    )
+    add("--eager", action="store_true", help="do not compile first: needs no C++ compiler, a third slower")
+    add("--seed", type=int, default=0, help="seed of the weights and of the order of the text (default: 0)")
     return parser.parse_args()
 
 
@@ -36,14 +52,27 @@ def _tokenizer(out: Path, only: str | None, sources: corpus.Sources) -> Tokenize
     kept = [out / name for name in NAMES if (out / name / "tokenizer.json").is_file()]
     if only and kept:
         return checkpoints.load_tokenizer(kept[0])
-    texts = (itertools.islice(corpus.stream(kind, sources, seed=1), round(4_000 * share)) for kind, share in corpus.MIX.items())
+    texts = (
+        itertools.islice(corpus.stream(kind, sources, seed=1), round(4_000 * share))
+        for kind, share in corpus.MIX.items()
+    )
     return checkpoints.train_tokenizer(itertools.chain.from_iterable(texts))
 
 
-def _train(name: str, options: argparse.Namespace, sources: corpus.Sources, tokenizer: Tokenizer, device: torch.device) -> None:
+def _train(
+    name: str,
+    options: argparse.Namespace,
+    sources: corpus.Sources,
+    tokenizer: Tokenizer,
+    device: torch.device,
+) -> None:
     torch.manual_seed(options.seed)
     model = checkpoints.new_model(name).to(device)
-    teacher = checkpoints.load(options.out / "target", device) if name == "draft" and not options.from_text else None
+    teacher = (
+        checkpoints.load(options.out / "target", device)
+        if name == "draft" and not options.from_text
+        else None
+    )
     minutes = options.minutes or {"target": 40.0, "draft": 10.0}[name]
     tokens = options.batch_tokens or (65_536 if device.type == "cuda" else 6_144)
     packer = training.Packer(sources, tokenizer, seed=options.seed)
@@ -52,6 +81,7 @@ def _train(name: str, options: argparse.Namespace, sources: corpus.Sources, toke
         packer,
         training.Budget(options.steps, minutes, tokens),
         teacher=teacher,
+        compiled=not options.eager,
         save=lambda: checkpoints.save(model, tokenizer, options.out / name),
     )
     checkpoints.save(model, tokenizer, options.out / name)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.nn import functional
 from tqdm import tqdm
 from transformers import LlamaForCausalLM
 
@@ -19,7 +19,7 @@ WARM_UP, COOL_DOWN = 0.02, 0.40
 """Shares of the budget in which the learning rate rises, and falls to zero; between them it is constant."""
 
 LENGTHS = ((0.50, 512), (0.85, 1_024), (1.01, 2_048))
-"""Up to which share of the budget rows have which length, in tokens: long rows come last, when copying is learned."""
+"""Up to which share of the budget rows have which length, in tokens; long rows come last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Budget:
 
 
 class Packer:
-    """Fills rows of any length with documents of all kinds, end to end, in the proportions of `corpus.MIX`."""
+    """Fills rows of any length with documents of all kinds, end to end, in the shares of `corpus.MIX`."""
 
     def __init__(self, sources: corpus.Sources, tokenizer: Tokenizer, seed: int) -> None:
         self._tokenizer = tokenizer
@@ -84,6 +84,7 @@ def train(
     teacher: LlamaForCausalLM | None = None,
     muon_rate: float = 0.02,
     adam_rate: float = 0.004,
+    compiled: bool = True,
     save: Callable[[], None] = lambda: None,
     save_minutes: float = 4.0,
 ) -> int:
@@ -93,9 +94,11 @@ def train(
         model: The model; its device decides where training runs.
         packer: Source of batches.
         budget: When to stop, and the size of a step.
-        teacher: A model whose next-token distribution is learned besides the text (distillation); None learns the text alone.
+        teacher: A model whose next-token distribution is learned besides the text (distillation); None
+            learns the text alone.
         muon_rate: Peak learning rate of the matrices.
         adam_rate: Peak learning rate of the embedding and the norms.
+        compiled: Compile the model first, once for each row length; needs a C++ compiler.
         save: Called every `save_minutes` while training.
         save_minutes: Minutes between two saves.
 
@@ -107,8 +110,10 @@ def train(
     chosen = optimizers(model, muon_rate, adam_rate)
     peaks = [optimizer.param_groups[0]["lr"] for optimizer in chosen]
     started = saved = time.monotonic()
-    compiled, compiled_teacher = (torch.compile(part, dynamic=False) if part is not None else None for part in (model, teacher))
-    progress = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", mininterval=10)
+    run = torch.compile(model, dynamic=False) if compiled else model
+    progress = tqdm(
+        total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", mininterval=10
+    )
     for step in itertools.count():
         spent = budget.spent(step, started)
         if spent >= 1.0:
@@ -118,7 +123,7 @@ def train(
         ids = packer.batch(max(1, budget.batch_tokens // length), length).to(device)
         for optimizer, peak in zip(chosen, peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * learning_rate_share(spent)
-        loss = _step(compiled, compiled_teacher, ids, chosen)
+        loss = _step(run, teacher, ids, chosen)
         progress.n = round(100 * spent, 1)
         progress.set_postfix_str(f"step {step}, loss {loss:.3f}, rows of {length}", refresh=False)
         progress.update(0)
@@ -128,7 +133,12 @@ def train(
     raise AssertionError("unreachable: the loop above ends by returning")
 
 
-def _step(model: LlamaForCausalLM, teacher: LlamaForCausalLM | None, ids: Tensor, chosen: list[torch.optim.Optimizer]) -> float:
+def _step(
+    model: LlamaForCausalLM,
+    teacher: LlamaForCausalLM | None,
+    ids: Tensor,
+    chosen: list[torch.optim.Optimizer],
+) -> float:
     on_cuda = ids.device.type == "cuda"  # on a CPU float32 is the faster one at these sizes
     with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=on_cuda):
         logits = model(input_ids=ids, use_cache=False).logits
@@ -146,15 +156,19 @@ def _step(model: LlamaForCausalLM, teacher: LlamaForCausalLM | None, ids: Tensor
 
 
 def _text_loss(logits: Tensor, ids: Tensor) -> Tensor:
-    return F.cross_entropy(logits[:, :-1].reshape(-1, VOCABULARY).float(), ids[:, 1:].reshape(-1))
+    return functional.cross_entropy(logits[:, :-1].reshape(-1, VOCABULARY).float(), ids[:, 1:].reshape(-1))
 
 
 def _teacher_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Cross-entropy against the teacher's distribution: its gradient is that of the Kullback-Leibler divergence."""
-    return F.cross_entropy(logits.reshape(-1, VOCABULARY).float(), wanted.reshape(-1, VOCABULARY).float().softmax(-1))
+    """Cross-entropy against the teacher's distribution; its gradient is that of the KL divergence."""
+    return functional.cross_entropy(
+        logits.reshape(-1, VOCABULARY).float(), wanted.reshape(-1, VOCABULARY).float().softmax(-1)
+    )
 
 
-def rows_of(kind: str, sources: corpus.Sources, tokenizer: Tokenizer, *, rows: int, length: int) -> Iterator[Tensor]:
+def rows_of(
+    kind: str, sources: corpus.Sources, tokenizer: Tokenizer, *, rows: int, length: int
+) -> Iterator[Tensor]:
     """Yield `rows` tensors of shape [1, length], packed from one kind of text by a fixed seed."""
     rest: list[int] = []
     texts = corpus.stream(kind, sources, seed=-1)

@@ -10,9 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hola_plugins.hsd.config import HSDConfig  # noqa: E402
-from hola_plugins.hsd.drafter import HierarchicalDrafter  # noqa: E402
-from hola_plugins.hsd.sanitiser import DraftLimits  # noqa: E402
+from hola_plugins.hsd.config import HSDConfig
+from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.sanitiser import DraftLimits
 
 VOCABULARY = 64
 MAX_LENGTH = 512

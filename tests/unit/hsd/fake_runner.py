@@ -28,7 +28,9 @@ class Replay:
 class FakeRunner:
     """Serves replays in a batch and checks the contract on each call."""
 
-    def __init__(self, drafter: HierarchicalDrafter, rows: int, max_length: int, vocabulary: int, longest: int) -> None:
+    def __init__(
+        self, drafter: HierarchicalDrafter, rows: int, max_length: int, vocabulary: int, longest: int
+    ) -> None:
         self.drafter = drafter
         self.vocabulary = vocabulary
         self.longest = longest
@@ -39,7 +41,9 @@ class FakeRunner:
         self.steps = 0
         self.emitted = 0
 
-    def run(self, replays: Sequence[Replay], seed: int = 0, trouble: float = 0.0, chunk: int = 10_000) -> None:
+    def run(
+        self, replays: Sequence[Replay], seed: int = 0, trouble: float = 0.0, chunk: int = 10_000
+    ) -> None:
         """Serves all replays; ``trouble`` is the chance a step of each kind of disturbance."""
         self.waiting = list(replays)
         rng = random.Random(seed)
@@ -82,7 +86,9 @@ class FakeRunner:
         draft = replay.drafts[: len(replay.drafts) // 2] if truncated else replay.drafts
         accepted = 0
         left = len(replay.tokens) - replay.done
-        while accepted < min(len(draft), left - 1) and draft[accepted] == replay.tokens[replay.done + accepted]:
+        while (
+            accepted < min(len(draft), left - 1) and draft[accepted] == replay.tokens[replay.done + accepted]
+        ):
             accepted += 1
         fresh = replay.tokens[replay.done : replay.done + accepted + 1]
         replay.done += len(fresh)

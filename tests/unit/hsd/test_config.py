@@ -27,7 +27,9 @@ def test_nothing_gives_the_defaults() -> None:
         ({"config_file": "/no/such/file"}, ("/no/such/file", "No such file")),
     ],
 )
-def test_a_wrong_setting_names_key_value_and_remedy(settings: dict[str, object], words: tuple[str, ...]) -> None:
+def test_a_wrong_setting_names_key_value_and_remedy(
+    settings: dict[str, object], words: tuple[str, ...]
+) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(settings)
     for word in words:

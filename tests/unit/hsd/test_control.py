@@ -36,7 +36,9 @@ def test_cut_reaches_the_best_goodput(chances: list[list[float]], slope: float) 
         gain = sum(float(np.cumprod(chance[row, :length]).sum()) for row, length in enumerate(lengths))
         return (rows + gain) / time[rows + sum(lengths)]
 
-    survivals = sorted({float(s) for row in range(rows) for s in np.cumprod(chance[row, : len(chances[row])])})
+    survivals = sorted(
+        {float(s) for row in range(rows) for s in np.cumprod(chance[row, : len(chances[row])])}
+    )
     best = max(
         goodput([int((np.cumprod(chance[row, : len(chances[row])]) >= floor).sum()) for row in range(rows)])
         for floor in [*survivals, 2.0]

@@ -121,7 +121,9 @@ class BrokenLevel:
         return 0
 
 
-def test_failing_level_is_counted_and_left_out(make_drafter: MakeDrafter, caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_level_is_counted_and_left_out(
+    make_drafter: MakeDrafter, caplog: pytest.LogCaptureFixture
+) -> None:
     good = make_drafter()
     drafter = HierarchicalDrafter(good._config, good._limits, 4, (BrokenLevel(),))
     runner = FakeRunner(drafter, 4, 512, 64, 8)

@@ -10,6 +10,7 @@ from hola_plugins.hsd.hash_index import (
     MAX_CANDIDATES,
     MAX_MATCH,
     ORDERS,
+    SEPARATOR,
     bucket_count,
     enter_position,
     find_candidates,
@@ -20,7 +21,9 @@ from hola_plugins.hsd.level import WINDOW
 
 def _naive_match(tokens: list[int], end: int) -> int:
     length = 0
-    while length < MAX_MATCH and length < end and tokens[end - 1 - length] == tokens[len(tokens) - 1 - length]:
+    while (
+        length < MAX_MATCH and length < end and tokens[end - 1 - length] == tokens[len(tokens) - 1 - length]
+    ):
         length += 1
     return length
 
@@ -30,6 +33,7 @@ def _naive_match(tokens: list[int], end: int) -> int:
 def test_candidates_are_true_matches_and_the_newest_longest_is_found(tokens: list[int]) -> None:
     capacity, buckets = 128, 1 << 14
     memory = np.zeros(index_size(capacity, buckets), dtype=np.int32)
+    memory[:capacity] = SEPARATOR
     memory[: len(tokens)] = tokens
     for position in range(len(tokens) - 1):
         enter_position(memory, capacity, buckets, position, position + 1)
@@ -44,7 +48,8 @@ def test_candidates_are_true_matches_and_the_newest_longest_is_found(tokens: lis
         assert naive[int(positions[place])] == matches[place] >= 1
     assert len(set(positions[:count].tolist())) == count
     newest_by_order = [
-        max((end for end, match in naive.items() if match >= order), default=None) for order in ORDERS.tolist()
+        max((end for end, match in naive.items() if match >= order), default=None)
+        for order in ORDERS.tolist()
     ]
     longest_order = max((place for place, end in enumerate(newest_by_order) if end is not None), default=None)
     if longest_order is not None and len(tail) >= ORDERS[longest_order]:

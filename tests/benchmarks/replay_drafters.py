@@ -1,0 +1,157 @@
+"""The drafters of `bench_replay.py` behind one interface, fed one request at a time."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from typing import Any, Protocol
+
+import numpy as np
+
+from hola_plugins.hsd.config import HSDConfig
+from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.sanitiser import DraftLimits
+
+_VOCABULARY = 1 << 20
+
+
+class ReplayDrafter(Protocol):
+    """Drafts for one request after another."""
+
+    def start(self, prompt: Any) -> None:
+        """Begins a request, int32[prompt length]."""
+
+    def draft(self, fresh: list[int], tokens: Any, length: int) -> list[int]:
+        """Drafts behind ``tokens[:length]``, of which ``fresh`` just came."""
+
+    def stop(self) -> None:
+        """Ends the request."""
+
+
+class HSDReplay:
+    """HSD without clocks, every draft as long as a level has anything to say.
+
+    Args:
+        longest: Draft length.
+        max_length: Longest request.
+        rows: Batch size of `time_calls`.
+    """
+
+    def __init__(self, longest: int, max_length: int, rows: int = 1) -> None:
+        config = HSDConfig.model_validate(
+            {
+                "deterministic": True,
+                "control": {"mode": "static", "survival": 0.01},
+                "telemetry": {"log_interval_s": 0},
+            }
+        )
+        self._drafter = HierarchicalDrafter(config, DraftLimits(longest, _VOCABULARY, max_length), rows)
+        self._buffer = np.zeros((rows, max_length), dtype=np.int32)
+        self._rows = rows
+
+    def start(self, prompt: Any) -> None:
+        """Puts the prompt where vLLM would."""
+        self._buffer[0, : len(prompt)] = prompt
+
+    def draft(self, fresh: list[int], tokens: Any, length: int) -> list[int]:
+        """Drafts through the public call."""
+        self._buffer[0, length - len(fresh) : length] = fresh
+        return self._drafter.propose([fresh], np.array([length], dtype=np.int32), self._buffer)[0]
+
+    def stop(self) -> None:
+        """Needs no word: the next request shows it."""
+
+    def time_calls(self, context: int, calls: int) -> tuple[Any, float, float]:
+        """Times calls at a context length, with text that repeats in part.
+
+        Returns:
+            Microseconds of each call once the prompts are indexed, float64[calls]; the longest call while
+            they were indexed; bytes of the request index a token.
+        """
+        rng = np.random.default_rng(0)
+        words = rng.integers(0, 30_000, size=(400, 12))
+        for row in range(self._rows):
+            picked = words[rng.integers(0, len(words), size=context // 12 + 2 * calls)].ravel()
+            noise = rng.random(len(picked)) < 0.1
+            self._buffer[row] = np.where(noise, rng.integers(0, 30_000, size=len(picked)), picked)[
+                : self._buffer.shape[1]
+            ]
+        length, prefill, times = context, [], []
+        for call in range(calls + 80):
+            sampled = [[int(token)] for token in self._buffer[:, length - 1]]
+            lengths = np.full(self._rows, length, dtype=np.int32)
+            started = time.perf_counter()
+            self._drafter.propose(sampled, lengths, self._buffer)
+            spent = (time.perf_counter() - started) * 1e6
+            if call == 0:
+                pass  # allocates; the kernels are compiled here on the first use
+            elif call < 80 + self._rows * context // 8192:
+                prefill.append(spent)
+            else:
+                times.append(spent)
+            length += 1
+        size = self._drafter.hierarchy.request.memory_bytes() / (self._rows * length)
+        return np.array(times), max(prefill), size
+
+
+class NgramReplay:
+    """vLLM's NgramProposer kernel, matches of 2 to 5 tokens.
+
+    Args:
+        longest: Draft length.
+    """
+
+    def __init__(self, longest: int) -> None:
+        from vllm.v1.spec_decode.ngram_proposer import _find_longest_matched_ngram_and_propose_tokens
+
+        self._find = _find_longest_matched_ngram_and_propose_tokens
+        self._longest = longest
+
+    def start(self, prompt: Any) -> None:
+        """Needs nothing: it searches the tokens anew."""
+
+    def draft(self, fresh: list[int], tokens: Any, length: int) -> list[int]:
+        """Searches the whole context."""
+        return self._find(tokens[:length], 2, 5, 1 << 20, self._longest).tolist()
+
+    def stop(self) -> None:
+        """Needs nothing."""
+
+
+class SuffixReplay:
+    """arctic-inference's suffix cache with vLLM's defaults.
+
+    Args:
+        longest: Draft length.
+    """
+
+    def __init__(self, longest: int) -> None:
+        from arctic_inference.suffix_decoding import SuffixDecodingCache
+
+        self._cache = SuffixDecodingCache(max_tree_depth=24, max_cached_requests=10_000)
+        self._longest = longest
+        self._request = 0
+
+    @staticmethod
+    def available() -> bool:
+        """Tells whether arctic-inference is installed."""
+        return importlib.util.find_spec("arctic_inference") is not None
+
+    def start(self, prompt: Any) -> None:
+        """Builds the prompt's tree."""
+        self._request += 1
+        self._cache.start_request(self._request, np.ascontiguousarray(prompt))
+
+    def draft(self, fresh: list[int], tokens: Any, length: int) -> list[int]:
+        """Adds what came and speculates."""
+        self._cache.add_active_response(self._request, fresh)
+        pattern = tokens[max(0, length - 24) : length]
+        return list(
+            self._cache.speculate(
+                self._request, pattern, max_spec_tokens=self._longest, max_spec_factor=1.0, min_token_prob=0.1
+            ).token_ids
+        )
+
+    def stop(self) -> None:
+        """Moves the output to the global tree."""
+        self._cache.stop_request(self._request)
