@@ -128,7 +128,7 @@ def _corpus_tokens(path: str, tokenizer: str) -> Int32:
     if not Path(path).is_file():
         raise ConfigError(f"HSD setting 'store.corpus': no file at {path!r}")
     if path.endswith(".npy"):
-        return np.load(path, allow_pickle=False).astype(np.int32).ravel()
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.int32).ravel()
     from transformers import AutoTokenizer
 
     text = Path(path).read_text(encoding="utf-8")

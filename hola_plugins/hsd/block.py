@@ -6,7 +6,6 @@ them; a level written in Python may call them as well.
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 from hola_plugins.hsd.level import (
@@ -141,4 +140,4 @@ def commit_offers(window, state, chance, owner, survival, floor, least_survival)
 @njit(cache=True, inline="always")
 def rate_bucket(rate: float) -> int:
     """Sorts a match rate into four classes."""
-    return np.int64(rate >= 0.45) + np.int64(rate >= 0.7) + np.int64(rate >= 0.9)
+    return int(rate >= 0.45) + int(rate >= 0.7) + int(rate >= 0.9)

@@ -185,7 +185,7 @@ class Feedback:
         )
 
     def store(self, tokens: Tokens, block: Block, sent: Int32) -> None:
-        """Keeps the drafts of a call; ``sent`` is how many tokens of each the target will see, int32[rows]."""
+        """Keeps the drafts of a call, of which the target will see ``sent`` tokens each, int32[rows]."""
         store_drafts(
             tokens.slots,
             tokens.lengths,

@@ -41,7 +41,7 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
         survival = 1.0
         for position in range(state[row, DRAFTED]):
             survival *= chance[row, position]
-            where = min(BINS - 1, np.int64(np.sqrt(survival) * BINS))
+            where = int(min(BINS - 1.0, np.sqrt(survival) * BINS))
             tokens[where] += 1
             gain[where] += survival
     limit = step_time.shape[0] - 1

@@ -10,6 +10,7 @@ from hola_plugins.hsd.hash_index import (
     BUCKETS,
     CAPACITY,
     LENGTH,
+    SEPARATOR,
     bucket_count,
     enter_position,
     index_memory,

@@ -94,8 +94,8 @@ def _predict(table, window, end):
             continue
         first = entry[FIRST_COUNT]
         share = first / (first + entry[SECOND_COUNT])
-        counted = np.int64(first >= 2) + np.int64(first >= 4) + np.int64(first >= 12)
-        certain = np.int64(share >= 0.6) + np.int64(share >= 0.8) + np.int64(share >= 0.95)
+        counted = int(first >= 2) + int(first >= 4) + int(first >= 12)
+        certain = int(share >= 0.6) + int(share >= 0.8) + int(share >= 0.95)
         token = entry[FIRST]
         bucket = ((order * 4 + counted) * 4 + certain) * 8
     return token, bucket
@@ -127,7 +127,7 @@ def _extend_rows(
             token, bucket = _predict(table, window[row], WINDOW + position)
             if token < 0:
                 break
-            bucket += rate * 2 + np.int64(position > 0)
+            bucket += rate * 2 + int(position > 0)
             probability = calibration[level, bucket]
             record_prediction(trail, trail_length, slot, position, token, level, bucket, -1)
             if probability < sure or survival[row] * probability < least_survival:
