@@ -6,27 +6,27 @@ the machine hits all methods alike, and ratios are taken inside a round.
 
 Decoding is greedy, with exactly --tokens new tokens a request (end-of-text ignored), without detokenising, and with
 prefix caching off, so that rounds are comparable. No prompt is used twice, and every output is compared with that of
-`none`, token for token.
+`none`, token for token; the engine of `none` then tells whether a difference is a tie of two tokens (column
+"differ/tied") or an error (exit status 1).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
-from engine_methods import METHODS, EngineSetup, engine_arguments, parse_tokens, why_not
-from engine_plan import Cell, Prompt, TooFewPrompts, load_prompts, plan
-from engine_pool import Pool, WorkerFailed, preloads, worker_environment
-from engine_report import Ledger, Run, compare
+from engine_methods import METHODS, EngineSetup, parse_tokens
+from engine_plan import TooFewPromptsError, load_prompts, plan
+from engine_pool import Pool, WorkerError
+from engine_report import Ledger
+from engine_run import cpu_facts, run_cell, save_outputs, start_engines, usable_cpus
 
 _EPILOG = """\
 methods:
@@ -46,6 +46,10 @@ The last line of the output is one JSON object: tokens/s by workload and method 
 "mixed"), everything at every batch ("batches"), ratios paired inside a round ("ratios": over empty and over none),
 "equal", "methods", "command", "versions".
 """
+
+
+_QUIET = 0.85
+"""Share of its CPUs below which an engine was disturbed."""
 
 
 def _numbers(value: str) -> list[int]:
@@ -116,6 +120,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--max-model-len", type=int, default=2_048, help="context length, cut to the model's (default: 2048)")
     add("--compile", action="store_true", help="let vLLM compile the model (default: enforce_eager)")
+    add(
+        "--dtype",
+        choices=("bfloat16", "float32"),
+        default="bfloat16",
+        help="float32 has next to no ties: use it to prove equality (default: bfloat16)",
+    )
     add("--sync", action="store_true", help="forbid asynchronous scheduling to none as well")
     add("--kv-mib", type=int, default=1_024, help="KV cache of each engine in MiB (default: 1024)")
     add("--threads", type=int, default=0, help="CPUs an engine computes on (default: all)")
@@ -139,62 +149,9 @@ def setup_of(args: argparse.Namespace, model: str) -> EngineSetup:
         kv_bytes=args.kv_mib << 20,
         eager=not args.compile,
         hsd=args.hsd,
+        dtype=args.dtype,
         async_scheduling=False if args.sync else None,
     )
-
-
-def start_engines(
-    pool: Pool, args: argparse.Namespace, setup: EngineSetup, warm: list[Prompt], tell: Callable[[str], None]
-) -> dict[str, dict[str, Any]]:
-    """Load and warm up one engine a method; a method that cannot run is reported, never counted.
-
-    Returns:
-        For each method what its engine says of itself, or why it was skipped.
-    """
-    cpus = sorted(os.sched_getaffinity(0))
-    environment = worker_environment(
-        cpus[: args.threads or len(cpus)], preloads() if args.preload is None else args.preload
-    )
-    facts: dict[str, dict[str, Any]] = {}
-    prompts = [prompt.ids for prompt in warm]
-    for method in args.methods:
-        if reason := why_not(method, args.draft):
-            facts[method] = {"skipped": reason}
-            tell(f"[yellow]{method} skipped[/]: {reason}")
-            continue
-        length = args.num_speculative_tokens[method]
-        worker = pool.start(method, engine_arguments(method, length, setup), environment)
-        for batch in args.batch:
-            worker.run(prompts[:batch], min(args.tokens, 48), batch)
-        facts[method] = {**worker.ready, "num_speculative_tokens": length if method != "none" else 0}
-    return facts
-
-
-def run_cell(
-    pool: Pool, cell: Cell, order: list[str], tokens: int
-) -> tuple[list[Run], list[list[int]] | None]:
-    """Run one cell with every method.
-
-    Returns:
-        The runs and the outputs of none.
-    """
-    prompts = [prompt.ids for prompt in cell.prompts]
-    results = {method: pool.workers[method].run(prompts, tokens, cell.batch) for method in order}
-    outputs = {method: result.pop("outputs") for method, result in results.items()}
-    reference = outputs.get("none")
-    runs = []
-    for method, result in results.items():
-        result["tokens"] = sum(map(len, outputs[method]))
-        runs.append(Run(method, cell, result, *compare(outputs[method], reference)))
-    return runs, reference
-
-
-def save_outputs(path: Path, cell: Cell, outputs: list[list[int]]) -> None:
-    """Append prompt and output ids to a JSON lines file."""
-    with path.open("a", encoding="utf-8") as file:
-        for prompt, ids in zip(cell.prompts, outputs, strict=True):
-            row = {"id": prompt.id, "category": prompt.category, "prompt_ids": prompt.ids, "output_ids": ids}
-            file.write(json.dumps(row) + "\n")
 
 
 def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
@@ -226,6 +183,7 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     with Pool() as pool, Progress(console=console, transient=True) as progress:
         loading = progress.add_task("loading engines", total=None)
         facts = start_engines(pool, args, setup, warm, progress.console.print)
+        cpus = len(usable_cpus(args))
         progress.remove_task(loading)
         methods = list(pool.workers)
         ledger = Ledger(methods)
@@ -240,12 +198,13 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
                 save_outputs(args.outputs, cell, reference)
             progress.advance(task)
         for method in methods:
-            busy = sum(run.result["wall_s"] for run in ledger.runs if run.method == method)
-            facts[method]["cpu_s"] = round(pool.workers[method].cpu_seconds() - before[method], 2)
-            facts[method]["busy_s"] = round(busy, 2)
+            facts[method] |= cpu_facts(ledger, pool, method, cpus, before[method])
     for batch in ledger.batches():
         console.print(ledger.table(batch))
-    versions = next((fact.pop("versions") for fact in facts.values() if "versions" in fact), {})
+    shares = {method: fact["cpu_share"] for method, fact in facts.items() if "cpu_share" in fact}
+    if min(shares.values()) < _QUIET:
+        console.print(f"[yellow]the machine was busy[/]: engines got these shares of their CPUs: {shares}")
+    versions: dict[str, str] = next((fact.pop("versions") for fact in facts.values() if "versions" in fact), {})
     for fact in facts.values():
         fact.pop("versions", None)
     return {
@@ -254,6 +213,7 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         "prompts_left_out": {name: left for name, (_, left) in loaded.items()},
         "prefix_caching": False,
         "eager": setup.eager,
+        "dtype": setup.dtype,
         "model": model,
         "command": shlex.join(["python", *sys.argv]),
         "versions": versions,
@@ -261,7 +221,7 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run, print the tables and the JSON line; return the exit status (1 if an output differs)."""
+    """Run, print the tables and the JSON line; return the exit status (1 if an output differs by more than a tie)."""
     parser = build_parser()
     args = parser.parse_args(argv)
     if args.outputs and "none" not in args.methods:
@@ -269,11 +229,11 @@ def main(argv: list[str] | None = None) -> int:
     console = Console(stderr=False, width=None if sys.stdout.isatty() else 150)
     try:
         result = measure(args, console)
-    except (OSError, TooFewPrompts, WorkerFailed, ValueError) as error:
+    except (OSError, TooFewPromptsError, WorkerError, ValueError) as error:
         print(f"bench_engine: {error}", file=sys.stderr)
         return 2
     print(json.dumps(result))
-    return 0 if result["equal"] is not False else 1
+    return 0 if result["equal_but_ties"] is not False else 1
 
 
 if __name__ == "__main__":

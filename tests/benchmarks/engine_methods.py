@@ -27,6 +27,7 @@ class EngineSetup:
         max_num_seqs: Most requests in flight.
         kv_bytes: Size of each engine's KV cache, in bytes.
         eager: Whether compilation is off.
+        dtype: "bfloat16" or "float32".
         hsd: Settings of the `hsd` method.
         async_scheduling: Whether `none` may schedule asynchronously; None leaves it to vLLM.
     """
@@ -37,6 +38,7 @@ class EngineSetup:
     max_num_seqs: int
     kv_bytes: int
     eager: bool
+    dtype: str
     hsd: dict[str, Any] | None
     async_scheduling: bool | None = None
 
@@ -74,7 +76,7 @@ def engine_arguments(method: str, tokens: int, setup: EngineSetup) -> dict[str, 
     """
     arguments: dict[str, Any] = {
         "model": setup.model,
-        "dtype": "bfloat16",
+        "dtype": setup.dtype,
         "max_model_len": setup.max_model_len,
         "max_num_seqs": setup.max_num_seqs,
         "kv_cache_memory_bytes": setup.kv_bytes,

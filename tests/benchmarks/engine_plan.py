@@ -49,7 +49,7 @@ class Cell:
     prompts: list[Prompt]
 
 
-class TooFewPrompts(ValueError):
+class TooFewPromptsError(ValueError):
     """A prompt file is too short for the rounds and batches asked for."""
 
 
@@ -75,7 +75,7 @@ def load_prompts(path: Path, tokenizer: Any, room: int) -> tuple[list[Prompt], i
     ]
     fit = [prompt for prompt in prompts if 0 < len(prompt.ids) <= room]
     if not fit:
-        raise TooFewPrompts(
+        raise TooFewPromptsError(
             f"no prompt of {path} fits into {room} tokens: lower --tokens or shorten the prompts"
         )
     return fit, len(prompts) - len(fit)
@@ -90,7 +90,7 @@ class _Dealer:
 
     def __init__(self, name: str, prompts: list[Prompt], needed: int, repeat: bool) -> None:
         if needed > len(prompts) and not repeat:
-            raise TooFewPrompts(
+            raise TooFewPromptsError(
                 f"workload {name} needs {needed} prompts and has {len(prompts)} that fit: make more (workloads.py "
                 "--count), lower --rounds, --requests or --batch, or pass --repeat-prompts (a method that remembers "
                 "outputs then profits from seeing a prompt again)"
@@ -123,7 +123,7 @@ def plan(
         Warm-up prompts and the cells in running order.
 
     Raises:
-        TooFewPrompts: If prompts run out and `repeat` is false.
+        TooFewPromptsError: If prompts run out and `repeat` is false.
     """
     sizes = {batch: max(batch, requests) for batch in batches}
     mixing = len(workloads) > 1 and MIXED not in workloads

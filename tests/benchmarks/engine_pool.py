@@ -7,6 +7,7 @@ SIGSTOP, so neither its OpenMP threads nor its allocator can take time from the 
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parent.parent
 
 
-class WorkerFailed(RuntimeError):
+class WorkerError(RuntimeError):
     """An engine process ended; the message holds the end of its log."""
 
 
@@ -89,13 +90,18 @@ class Worker:
             line = ""
         if not line:
             self._process.wait(timeout=60)
-            raise WorkerFailed(f"the {self.name} engine ended:\n{self.log_tail()}")
+            raise WorkerError(f"the {self.name} engine ended:\n{self.log_tail()}")
         self._process.send_signal(signal.SIGSTOP)
         return cast("dict[str, Any]", json.loads(line))
 
     def run(self, prompts: list[list[int]], tokens: int, batch: int) -> dict[str, Any]:
         """Run prompts; see `engine_worker.Engine.run`."""
-        return self._ask({"prompts": prompts, "tokens": tokens, "batch": batch})
+        return self._ask({"call": "run", "prompts": prompts, "tokens": tokens, "batch": batch})
+
+    def gaps(self, contexts: list[list[int]], pairs: list[list[int]]) -> list[float]:
+        """Ask how far apart two tokens are; see `engine_worker.Engine.gaps`. Unknown gaps are infinite."""
+        answer = self._ask({"call": "gaps", "contexts": contexts, "pairs": pairs})
+        return [math.inf if gap is None else gap for gap in answer["gaps"]]
 
     def cpu_seconds(self) -> float:
         """CPU time the process has used so far (Linux)."""
@@ -125,7 +131,7 @@ class Pool:
         """Load one more engine and stop it.
 
         Raises:
-            WorkerFailed: If the engine does not start.
+            WorkerError: If the engine does not start.
         """
         self.workers[name] = worker = Worker(name, arguments, environment)
         return worker

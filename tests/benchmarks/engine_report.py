@@ -5,10 +5,12 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from rich.table import Table
 
+from engine_equality import Verdict
 from engine_plan import MIXED, Cell
 
 
@@ -20,35 +22,18 @@ class Run:
         method: The method.
         cell: What was run.
         result: The worker's answer, without the outputs.
-        differing: Rows whose output is not token for token that of `none`; None without a reference.
-        first_difference: Earliest position at which a row differs.
+        verdict: How its outputs compare with those of `none`; None without a reference.
     """
 
     method: str
     cell: Cell
     result: dict[str, Any]
-    differing: int | None
-    first_difference: int | None = None
+    verdict: Verdict | None
 
     @property
     def tokens_per_second(self) -> float:
         """Output tokens of all requests over the wall time, prefill included."""
         return float(self.result["tokens"] / self.result["wall_s"])
-
-
-def compare(outputs: list[list[int]], reference: list[list[int]] | None) -> tuple[int | None, int | None]:
-    """Count the rows that differ from the reference, and find the earliest position of a difference."""
-    if reference is None:
-        return None, None
-    places = [
-        next(
-            (i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b),
-            min(len(mine), len(theirs)),
-        )
-        for mine, theirs in zip(outputs, reference, strict=True)
-        if mine != theirs
-    ]
-    return len(places), min(places, default=None)
 
 
 def percentile(values: Iterable[float], share: float) -> float:
@@ -101,8 +86,7 @@ class Ledger:
         total: Callable[[str], float] = lambda key: sum(result[key] for result in results)  # noqa: E731
         tpots = [value for result in results for value in result["tpot_s"]]
         ttfts = [value for result in results for value in result["ttft_s"]]
-        differing = [run.differing for run in runs if run.differing is not None]
-        places = [run.first_difference for run in runs if run.first_difference is not None]
+        verdicts = [run.verdict for run in runs if run.verdict is not None]
         return {
             "tokens_per_second": round(statistics.median(run.tokens_per_second for run in runs), 2),
             "ttft_ms": round(1_000 * statistics.median(ttfts), 2),
@@ -118,8 +102,8 @@ class Ledger:
             "drafted": int(total("drafted")),
             "accepted": int(total("accepted")),
             "rows": sum(len(run.cell.prompts) for run in runs),
-            "rows_differing": sum(differing) if differing else None,
-            "first_difference": min(places, default=None),
+            "rows_differing": sum(verdict.differing for verdict in verdicts) if verdicts else None,
+            "rows_tied": sum(verdict.ties for verdict in verdicts) if verdicts else None,
         }
 
     def ratios(self, base: str) -> dict[str, Any]:
@@ -154,14 +138,23 @@ class Ledger:
         }
         least = batches[str(self.batches()[0])]
         speeds = {w: {m: f["tokens_per_second"] for m, f in by.items()} for w, by in least.items()}
-        checked = [run.differing for run in self.runs if run.differing is not None]
+        verdicts = {m: [r.verdict for r in self.runs if r.method == m and r.verdict] for m in self.methods}
+        every = [verdict for found in verdicts.values() for verdict in found]
         return {
             "workloads": {name: by for name, by in speeds.items() if name != MIXED},
             "mixed": speeds.get(MIXED, {}),
             "batch": self.batches()[0],
-            "equal": not any(checked) if checked else None,
-            "rows_differing": {
-                m: sum(run.differing or 0 for run in self.runs if run.method == m) for m in self.methods
+            "equal": not any(v.differing for v in every) if every else None,
+            "equal_but_ties": not any(v.differing > v.ties for v in every) if every else None,
+            "equality": {
+                method: {
+                    "rows_differing": sum(v.differing for v in found),
+                    "rows_tied": sum(v.ties for v in found),
+                    "largest_gap": round(
+                        max((v.largest_gap for v in found if v.largest_gap < inf), default=0.0), 4
+                    ),
+                }
+                for method, found in verdicts.items()
             },
             "ratios": {base: self.ratios(base) for base in ("empty", "none")},
             "batches": batches,
@@ -174,14 +167,14 @@ class Ledger:
             table.add_column(name)
         names = (
             "tokens/s",
-            "× none",
-            "× empty",
+            "vs none",
+            "vs empty",
             "TTFT ms",
             "TPOT p50",
             "p99",
             "accept. length",
             "tok/step",
-            "≠ none",
+            "differ/tied",
         )
         for name in names:
             table.add_column(name, justify="right", no_wrap=True)
@@ -198,8 +191,10 @@ class Ledger:
         paired = []
         for base in ("none", "empty"):
             ratio = ratios[base].get(workload, {}).get(method)
-            paired.append(f"{ratio['median']:.2f} ({ratio['min']:.2f}–{ratio['max']:.2f})" if ratio else "–")
-        length, unequal = figures["mean_acceptance_length"], figures["rows_differing"]
+            paired.append(f"{ratio['median']:.2f} ({ratio['min']:.2f}-{ratio['max']:.2f})" if ratio else "-")
+        length, unequal, tied = (
+            figures[k] for k in ("mean_acceptance_length", "rows_differing", "rows_tied")
+        )
         return [
             workload if method == self.methods[0] else "",
             method,
@@ -208,7 +203,7 @@ class Ledger:
             f"{figures['ttft_ms']:.0f}",
             f"{figures['tpot_p50_ms']:.1f}",
             f"{figures['tpot_p99_ms']:.1f}",
-            "–" if length is None else f"{length:.2f}",
+            "-" if length is None else f"{length:.2f}",
             f"{figures['tokens_per_request_step']:.2f}",
-            "?" if unequal is None else f"{unequal}/{figures['rows']}",
+            "?" if unequal is None else f"{unequal}/{tied} of {figures['rows']}",
         ]

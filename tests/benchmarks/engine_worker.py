@@ -1,6 +1,7 @@
 """One vLLM engine in one process, driven by JSON lines: internal to `bench_engine.py`.
 
-The first line on stdin holds the engine's arguments; each further line is a batch of prompts to run. Answers go to the
+The first line on stdin holds the engine's arguments; each further line calls `run` or
+`gaps`. Answers go to the
 original stdout, one JSON line each; everything vLLM prints goes to stderr.
 """
 
@@ -100,7 +101,7 @@ class Engine:
         outputs: list[list[int]] = [[] for _ in prompts]
         added, first, last = ([0.0] * len(prompts) for _ in range(3))
         chunks, steps, live = 0, [], 0
-        start = time.perf_counter()
+        cpu, start = time.process_time(), time.perf_counter()
         while waiting or live:
             while waiting and live < batch:
                 name, row = waiting.popleft()
@@ -125,13 +126,36 @@ class Engine:
         return {
             "outputs": outputs,
             "wall_s": wall,
+            "cpu_s": time.process_time() - cpu,
             "ttft_s": [f - a for f, a in zip(first, added, strict=True)],
             "tpot_s": [(e - f) / max(len(o) - 1, 1) for e, f, o in zip(last, first, outputs, strict=True)],
             "steps": len(steps),
+            "step_p10_s": sorted(steps)[len(steps) // 10],
             "step_p50_s": sorted(steps)[len(steps) // 2],
             "chunks": chunks,
             **{key: after[key] - before[key] for key in after},
         }
+
+    def gaps(self, contexts: list[list[int]], pairs: list[list[int]]) -> dict[str, Any]:
+        """How far apart two next tokens are in the engine's own opinion.
+
+        Args:
+            contexts: Token ids, one list a question.
+            pairs: Two candidate ids a question.
+
+        Returns:
+            Absolute differences of the log probabilities; null where a token is not among the twenty best.
+        """
+        from vllm import SamplingParams
+
+        params = SamplingParams(temperature=0.0, max_tokens=1, ignore_eos=True, logprobs=20, detokenize=False)
+        answers = self._llm.generate([{"prompt_token_ids": ids} for ids in contexts], params, use_tqdm=False)
+        gaps = []
+        for answer, pair in zip(answers, pairs, strict=True):
+            best = answer.outputs[0].logprobs[0]
+            known = [best[token].logprob for token in pair if token in best]
+            gaps.append(abs(known[0] - known[1]) if len(known) == 2 else None)
+        return {"gaps": gaps}
 
 
 def _lines() -> Iterator[dict[str, Any]]:
@@ -148,7 +172,8 @@ def main() -> int:
     ready = {"load_s": time.perf_counter() - started, **engine.describe()}
     print(json.dumps(ready), file=answers, flush=True)
     for job in lines:
-        print(json.dumps(engine.run(**job)), file=answers, flush=True)
+        answer = getattr(engine, job.pop("call"))(**job)
+        print(json.dumps(answer), file=answers, flush=True)
     return 0
 
 

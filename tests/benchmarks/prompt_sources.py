@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 
-class MissingSource(FileNotFoundError):
+class MissingSourceError(FileNotFoundError):
     """A data file a category needs is not in the data folder."""
 
 
@@ -24,7 +24,7 @@ class DataFolder:
 
     def __init__(self, root: Path) -> None:
         if not root.is_dir():
-            raise MissingSource(f"the data folder must exist, got {root}: pass --data DIR")
+            raise MissingSourceError(f"the data folder must exist, got {root}: pass --data DIR")
         self.root = root
         self._rows: dict[str, list[dict[str, Any]]] = {}
 
@@ -32,7 +32,9 @@ class DataFolder:
         """Path of a data file, checked to exist."""
         path = self.root / name
         if not path.exists():
-            raise MissingSource(f"{path} is missing: add it, or leave its category out with --categories")
+            raise MissingSourceError(
+                f"{path} is missing: add it, or leave its category out with --categories"
+            )
         return path
 
     def rows(self, name: str) -> list[dict[str, Any]]:
@@ -61,7 +63,7 @@ class DataFolder:
         folder = self.path("tinystories_sample")
         files = sorted(folder.glob("*_cased.txt")) or sorted(folder.glob("*.txt"))
         if not files:
-            raise MissingSource(f"{folder} holds no *.txt")
+            raise MissingSourceError(f"{folder} holds no *.txt")
         blocks = files[0].read_text(encoding="utf-8").replace("\r", "").split("\n\n")
         stories: list[str] = []
         for block in (b.strip() for b in blocks):

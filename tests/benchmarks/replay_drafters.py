@@ -70,22 +70,22 @@ class HSDReplay:
         """
         rng = np.random.default_rng(0)
         words = rng.integers(0, 30_000, size=(400, 12))
+        used = context + calls + 80 + self._rows * context // 8192
         for row in range(self._rows):
-            picked = words[rng.integers(0, len(words), size=context // 12 + 2 * calls)].ravel()
-            noise = rng.random(len(picked)) < 0.1
-            self._buffer[row] = np.where(noise, rng.integers(0, 30_000, size=len(picked)), picked)[
-                : self._buffer.shape[1]
-            ]
+            picked = words[rng.integers(0, len(words), size=used // 12 + 1)].ravel()[:used]
+            noise = rng.random(used) < 0.1
+            self._buffer[row, :used] = np.where(noise, rng.integers(0, 30_000, size=used), picked)
         length, prefill, times = context, [], []
-        for call in range(calls + 80):
+        settled = 80 + self._rows * context // 8192
+        for call in range(calls + settled):
             sampled = [[int(token)] for token in self._buffer[:, length - 1]]
             lengths = np.full(self._rows, length, dtype=np.int32)
             started = time.perf_counter()
             self._drafter.propose(sampled, lengths, self._buffer)
             spent = (time.perf_counter() - started) * 1e6
             if call == 0:
-                pass  # allocates; the kernels are compiled here on the first use
-            elif call < 80 + self._rows * context // 8192:
+                continue  # the kernels are compiled here on the first use
+            if call < settled:
                 prefill.append(spent)
             else:
                 times.append(spent)

@@ -30,7 +30,7 @@ _EXTRAS = (
 Tensors = dict[str, torch.Tensor]
 
 
-class UnknownArchitecture(ValueError):
+class UnknownArchitectureError(ValueError):
     """The checkpoint does not have the layer names of the Llama family."""
 
 
@@ -102,11 +102,11 @@ def widened_tensors(tensors: Tensors, config: dict[str, Any], size: Size, seed: 
         New weights, bfloat16.
 
     Raises:
-        UnknownArchitecture: If there is no `layers.N.mlp.down_proj.weight`.
+        UnknownArchitectureError: If there is no `layers.N.mlp.down_proj.weight`.
     """
     old = size_of(config)
     if not any(name.endswith("layers.0.mlp.down_proj.weight") for name in tensors):
-        raise UnknownArchitecture(
+        raise UnknownArchitectureError(
             "the weights must have Llama's names (model.layers.N.mlp.down_proj.weight): widen another model"
         )
     generator = torch.Generator().manual_seed(seed)

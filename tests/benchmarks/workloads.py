@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from prompt_makers import MAKERS
-from prompt_sources import DataFolder, MissingSource
+from prompt_sources import DataFolder, MissingSourceError
 
 _LAYOUT = """\
 layout of --data (only what the chosen categories need):
@@ -116,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         data = DataFolder(args.data)
         made = {name: rows_of(name, data, args.count, args.max_chars, args.seed) for name in args.categories}
-    except (MissingSource, ValueError) as error:
+    except (MissingSourceError, ValueError) as error:
         print(f"workloads: {error}", file=sys.stderr)
         return 2
     args.out.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 HSD = {"method": "custom_class", "model": "hola_plugins.vllm.HSDProposer", "num_speculative_tokens": 8}
 EXTENSION = "hola_plugins.vllm.HSDWorkerExtension"
-MODEL = Path(__file__).parents[1] / "models" / "target"
+MODEL = Path(os.environ.get("HOLA_TEST_MODEL", Path(__file__).parents[1] / "models" / "target"))
 
 
 class EngineProcess:

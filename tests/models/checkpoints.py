@@ -16,8 +16,8 @@ WORD_PATTERN = r"'(?:s|t|re|ve|m|ll|d)\b| ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]
 
 SHAPES: dict[str, dict[str, int]] = {
     "target": {
-        "hidden_size": 256,
-        "intermediate_size": 512,
+        "hidden_size": 128,
+        "intermediate_size": 384,
         "num_hidden_layers": 6,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
@@ -25,8 +25,8 @@ SHAPES: dict[str, dict[str, int]] = {
     "draft": {
         "hidden_size": 128,
         "intermediate_size": 256,
-        "num_hidden_layers": 3,
-        "num_attention_heads": 2,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 4,
         "num_key_value_heads": 2,
     },
 }
