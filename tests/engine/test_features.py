@@ -36,6 +36,7 @@ def test_seeded_sampling_keeps_the_distribution(engines: Engines) -> None:
             prompts,
             temperature=1.0,
             top_k=4,
+            top_p=0.999,
             max_tokens=6,
             ignore_eos=True,
             seeds=list(range(1000 * place, 1000 * place + 600)),

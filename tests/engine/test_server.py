@@ -1,0 +1,103 @@
+"""The OpenAI-compatible server with HSD, as an operator starts it, under concurrent streaming clients."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from engine_process import MODEL
+from openai import AsyncOpenAI
+from prompts import KINDS
+from typer.testing import CliRunner
+
+from hola_plugins.cli import app
+
+CLIENTS = 32
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def _start(speculation: bool, port: int) -> subprocess.Popen[bytes]:
+    drafting = [
+        "--speculative-config",
+        '{"method":"custom_class","model":"hola_plugins.vllm.HSDProposer","num_speculative_tokens":8}',
+        "--worker-extension-cls",
+        "hola_plugins.vllm.HSDWorkerExtension",
+    ]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(MODEL)]
+    command += ["--served-model-name", "hola", "--port", str(port), "--host", "127.0.0.1", "--enforce-eager"]
+    command += ["--dtype", "float32", "--max-model-len", "512", "--max-num-seqs", str(CLIENTS)]
+    command += ["--kv-cache-memory-bytes", str(256 << 20)]
+    environment = os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+    return subprocess.Popen(command + (drafting if speculation else []), env=environment, start_new_session=True)
+
+
+def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with status {process.returncode}")
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.5)
+    raise RuntimeError("the server did not come up in five minutes")
+
+
+def _serve(speculation: bool) -> Iterator[str]:
+    port = _free_port()
+    process = _start(speculation, port)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait(process, url)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    yield from _serve(speculation=True)
+
+
+def _stream_all(url: str, prompts: list[str]) -> list[str]:
+    async def one(client: AsyncOpenAI, prompt: str) -> str:
+        stream = await client.completions.create(
+            model="hola", prompt=prompt, max_tokens=48, temperature=0.0, stream=True
+        )
+        return "".join([chunk.choices[0].text async for chunk in stream if chunk.choices])
+
+    async def everyone() -> list[str]:
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="none", timeout=300) as client:
+            return list(await asyncio.gather(*(one(client, prompt) for prompt in prompts)))
+
+    return asyncio.run(everyone())
+
+
+def test_concurrent_streams_give_the_text_without_speculation(url: str) -> None:
+    prompts = [prompt for make in KINDS.values() for prompt in make(CLIENTS // 4)]
+    drafted = _stream_all(url, prompts)
+    for plain_url in _serve(speculation=False):
+        assert drafted == _stream_all(plain_url, prompts)
+    assert sum(map(bool, drafted)) > CLIENTS // 2
+
+
+def test_stats_are_read_over_http(url: str) -> None:
+    result = CliRunner().invoke(app, ["stats", url])
+    assert result.exit_code == 0, result.output
+    assert "request" in result.output
+    assert "transitions" in result.output
