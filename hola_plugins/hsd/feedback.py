@@ -62,6 +62,8 @@ def score_rows(
 ) -> int:
     """Scores the stored predictions of each row against its new tokens; gives the accepted tokens.
 
+    The last new token of a row is always the target's own, so a draft that was cut short on its way to
+    the target is not counted as accepted where that token happens to equal the next one of the draft.
     A prediction can be judged when its token has come and every drafted token before it was right.
     """
     accepted_in_all = 0
@@ -81,7 +83,7 @@ def score_rows(
         for position in range(sent[slot]):
             level = owner[slot, position]
             counters[level, CHOSEN] += 1
-            if position < right:
+            if position < right and position < fresh - 1:
                 counters[level, ACCEPTED] += 1
                 accepted_in_all += 1
         resume[slot] = -1

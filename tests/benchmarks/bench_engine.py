@@ -204,7 +204,9 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
     shares = {method: fact["cpu_share"] for method, fact in facts.items() if "cpu_share" in fact}
     if min(shares.values()) < _QUIET:
         console.print(f"[yellow]the machine was busy[/]: engines got these shares of their CPUs: {shares}")
-    versions: dict[str, str] = next((fact.pop("versions") for fact in facts.values() if "versions" in fact), {})
+    versions: dict[str, str] = next(
+        (fact.pop("versions") for fact in facts.values() if "versions" in fact), {}
+    )
     for fact in facts.values():
         fact.pop("versions", None)
     return {

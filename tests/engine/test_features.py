@@ -35,8 +35,7 @@ def test_seeded_sampling_keeps_the_distribution(engines: Engines) -> None:
         outputs = engine.generate(
             prompts,
             temperature=1.0,
-            top_k=4,
-            top_p=0.999,
+            allowed_token_ids=list(range(300, 312)),
             max_tokens=6,
             ignore_eos=True,
             seeds=list(range(1000 * place, 1000 * place + 600)),

@@ -42,7 +42,9 @@ def _start(speculation: bool, port: int) -> subprocess.Popen[bytes]:
     command += ["--dtype", "float32", "--max-model-len", "512", "--max-num-seqs", str(CLIENTS)]
     command += ["--kv-cache-memory-bytes", str(256 << 20)]
     environment = os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
-    return subprocess.Popen(command + (drafting if speculation else []), env=environment, start_new_session=True)
+    return subprocess.Popen(
+        command + (drafting if speculation else []), env=environment, start_new_session=True
+    )
 
 
 def _wait(process: subprocess.Popen[bytes], url: str) -> None:
