@@ -80,6 +80,8 @@ def score_rows(
             right < draft_length[slot] and right < fresh and draft[slot, right] == buffer[row, start + right]
         ):
             right += 1
+        for position in range(draft_length[slot]):
+            counters[owner[slot, position], KEPT] += 1
         for position in range(sent[slot]):
             level = owner[slot, position]
             counters[level, CHOSEN] += 1
@@ -115,7 +117,7 @@ def score_rows(
 
 @njit(cache=True, nogil=True)
 def store_drafts(
-    slots, lengths, window, state, sent_rows, owners, drafted_at, draft, draft_length, sent, owner, counters
+    slots, lengths, window, state, sent_rows, owners, drafted_at, draft, draft_length, sent, owner
 ) -> None:
     """Keeps what was drafted and sent for each slot until its tokens come."""
     for row in range(slots.shape[0]):
@@ -128,7 +130,6 @@ def store_drafts(
         for position in range(state[row, DRAFTED]):
             draft[slot, position] = window[row, WINDOW + position]
             owner[slot, position] = owners[row, position]
-            counters[owners[row, position], KEPT] += 1
 
 
 class Feedback:
@@ -200,7 +201,6 @@ class Feedback:
             self._draft_length,
             self._sent,
             self._owner,
-            self.counters,
         )
 
     def counts(self, level: int) -> dict[str, float]:

@@ -191,7 +191,7 @@ def measure(args: argparse.Namespace, console: Console) -> dict[str, Any]:
         before = {method: pool.workers[method].cpu_seconds() for method in methods}
         for number, cell in enumerate(cells):
             progress.update(task, description=f"{cell.workload}, batch {cell.batch}, round {cell.round + 1}")
-            turn = number % len(methods)
+            turn = (number + cell.round) % len(methods)
             runs, reference = run_cell(pool, cell, methods[turn:] + methods[:turn], args.tokens)
             ledger.runs += runs
             if args.outputs and reference is not None:

@@ -89,7 +89,7 @@ class Worker:
         except BrokenPipeError:
             line = ""
         if not line:
-            self._process.wait(timeout=60)
+            self.close_process()
             raise WorkerError(f"the {self.name} engine ended:\n{self.log_tail()}")
         self._process.send_signal(signal.SIGSTOP)
         return cast("dict[str, Any]", json.loads(line))
@@ -112,12 +112,15 @@ class Worker:
         """End of what the engine printed."""
         return "\n".join(Path(self._log.name).read_text(errors="replace").splitlines()[-lines:])
 
-    def close(self) -> None:
-        """End the process."""
+    def close_process(self) -> None:
+        """End the process, stopped or not."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGCONT)
             self._process.kill()
             self._process.wait()
+
+    def close(self) -> None:
+        """End the process and forget its log."""
+        self.close_process()
         self._log.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 from rich.table import Table
@@ -39,7 +39,7 @@ class Run:
 def percentile(values: Iterable[float], share: float) -> float:
     """Nearest-rank percentile, `share` in 0..1."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -(-int(share * 1_000 * len(ordered)) // 1_000) - 1))]
+    return ordered[max(ceil(share * len(ordered)) - 1, 0)]
 
 
 def spread(values: list[float]) -> dict[str, Any]:

@@ -43,6 +43,8 @@ def start_engines(
         for batch in args.batch:
             worker.run(prompts[:batch], min(args.tokens, 48), batch)
         facts[method] = {**worker.ready, "num_speculative_tokens": length if method != "none" else 0}
+    if not pool.workers:
+        raise ValueError(f"none of {', '.join(args.methods)} can run here: add none to --methods")
     return facts
 
 
@@ -86,7 +88,8 @@ def cpu_facts(ledger: Ledger, pool: Pool, method: str, cpus: int, since: float) 
         since: CPU seconds of its process before the first run.
 
     Returns:
-        Wall and CPU seconds of its runs, CPU seconds used while it should have been stopped, and the share of the
+        Wall and CPU seconds of its runs, CPU seconds used between them (for `none` that includes the questions about
+        ties; a stopped engine uses none), and the share of the
         CPUs it got: near 1 on a quiet machine, as the OpenMP threads spin between kernels.
     """
     runs = [run.result for run in ledger.runs if run.method == method]
