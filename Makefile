@@ -60,31 +60,31 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -c "import transformers, vllm"
 	touch $@
 
-demo:  ## Compare vLLM with and without HSD (MODEL=, PROMPTS=)
+demo: $(STAMP)  ## Compare vLLM with and without HSD (MODEL=, PROMPTS=)
 	$(WITH_PRELOAD) $(PYTHON) integrations/vllm/compare.py \
 		$(if $(MODEL),--model "$(MODEL)") $(if $(PROMPTS),--prompts "$(PROMPTS)")
 
 test: lint test-unit test-engine test-integrations  ## Run everything that continuous integration runs
 
-test-unit:  ## Run the tests without an engine; seconds
+test-unit: $(STAMP)  ## Run the tests without an engine; seconds
 	$(PYTHON) -m pytest tests/unit
 
-test-engine:  ## Run the tests with the real vLLM on small models; minutes
+test-engine: $(STAMP)  ## Run the tests with the real vLLM on small models; minutes
 	$(call test_each_file,tests/engine)
 
-test-integrations:  ## Run what an operator copies from integrations/
+test-integrations: $(STAMP)  ## Run what an operator copies from integrations/
 	$(call test_each_file,tests/integrations)
 
-lint:  ## Check style and types (ruff, mypy --strict)
+lint: $(STAMP)  ## Check style and types (ruff, mypy --strict)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 
-format:  ## Put the code into its format
+format: $(STAMP)  ## Put the code into its format
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-dist:  ## Build the wheel and the source distribution into dist/
+dist: $(STAMP)  ## Build the wheel and the source distribution into dist/
 	$(PYTHON) -m pip install --quiet build
 	$(PYTHON) -m build
 
