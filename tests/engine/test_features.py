@@ -47,7 +47,9 @@ def test_the_distribution_test_accepts_two_runs_without_speculation(engines: Eng
 
 def _second_to_sixth_tokens(engine: EngineProcess) -> list[Counter[int]]:
     """Samples one repetitive prompt 800 times and counts the tokens at three positions."""
-    outputs = engine.generate(["5 + 5 = 10. 5 + 5 = 10. 5 + 5 ="] * 800, temperature=1.0, max_tokens=6, ignore_eos=True)
+    outputs = engine.generate(
+        ["5 + 5 = 10. 5 + 5 = 10. 5 + 5 ="] * 800, temperature=1.0, max_tokens=6, ignore_eos=True
+    )
     return [Counter(one["ids"][position] for one in outputs) for position in (1, 2, 5)]
 
 
