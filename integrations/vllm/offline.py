@@ -32,6 +32,7 @@ def main() -> None:
         model=options.model,
         max_model_len=1024,
         enforce_eager=True,
+        kv_cache_memory_bytes=512 << 20,
         speculative_config={
             "method": "custom_class",
             "model": "hola_plugins.vllm.HSDProposer",
