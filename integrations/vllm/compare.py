@@ -2,8 +2,9 @@
 
     python integrations/vllm/compare.py --model DIR_OR_HUB_ID --prompts FILE.jsonl
 
-Each method runs in an engine of its own; the rounds are interleaved and the table gives the median of
-the rounds with their range. The last line is one JSON object.
+Each method runs in an engine of its own. The prompts are dealt out to rounds, so that none comes twice and
+HSD's shared store cannot replay an answer; the rounds are interleaved and the table gives their median with
+their range. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -42,7 +43,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--tokens", type=int, default=128, help="new tokens a prompt (default: 128)")
     parser.add_argument("--batch", type=int, default=4, help="requests at a time (default: 4)")
-    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds (default: 3)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=3,
+        help="interleaved rounds, over which the prompts are dealt (default: 3)",
+    )
     parser.add_argument(
         "--dtype", default="float32", help="dtype of the weights (default: float32, see README)"
     )
@@ -86,14 +92,15 @@ def _work(options: argparse.Namespace) -> None:
     )
     prompts = [row["prompt"] for row in _read_prompts(options.prompts)]
     params = SamplingParams(temperature=0.0, max_tokens=options.tokens)
-    llm.generate(prompts[: options.batch], params, use_tqdm=False)
+    llm.generate(["1, 2, 3,"] * options.batch, params, use_tqdm=False)
     print("ready", file=answers)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        dealt = prompts[int(line) :: options.rounds]
         before = _counters(llm)
         outputs: list[list[int]] = []
         started = time.perf_counter()
-        for first in range(0, len(prompts), options.batch):
-            some = llm.generate(prompts[first : first + options.batch], params, use_tqdm=False)
+        for first in range(0, len(dealt), options.batch):
+            some = llm.generate(dealt[first : first + options.batch], params, use_tqdm=False)
             outputs += [list(one.outputs[0].token_ids) for one in some]
         seconds = time.perf_counter() - started
         after = _counters(llm)
@@ -144,11 +151,11 @@ def _run(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
             workers[method] = _start(method)
             _answer(workers[method], method)
             progress.advance(task)
-        for _ in range(options.rounds):
+        for number in range(options.rounds):
             for method, worker in workers.items():
                 progress.update(task, description=f"generating: {method}")
                 if worker.stdin:
-                    print("round", file=worker.stdin, flush=True)
+                    print(number, file=worker.stdin, flush=True)
                 results[method].append(json.loads(_answer(worker, method)))
                 progress.advance(task)
     for worker in workers.values():
@@ -161,13 +168,13 @@ def _summary(rounds: list[dict[str, Any]], reference: list[dict[str, Any]]) -> d
     tokens = [sum(map(len, one["outputs"])) for one in rounds]
     speeds = [count / one["seconds"] for count, one in zip(tokens, rounds, strict=True)]
     ratios = [ref["seconds"] / one["seconds"] for ref, one in zip(reference, rounds, strict=True)]
-    counts = rounds[-1]["counts"]
-    drafts = counts.get("drafts", 0)
+    drafts = sum(one["counts"].get("drafts", 0) for one in rounds)
+    accepted = sum(one["counts"].get("accepted_tokens", 0) for one in rounds)
     return {
         "tokens_per_second": statistics.median(speeds),
         "ratio": statistics.median(ratios),
         "ratio_range": [min(ratios), max(ratios)],
-        "acceptance_length": 1 + counts.get("accepted_tokens", 0) / drafts if drafts else 1.0,
+        "acceptance_length": 1 + accepted / drafts if drafts else 1.0,
         "drafts": drafts,
         "equal": all(one["outputs"] == ref["outputs"] for one, ref in zip(rounds, reference, strict=True)),
     }
@@ -180,6 +187,8 @@ def main() -> None:
         _work(options)
         return
     rows = _read_prompts(options.prompts)
+    if not 1 <= options.rounds <= len(rows):
+        raise SystemExit(f"--rounds must be from 1 to the {len(rows)} prompts, got {options.rounds}")
     results = _run(options)
     from rich.console import Console
     from rich.table import Table

@@ -61,7 +61,7 @@ def test_offline_shows_the_counters() -> None:
 
 def test_compare_gives_equal_output_for_every_method(tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
-    prompts.write_text("".join((FOLDER / "prompts.jsonl").read_text().splitlines(keepends=True)[::6]))
+    prompts.write_text("".join((FOLDER / "prompts.jsonl").read_text().splitlines(keepends=True)[::3]))
     output = _run(
         str(FOLDER / "compare.py"), "--prompts", str(prompts), "--tokens", "32", "--rounds", "2", timeout=900
     )
