@@ -17,7 +17,7 @@ from hola_plugins.hsd.hash_index import (
     index_size,
 )
 from hola_plugins.hsd.level import Block, Gate, Int32, Tokens
-from hola_plugins.hsd.retrieval import extend_rows
+from hola_plugins.hsd.retrieval import extend_from_index
 
 
 @njit(cache=True, nogil=True)
@@ -79,23 +79,7 @@ class RequestIndex:
 
     def extend(self, block: Block, gate: Gate) -> None:
         """Continues the open rows from earlier occurrences of their last tokens."""
-        extend_rows(
-            self.descriptors,
-            False,
-            block.window,
-            block.state,
-            block.chance,
-            block.owner,
-            block.survival,
-            block.trail,
-            block.trail_length,
-            block.calibration,
-            block.success,
-            block.resume,
-            self.number,
-            gate.sure,
-            gate.survival,
-        )
+        extend_from_index(self.descriptors, False, block, gate, self.number)
 
     def forget(self, slot: int) -> None:
         """Frees the index of one request."""

@@ -14,7 +14,7 @@ from hola_plugins.hsd.hash_index import (
     find_candidates,
     index_memory,
 )
-from hola_plugins.hsd.level import DRAFTED, OPEN, ROOM, SLOT, WINDOW
+from hola_plugins.hsd.level import DRAFTED, OPEN, ROOM, SLOT, WINDOW, Block, Gate, Int64
 
 MATCH_CLASSES = 10
 """Classes of match length: 0 is a copy resumed after a wrong token, 9 is a match of over 20 tokens."""
@@ -182,3 +182,32 @@ def extend_rows(
                 break
             append_token(window, state, chance, owner, survival, row, token, level, probability)
             count = _follow(memory, capacity, length, positions, matches, count, token)
+
+
+def extend_from_index(descriptors: Int64, shared: bool, block: Block, gate: Gate, level: int) -> None:
+    """Extends the open rows of a block from one index a slot, or from one that serves all.
+
+    Args:
+        descriptors: Index descriptors, int64[slots or 1, 4].
+        shared: Whether one index serves all rows.
+        block: The block.
+        gate: What is kept.
+        level: The level's number.
+    """
+    extend_rows(
+        descriptors,
+        shared,
+        block.window,
+        block.state,
+        block.chance,
+        block.owner,
+        block.survival,
+        block.trail,
+        block.trail_length,
+        block.calibration,
+        block.success,
+        block.resume,
+        level,
+        gate.sure,
+        gate.survival,
+    )

@@ -17,7 +17,7 @@ from hola_plugins.hsd.hash_index import (
     index_size,
 )
 from hola_plugins.hsd.level import Block, Gate, Int32, Tokens
-from hola_plugins.hsd.retrieval import extend_rows
+from hola_plugins.hsd.retrieval import extend_from_index
 
 
 @njit(cache=True, nogil=True)
@@ -85,23 +85,7 @@ class SharedStore:
 
     def extend(self, block: Block, gate: Gate) -> None:
         """Continues the open rows from sequences of other requests."""
-        extend_rows(
-            self._descriptors,
-            True,
-            block.window,
-            block.state,
-            block.chance,
-            block.owner,
-            block.survival,
-            block.trail,
-            block.trail_length,
-            block.calibration,
-            block.success,
-            block.resume,
-            self.number,
-            gate.sure,
-            gate.survival,
-        )
+        extend_from_index(self._descriptors, True, block, gate, self.number)
 
     def forget(self, slot: int) -> None:
         """Does nothing: the store keeps what a request left."""
