@@ -107,5 +107,5 @@ class DraftControl:
         if explored < self._settings.explore:
             keep_above(block.state, block.chance, 0.5 * self.threshold, rows, sent)
             return
-        threshold, _ = cut_drafts(block.state, block.chance, self.curve.table(drafting), drafting, rows, sent)
+        threshold = cut_drafts(block.state, block.chance, self.curve.table(drafting), drafting, rows, sent)
         self.threshold += 0.1 * (min(threshold, 1.0) - self.threshold)

@@ -30,7 +30,7 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
         sent: Receives the draft length of each row, int32[rows].
 
     Returns:
-        The survival threshold, and the expected tokens of the step.
+        The survival threshold; 2 where no draft is worth its time.
     """
     tokens = np.zeros(BINS, dtype=np.int64)
     gain = np.zeros(BINS, dtype=np.float64)
@@ -48,7 +48,6 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
     count = min(base, limit)
     expected = np.float64(base)
     best = expected / step_time[count]
-    best_expected = expected
     threshold = 2.0
     for where in range(BINS - 1, -1, -1):
         if tokens[where] == 0:
@@ -58,10 +57,9 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
         goodput = expected / step_time[count]
         if goodput > best:
             best = goodput
-            best_expected = expected
             threshold = (where / BINS) ** 2
     keep_above(state, chance, threshold, rows, sent)
-    return threshold, best_expected
+    return threshold
 
 
 @njit(cache=True, nogil=True)
