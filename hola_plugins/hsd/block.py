@@ -1,13 +1,15 @@
 """Operations on a block of drafts: open it, append a token, leave an offer, commit the offers.
 
-The functions take the arrays of `hola_plugins.hsd.level.Block` so that a level's numba kernel can call
-them; a level written in Python may call them as well.
+They run inside kernels on the arrays of `hola_plugins.hsd.level.Block`, which a kernel views through the
+block's address table; a level written in Python may call them as well.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
+from hola_plugins.hsd.hash_index import MAX_CANDIDATES
 from hola_plugins.hsd.level import (
     BUCKET,
     DRAFTED,
@@ -19,26 +21,112 @@ from hola_plugins.hsd.level import (
     ROOM,
     SLOT,
     SOURCE,
+    STATE_FIELDS,
     TOKEN,
+    WALK_CANDIDATES,
+    WALK_COUNT,
     WINDOW,
+    Block,
+    Float32,
+    Int32,
+)
+from hola_plugins.hsd.memory import (
+    address_table,
+    float32_1d,
+    float32_2d,
+    int32_1d,
+    int32_2d,
+    int32_3d,
+    int64_3d,
 )
 
 
+def make_block(
+    rows: int,
+    longest: int,
+    trail: Int32,
+    trail_length: Int32,
+    calibration: Float32,
+    success: Float32,
+    resume: Int32,
+) -> Block:
+    """Allocates a block; what outlives a call belongs to the feedback and is passed in.
+
+    Args:
+        rows: Largest batch.
+        longest: Longest draft.
+        trail: `Block.trail`.
+        trail_length: `Block.trail_length`.
+        calibration: `Block.calibration`.
+        success: `Block.success`.
+        resume: `Block.resume`.
+    """
+    window = np.full((rows, WINDOW + longest), -1, dtype=np.int32)
+    state = np.zeros((rows, STATE_FIELDS), dtype=np.int32)
+    chance = np.zeros((rows, longest + 1), dtype=np.float32)
+    owner = np.zeros((rows, longest), dtype=np.int32)
+    survival = np.ones(rows, dtype=np.float32)
+    walks = np.zeros((calibration.shape[0], rows, WALK_CANDIDATES + 2 * MAX_CANDIDATES), dtype=np.int64)
+    arrays = (
+        window,
+        state,
+        chance,
+        owner,
+        survival,
+        trail,
+        trail_length,
+        calibration,
+        success,
+        resume,
+        walks,
+    )
+    return Block(*arrays, table=address_table(*arrays))
+
+
+@njit(cache=True, inline="always")
+def draft_views(table):
+    """Views window, state, chance, owner and survival of a block."""
+    return (
+        int32_2d(table, 0),
+        int32_2d(table, 1),
+        float32_2d(table, 2),
+        int32_2d(table, 3),
+        float32_1d(table, 4),
+    )
+
+
+@njit(cache=True, inline="always")
+def evidence_views(table):
+    """Views trail, trail_length, calibration, success and resume of a block."""
+    return (
+        int32_3d(table, 5),
+        int32_1d(table, 6),
+        float32_2d(table, 7),
+        float32_2d(table, 8),
+        int32_1d(table, 9),
+    )
+
+
+@njit(cache=True, inline="always")
+def walk_views(table):
+    """Views the walks of a block."""
+    return int64_3d(table, 10)
+
+
 @njit(cache=True, nogil=True)
-def open_rows(window, state, chance, survival, trail_length, slots, lengths, rooms, buffer) -> int:
+def open_rows(table, slots, lengths, rooms, buffer) -> int:
     """Starts an empty draft for each row and gives how many rows are open.
 
     Args:
-        window: `Block.window`.
-        state: `Block.state`.
-        chance: `Block.chance`.
-        survival: `Block.survival`.
-        trail_length: `Block.trail_length`.
+        table: `Block.table`.
         slots: Slot of each row, -1 where nothing is drafted.
         lengths: Tokens of each row.
         rooms: Longest draft of each row.
         buffer: Token ids of each row.
     """
+    window, state, chance, _, survival = draft_views(table)
+    _, trail_length, _, _, _ = evidence_views(table)
+    walks = walk_views(table)
     opened = 0
     last = chance.shape[1] - 1
     for row in range(slots.shape[0], state.shape[0]):
@@ -59,6 +147,8 @@ def open_rows(window, state, chance, survival, trail_length, slots, lengths, roo
         chance[row, last] = 0.0
         survival[row] = 1.0
         opened += 1
+        for level in range(walks.shape[0]):
+            walks[level, row, WALK_COUNT] = 0
         for back in range(WINDOW):
             where = lengths[row] - WINDOW + back
             window[row, back] = buffer[row, where] if where >= 0 else -1
@@ -102,12 +192,13 @@ def record_prediction(trail, trail_length, slot, position, token, level, bucket,
 
 
 @njit(cache=True, nogil=True)
-def commit_offers(window, state, chance, owner, survival, floor, least_survival) -> int:
+def commit_offers(table, floor, least_survival) -> int:
     """Ends a round: takes each open row's offer if it is worth a token, closes the row otherwise.
 
     Returns:
         The number of rows that are still open.
     """
+    window, state, chance, owner, survival = draft_views(table)
     still_open = 0
     last = chance.shape[1] - 1
     for row in range(state.shape[0]):
@@ -119,17 +210,8 @@ def commit_offers(window, state, chance, owner, survival, floor, least_survival)
         if full or state[row, OFFER_LEVEL] < 0 or not worth:
             state[row, OPEN] = 0
             continue
-        append_token(
-            window,
-            state,
-            chance,
-            owner,
-            survival,
-            row,
-            state[row, OFFER_TOKEN],
-            state[row, OFFER_LEVEL],
-            probability,
-        )
+        token, level = state[row, OFFER_TOKEN], state[row, OFFER_LEVEL]
+        append_token(window, state, chance, owner, survival, row, token, level, probability)
         if state[row, DRAFTED] >= state[row, ROOM]:
             state[row, OPEN] = 0
         else:

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from hola_plugins import __version__
-from hola_plugins.hsd.block import open_rows
+from hola_plugins.hsd.block import make_block, open_rows
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.control import DraftControl
 from hola_plugins.hsd.entropy_gate import AUTO_SURE, sure_probability
 from hola_plugins.hsd.feedback import Feedback
 from hola_plugins.hsd.hierarchy import REQUEST, Hierarchy
-from hola_plugins.hsd.level import STATE_FIELDS, WINDOW, Block, Gate, Int32, Level, Tokens
+from hola_plugins.hsd.level import WINDOW, Gate, Int32, Level, Tokens
 from hola_plugins.hsd.prior import prior_calibration
 from hola_plugins.hsd.sanitiser import DraftLimits, sanitise
 from hola_plugins.hsd.telemetry import CallTimes, Reporter, Snapshot, Totals
@@ -62,18 +62,14 @@ class HierarchicalDrafter:
             prior_calibration(3 + len(self._further)), slots, longest, self._config.rounds
         )
         self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors)
-        rows = self._max_rows
-        self._block = Block(
-            window=np.full((rows, WINDOW + longest), -1, dtype=np.int32),
-            state=np.zeros((rows, STATE_FIELDS), dtype=np.int32),
-            chance=np.zeros((rows, longest + 1), dtype=np.float32),
-            owner=np.zeros((rows, longest), dtype=np.int32),
-            survival=np.ones(rows, dtype=np.float32),
-            trail=self._feedback.trail,
-            trail_length=self._feedback.trail_length,
-            calibration=self._feedback.calibration,
-            success=self._feedback.success,
-            resume=self._feedback.resume,
+        self._block = make_block(
+            self._max_rows,
+            longest,
+            self._feedback.trail,
+            self._feedback.trail_length,
+            self._feedback.calibration,
+            self._feedback.success,
+            self._feedback.resume,
         )
 
     def propose(
@@ -116,16 +112,17 @@ class HierarchicalDrafter:
         rows = len(sampled)
         emitted = np.fromiter(map(len, sampled), np.int32, rows)
         drafting = int(np.count_nonzero(emitted))
+        fresh = sum(map(len, sampled))
         slots, taken = self._tracker.identify(lengths, buffer)
         if drafting == rows == self._drafting and not taken:
-            self.control.observe_step(rows, int(emitted.sum()), step_tokens, started - self._ended)
+            self.control.observe_step(rows, fresh, step_tokens, started - self._ended)
         elif taken or rows < self._rows:
             self._change_requests(slots, taken, lengths - emitted)
         self._rows = rows
         self._drafting = drafting
         call = self._tracker.call
         tokens = Tokens(slots, lengths, buffer)
-        self._totals.count(emitted, self._feedback.score(tokens, REQUEST))
+        self._totals.count(drafting, fresh, self._feedback.score(tokens, REQUEST))
         self.hierarchy.learn(call, tokens)
         if not drafting or not self.control.may_draft(drafting):
             self.control.nothing_sent(drafting)
@@ -137,10 +134,7 @@ class HierarchicalDrafter:
     ) -> list[list[int]]:
         """Opens the block, asks the levels, cuts and checks the drafts."""
         block, rows = self._block, len(room)
-        opened = open_rows(
-            block.window, block.state, block.chance, block.survival, block.trail_length,
-            tokens.slots, tokens.lengths, room, tokens.buffer,
-        )  # fmt: skip
+        opened = open_rows(block.table, tokens.slots, tokens.lengths, room, tokens.buffer)
         if opened:
             deadline = started + self._deadline
             kept = self.hierarchy.extend(call, block, self._gate(), self._config.rounds, deadline)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from hola_plugins.hsd.block import draft_views
 from hola_plugins.hsd.level import (
     BUCKET,
     DRAFTED,
@@ -26,6 +27,16 @@ from hola_plugins.hsd.level import (
     Int64,
     Tokens,
 )
+from hola_plugins.hsd.memory import (
+    address_table,
+    float32_2d,
+    float64_2d,
+    int32_1d,
+    int32_2d,
+    int32_3d,
+    int64_1d,
+    int64_2d,
+)
 
 PROPOSED, JUDGED, MATCHED, KEPT, CHOSEN, ACCEPTED, COUNTERS = range(7)
 """Columns of the counters of a level."""
@@ -40,32 +51,43 @@ _RATE = 0.15
 """Weight of the newest judgement in a level's recent success."""
 
 
+@njit(cache=True, inline="always")
+def _verdict_views(table):
+    """Views trail, trail_length, calibration, success, resume, hits, trials and counters."""
+    return (
+        int32_3d(table, 0),
+        int32_1d(table, 1),
+        float32_2d(table, 2),
+        float32_2d(table, 3),
+        int32_1d(table, 4),
+        float64_2d(table, 5),
+        float64_2d(table, 6),
+        int64_2d(table, 7),
+    )
+
+
+@njit(cache=True, inline="always")
+def _draft_views(table):
+    """Views drafted_at, draft, draft_length, sent and owner of the drafts that wait for their tokens."""
+    return (
+        int64_1d(table, 8),
+        int32_2d(table, 9),
+        int32_1d(table, 10),
+        int32_1d(table, 11),
+        int32_2d(table, 12),
+    )
+
+
 @njit(cache=True, nogil=True)
-def score_rows(
-    slots,
-    lengths,
-    buffer,
-    drafted_at,
-    draft,
-    draft_length,
-    sent,
-    owner,
-    trail,
-    trail_length,
-    hits,
-    trials,
-    calibration,
-    success,
-    resume,
-    counters,
-    request_level,
-) -> int:
+def score_rows(table, slots, lengths, buffer, request_level) -> int:
     """Scores the stored predictions of each row against its new tokens; gives the accepted tokens.
 
     The last new token of a row is always the target's own, so a draft that was cut short on its way to
     the target is not counted as accepted where that token happens to equal the next one of the draft.
     A prediction can be judged when its token has come and every drafted token before it was right.
     """
+    trail, trail_length, calibration, success, resume, hits, trials, counters = _verdict_views(table)
+    drafted_at, draft, draft_length, sent, owner = _draft_views(table)
     accepted_in_all = 0
     for row in range(slots.shape[0]):
         slot = slots[row]
@@ -92,13 +114,12 @@ def score_rows(
         for number in range(trail_length[slot]):
             counters[trail[slot, number, OWNER], PROPOSED] += 1
         for number in range(trail_length[slot]):
-            entry = trail[slot, number]
-            position = entry[POSITION]
-            level = entry[OWNER]
+            position = trail[slot, number, POSITION]
+            level = trail[slot, number, OWNER]
             if position > right or position >= fresh:
                 continue
-            hit = entry[TOKEN] == buffer[row, start + position]
-            bucket = entry[BUCKET]
+            hit = trail[slot, number, TOKEN] == buffer[row, start + position]
+            bucket = trail[slot, number, BUCKET]
             if trials[level, bucket] >= _MEMORY:
                 trials[level, bucket] *= 0.9
                 hits[level, bucket] *= 0.9
@@ -109,17 +130,17 @@ def score_rows(
             counters[level, JUDGED] += 1
             counters[level, MATCHED] += 1 if hit else 0
             if not hit and level == request_level and position == fresh - 1:
-                resume[slot] = entry[SOURCE] + 1
+                resume[slot] = trail[slot, number, SOURCE] + 1
         drafted_at[slot] = 0
         trail_length[slot] = 0
     return accepted_in_all
 
 
 @njit(cache=True, nogil=True)
-def store_drafts(
-    slots, lengths, window, state, sent_rows, owners, drafted_at, draft, draft_length, sent, owner
-) -> None:
+def store_drafts(table, block, slots, lengths, sent_rows) -> None:
     """Keeps what was drafted and sent for each slot until its tokens come."""
+    drafted_at, draft, draft_length, sent, owner = _draft_views(table)
+    window, state, _, owners, _ = draft_views(block)
     for row in range(slots.shape[0]):
         slot = slots[row]
         if slot < 0:
@@ -150,13 +171,24 @@ class Feedback:
         self.trail_length: Int32 = np.zeros(slots, dtype=np.int32)
         self.resume: Int32 = np.full(slots, -1, dtype=np.int32)
         self.counters: Int64 = np.zeros((levels, COUNTERS), dtype=np.int64)
-        self._trials = np.full(prior.shape, _PRIOR_WEIGHT, dtype=np.float64)
-        self._hits = self._trials * prior
+        trials = np.full(prior.shape, _PRIOR_WEIGHT, dtype=np.float64)
         self._drafted_at = np.zeros(slots, dtype=np.int64)
-        self._draft = np.zeros((slots, max_draft), dtype=np.int32)
-        self._draft_length = np.zeros(slots, dtype=np.int32)
-        self._sent = np.zeros(slots, dtype=np.int32)
-        self._owner = np.zeros((slots, max_draft), dtype=np.int32)
+        self._arrays = (
+            self.trail,
+            self.trail_length,
+            self.calibration,
+            self.success,
+            self.resume,
+            trials * prior,
+            trials,
+            self.counters,
+            self._drafted_at,
+            np.zeros((slots, max_draft), dtype=np.int32),
+            np.zeros(slots, dtype=np.int32),
+            np.zeros(slots, dtype=np.int32),
+            np.zeros((slots, max_draft), dtype=np.int32),
+        )
+        self._table = address_table(*self._arrays)
 
     def score(self, tokens: Tokens, resuming_level: int) -> int:
         """Judges what was predicted for each row; gives the drafted tokens that were accepted.
@@ -165,43 +197,11 @@ class Feedback:
             tokens: The rows of this call.
             resuming_level: The level whose copies are resumed after a wrong token.
         """
-        return int(
-            score_rows(
-                tokens.slots,
-                tokens.lengths,
-                tokens.buffer,
-                self._drafted_at,
-                self._draft,
-                self._draft_length,
-                self._sent,
-                self._owner,
-                self.trail,
-                self.trail_length,
-                self._hits,
-                self._trials,
-                self.calibration,
-                self.success,
-                self.resume,
-                self.counters,
-                resuming_level,
-            )
-        )
+        return int(score_rows(self._table, tokens.slots, tokens.lengths, tokens.buffer, resuming_level))
 
     def store(self, tokens: Tokens, block: Block, sent: Int32) -> None:
         """Keeps the drafts of a call, of which the target will see ``sent`` tokens each, int32[rows]."""
-        store_drafts(
-            tokens.slots,
-            tokens.lengths,
-            block.window,
-            block.state,
-            sent,
-            block.owner,
-            self._drafted_at,
-            self._draft,
-            self._draft_length,
-            self._sent,
-            self._owner,
-        )
+        store_drafts(self._table, block.table, tokens.slots, tokens.lengths, sent)
 
     def counts(self, level: int) -> dict[str, float]:
         """Gives the counters of one level."""

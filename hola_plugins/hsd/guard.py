@@ -33,12 +33,12 @@ class LevelGuard:
         """Tells whether the level is left out in this call."""
         return call < self._resumes_at
 
-    def run(self, call: int, action: Callable[[], None]) -> bool:
+    def run(self, call: int, action: Callable[..., None], *arguments: object) -> bool:
         """Runs one action of the level unless it is backed off; gives whether it ran well."""
         if call < self._resumes_at:
             return False
         try:
-            action()
+            action(*arguments)
         except Exception as error:
             self._fail(call, error)
             return False

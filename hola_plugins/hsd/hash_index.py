@@ -15,11 +15,10 @@ a whole batch of sequences of different sizes.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import carray, njit, types
-from numba.extending import intrinsic
+from numba import carray, njit
+
+from hola_plugins.hsd.memory import int32_pointer
 
 ORDERS = np.array([1, 2, 4, 8, 16], dtype=np.int64)
 """Context lengths with an own hash chain, ascending."""
@@ -27,10 +26,10 @@ ORDERS = np.array([1, 2, 4, 8, 16], dtype=np.int64)
 MAX_MATCH = 24
 """Match lengths are confirmed up to this many tokens."""
 
-MAX_CANDIDATES = 6
+MAX_CANDIDATES = 4
 """Occurrences of a context that vote on its continuation."""
 
-MAX_CHAIN = 8
+MAX_CHAIN = 4
 """Links that are followed in one chain; bounds the time of a lookup."""
 
 SEPARATOR = -1
@@ -40,17 +39,6 @@ ADDRESS, CAPACITY, BUCKETS, LENGTH = range(4)
 """Columns of a descriptor row (int64)."""
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
-
-
-@intrinsic
-def _int32_pointer(typing_context: Any, address: Any) -> Any:
-    """Reinterprets an int64 address as a pointer to int32."""
-    signature = types.CPointer(types.int32)(types.int64)
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
-
-    return signature, codegen
 
 
 def index_size(capacity: int, buckets: int) -> int:
@@ -64,10 +52,9 @@ def bucket_count(capacity: int) -> int:
 
 
 @njit(cache=True, inline="always")
-def index_memory(descriptor: np.ndarray) -> np.ndarray:
-    """Views the memory that a descriptor row names, as one int32 array."""
-    size = descriptor[CAPACITY] + len(ORDERS) * (descriptor[CAPACITY] + descriptor[BUCKETS])
-    return carray(_int32_pointer(descriptor[ADDRESS]), (size,))
+def index_memory(address: int, capacity: int, buckets: int) -> np.ndarray:
+    """Views the memory of an index as one int32 array."""
+    return carray(int32_pointer(address), (capacity + len(ORDERS) * (capacity + buckets),))
 
 
 @njit(cache=True, inline="always")
@@ -136,6 +123,7 @@ def find_candidates(
     end: int,
     positions: np.ndarray,
     matches: np.ndarray,
+    links: np.ndarray,
 ) -> int:
     """Finds earlier occurrences of the context ``window[:end]``, longest first.
 
@@ -148,12 +136,12 @@ def find_candidates(
         end: Where the context ends in ``window``.
         positions: Receives the position of each continuation, int64[MAX_CANDIDATES].
         matches: Receives the match lengths, int64[MAX_CANDIDATES].
+        links: Working memory, int64[orders].
 
     Returns:
         The number of candidates.
     """
     shift = _hash_shift(buckets)
-    hashes = np.empty(len(ORDERS), dtype=np.int64)
     known = 0
     value = np.uint64(0)
     depth = 0
@@ -163,11 +151,11 @@ def find_candidates(
             depth += 1
         if depth < ORDERS[order]:
             break
-        hashes[order] = np.int64(value >> shift)
+        links[order] = memory[capacity * (1 + len(ORDERS)) + order * buckets + np.int64(value >> shift)]
         known += 1
     count = 0
     for order in range(known - 1, -1, -1):
-        link = memory[capacity * (1 + len(ORDERS)) + order * buckets + hashes[order]]
+        link = links[order]
         for _ in range(MAX_CHAIN):
             if link <= 0:
                 break

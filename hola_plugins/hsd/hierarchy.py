@@ -70,7 +70,7 @@ class Hierarchy:
     def learn(self, call: int, tokens: Tokens) -> None:
         """Lets every level take in the new tokens."""
         for guard in self._learners:
-            guard.run(call, lambda level=guard.level: level.learn(tokens))  # type: ignore[misc]
+            guard.run(call, guard.level.learn, tokens)
 
     def extend(self, call: int, block: Block, gate: Gate, rounds: int, deadline: float) -> bool:
         """Asks the levels, cheapest first, round by round, while a row is open.
@@ -90,16 +90,8 @@ class Hierarchy:
                 if time.perf_counter() > deadline:
                     return False
                 guard.asked += 1
-                guard.run(call, lambda level=guard.level: level.extend(block, gate))  # type: ignore[misc]
-            still_open = commit_offers(
-                block.window,
-                block.state,
-                block.chance,
-                block.owner,
-                block.survival,
-                gate.floor,
-                gate.survival,
-            )
+                guard.run(call, guard.level.extend, block, gate)
+            still_open = commit_offers(block.table, gate.floor, gate.survival)
             if not still_open:
                 break
         return True

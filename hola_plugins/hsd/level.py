@@ -28,6 +28,10 @@ SLOT, DRAFTED, ROOM, OPEN, OFFER_TOKEN, OFFER_LEVEL, STATE_FIELDS = range(7)
 POSITION, TOKEN, OWNER, BUCKET, SOURCE, TRAIL_FIELDS = range(6)
 """Columns of a trail entry: what a level predicted, where, and from which position of its memory."""
 
+WALK_END, WALK_TOKEN, WALK_COUNT, WALK_CANDIDATES = range(4)
+"""Columns of a walk: draft length it continues at, the token it offered there, candidates left, and from the
+last column on their positions and their match lengths."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gate:
@@ -75,6 +79,9 @@ class Block:
         calibration: Match probability by level and bucket, float32[levels, buckets].
         success: Recent match rate of a level in a request, float32[levels, slots].
         resume: Position after the token that the last draft got wrong, int32[slots]; -1 for none.
+        walks: Where a retrieval level's candidates stand while the draft grows, int64[levels, rows, fields];
+            see `hola_plugins.hsd.retrieval`.
+        table: The addresses of all of them for kernels, in this order; see `hola_plugins.hsd.memory`.
     """
 
     window: Int32
@@ -87,6 +94,8 @@ class Block:
     calibration: Float32
     success: Float32
     resume: Int32
+    walks: Int64
+    table: Int64
 
 
 class Level(Protocol):

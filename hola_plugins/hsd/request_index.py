@@ -17,7 +17,16 @@ from hola_plugins.hsd.hash_index import (
     index_size,
 )
 from hola_plugins.hsd.level import Block, Gate, Int32, Tokens
-from hola_plugins.hsd.retrieval import extend_from_index
+from hola_plugins.hsd.retrieval import extend_rows
+
+
+@njit(cache=True, nogil=True)
+def _first_short_row(descriptors, slots, lengths) -> int:
+    """Gives the first row whose tokens do not fit into its index, or -1."""
+    for row in range(slots.shape[0]):
+        if slots[row] >= 0 and lengths[row] > descriptors[slots[row], CAPACITY]:
+            return row
+    return -1
 
 
 @njit(cache=True, nogil=True)
@@ -27,16 +36,15 @@ def _learn_rows(descriptors, entered, slots, lengths, buffer, budget) -> int:
         slot = slots[row]
         if slot < 0:
             continue
-        descriptor = descriptors[slot]
-        memory = index_memory(descriptor)
-        known = descriptor[LENGTH]
+        capacity, buckets = descriptors[slot, CAPACITY], descriptors[slot, BUCKETS]
+        memory = index_memory(descriptors[slot, ADDRESS], capacity, buckets)
         length = lengths[row]
-        for position in range(known, length):
+        for position in range(descriptors[slot, LENGTH], length):
             memory[position] = buffer[row, position]
-        descriptor[LENGTH] = length
+        descriptors[slot, LENGTH] = length
         stop = min(length - 1, entered[slot] + budget)
         for position in range(entered[slot], stop):
-            enter_position(memory, descriptor[CAPACITY], descriptor[BUCKETS], position, position + 1)
+            enter_position(memory, capacity, buckets, position, position + 1)
         if stop > entered[slot]:
             budget -= stop - entered[slot]
             entered[slot] = stop
@@ -63,11 +71,8 @@ class RequestIndex:
 
     def learn(self, tokens: Tokens) -> None:
         """Takes in the rows' new tokens, growing an index that is full."""
-        used = tokens.slots >= 0
-        short = used & (tokens.lengths > self.descriptors[tokens.slots, CAPACITY])
-        if short.any():
-            for row in np.flatnonzero(short):
-                self._grow(int(tokens.slots[row]), int(tokens.lengths[row]))
+        while (row := _first_short_row(self.descriptors, tokens.slots, tokens.lengths)) >= 0:
+            self._grow(int(tokens.slots[row]), int(tokens.lengths[row]))
         _learn_rows(
             self.descriptors,
             self._entered,
@@ -79,7 +84,7 @@ class RequestIndex:
 
     def extend(self, block: Block, gate: Gate) -> None:
         """Continues the open rows from earlier occurrences of their last tokens."""
-        extend_from_index(self.descriptors, False, block, gate, self.number)
+        extend_rows(block.table, self.descriptors, False, self.number, gate.sure, gate.survival)
 
     def forget(self, slot: int) -> None:
         """Frees the index of one request."""

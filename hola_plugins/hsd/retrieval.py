@@ -5,16 +5,36 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hola_plugins.hsd.block import append_token, offer_token, rate_bucket, record_prediction
+from hola_plugins.hsd.block import (
+    append_token,
+    draft_views,
+    evidence_views,
+    offer_token,
+    rate_bucket,
+    record_prediction,
+    walk_views,
+)
 from hola_plugins.hsd.hash_index import (
+    ADDRESS,
     BUCKETS,
     CAPACITY,
     LENGTH,
     MAX_CANDIDATES,
+    ORDERS,
     find_candidates,
     index_memory,
 )
-from hola_plugins.hsd.level import DRAFTED, OPEN, ROOM, SLOT, WINDOW, Block, Gate, Int64
+from hola_plugins.hsd.level import (
+    DRAFTED,
+    OPEN,
+    ROOM,
+    SLOT,
+    WALK_CANDIDATES,
+    WALK_COUNT,
+    WALK_END,
+    WALK_TOKEN,
+    WINDOW,
+)
 
 MATCH_CLASSES = 10
 """Classes of match length: 0 is a copy resumed after a wrong token, 9 is a match of over 20 tokens."""
@@ -60,19 +80,28 @@ def vote(memory, positions, matches, count):
         The token with the most weight, the longest match behind it, its share of the weight, and the
         position in ``memory`` that it was read from.
     """
-    best_weight = -1.0
+    first = memory[positions[0]]
+    longest = matches[0]
+    unanimous = True
+    for one in range(1, count):
+        unanimous = unanimous and memory[positions[one]] == first
+        longest = max(longest, matches[one])
+    if unanimous:
+        return first, longest, 1.0, positions[0]
+    best_weight = np.int64(-1)
+    total = np.int64(0)
     best = 0
-    longest = 0
-    total = 0.0
     for one in range(count):
         token = memory[positions[one]]
-        weight = 0.0
-        reach = 0
+        weight = np.int64(0)
+        reach = np.int64(0)
         for other in range(count):
             if memory[positions[other]] == token:
-                weight += (matches[other] + 1.0) ** 3
+                side = matches[other] + 1
+                weight += side * side * side
                 reach = max(reach, matches[other])
-        total += (matches[one] + 1.0) ** 3
+        side = matches[one] + 1
+        total += side * side * side
         if weight > best_weight:
             best_weight = weight
             best = one
@@ -98,69 +127,63 @@ def _follow(memory, capacity, length, positions, matches, count, token):
 
 
 @njit(cache=True, nogil=True)
-def extend_rows(
-    descriptors,
-    shared,
-    window,
-    state,
-    chance,
-    owner,
-    survival,
-    trail,
-    trail_length,
-    calibration,
-    success,
-    resume,
-    level,
-    sure,
-    least_survival,
-) -> None:
+def _take_up(walk, window, end, positions, matches) -> int:
+    """Continues a walk whose offer was taken; gives its candidates' count, 0 where there is none."""
+    count = walk[WALK_COUNT]
+    walk[WALK_COUNT] = 0
+    if walk[WALK_END] != end or walk[WALK_TOKEN] != window[end - 1]:
+        return 0
+    for one in range(count):
+        positions[one] = walk[WALK_CANDIDATES + one]
+        matches[one] = walk[WALK_CANDIDATES + MAX_CANDIDATES + one]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _leave_off(walk, end, token, positions, matches, count) -> None:
+    """Keeps the candidates behind an offer, for the case that it is taken."""
+    walk[WALK_END] = end
+    walk[WALK_TOKEN] = token
+    walk[WALK_COUNT] = count
+    for one in range(count):
+        walk[WALK_CANDIDATES + one] = positions[one]
+        walk[WALK_CANDIDATES + MAX_CANDIDATES + one] = matches[one]
+
+
+@njit(cache=True, nogil=True)
+def extend_rows(table, descriptors, shared, level, sure, least_survival) -> None:
     """Extends every open row from the index that belongs to it.
 
     Args:
+        table: `Block.table`.
         descriptors: Index descriptors, int64[slots or 1, 4].
-        shared: Whether one index serves all rows.
-        window: `Block.window`.
-        state: `Block.state`.
-        chance: `Block.chance`.
-        owner: `Block.owner`.
-        survival: `Block.survival`.
-        trail: `Block.trail`.
-        trail_length: `Block.trail_length`.
-        calibration: `Block.calibration`.
-        success: `Block.success`.
-        resume: `Block.resume`; followed by a request's own index only.
+        shared: Whether one index serves all rows; a wrong copy is resumed in a request's own index only.
         level: The level's number.
         sure: `Gate.sure`.
         least_survival: `Gate.survival`.
     """
+    window, state, chance, owner, survival = draft_views(table)
+    trail, trail_length, calibration, success, resume = evidence_views(table)
+    walks = walk_views(table)
     positions = np.empty(MAX_CANDIDATES, dtype=np.int64)
     matches = np.empty(MAX_CANDIDATES, dtype=np.int64)
+    links = np.empty(len(ORDERS), dtype=np.int64)
     for row in range(state.shape[0]):
-        if state[row, OPEN] == 0:
-            continue
         slot = state[row, SLOT]
-        descriptor = descriptors[0 if shared else slot]
-        length = descriptor[LENGTH]
-        if length == 0:
+        index = 0 if shared else slot
+        length = descriptors[index, LENGTH]
+        if state[row, OPEN] == 0 or length == 0:
             continue
-        capacity = descriptor[CAPACITY]
-        memory = index_memory(descriptor)
+        capacity, buckets = descriptors[index, CAPACITY], descriptors[index, BUCKETS]
+        memory = index_memory(descriptors[index, ADDRESS], capacity, buckets)
         rate = rate_bucket(success[level, slot])
-        count = 0
+        count = _take_up(walks[level, row], window[row], WINDOW + state[row, DRAFTED], positions, matches)
         while state[row, DRAFTED] < state[row, ROOM]:
             position = state[row, DRAFTED]
-            looked_up = count == 0
-            if looked_up:
+            end = WINDOW + position
+            if count == 0:
                 count = find_candidates(
-                    memory,
-                    capacity,
-                    descriptor[BUCKETS],
-                    length,
-                    window[row],
-                    WINDOW + position,
-                    positions,
-                    matches,
+                    memory, capacity, buckets, length, window[row], end, positions, matches, links
                 )
                 if count == 0 and not shared and position == 0 and 0 <= resume[slot] < length:
                     positions[0] = resume[slot]
@@ -172,42 +195,10 @@ def extend_rows(
             bucket = (_match_class(match) * AGREEMENT_CLASSES + _agreement_class(share, count)) * 8 + rate * 2
             bucket += np.int64(position > 0)
             probability = calibration[level, bucket]
-            keep = probability >= sure and survival[row] * probability >= least_survival
-            if not keep and not looked_up:
-                count = 0
-                continue
             record_prediction(trail, trail_length, slot, position, token, level, bucket, source)
-            if not keep:
+            count = _follow(memory, capacity, length, positions, matches, count, token)
+            if probability < sure or survival[row] * probability < least_survival:
                 offer_token(state, chance, row, token, level, probability)
+                _leave_off(walks[level, row], end + 1, token, positions, matches, count)
                 break
             append_token(window, state, chance, owner, survival, row, token, level, probability)
-            count = _follow(memory, capacity, length, positions, matches, count, token)
-
-
-def extend_from_index(descriptors: Int64, shared: bool, block: Block, gate: Gate, level: int) -> None:
-    """Extends the open rows of a block from one index a slot, or from one that serves all.
-
-    Args:
-        descriptors: Index descriptors, int64[slots or 1, 4].
-        shared: Whether one index serves all rows.
-        block: The block.
-        gate: What is kept.
-        level: The level's number.
-    """
-    extend_rows(
-        descriptors,
-        shared,
-        block.window,
-        block.state,
-        block.chance,
-        block.owner,
-        block.survival,
-        block.trail,
-        block.trail_length,
-        block.calibration,
-        block.success,
-        block.resume,
-        level,
-        gate.sure,
-        gate.survival,
-    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 from hola_plugins.hsd.level import Int32
 
@@ -34,8 +35,30 @@ class DraftLimits:
             emitted: Tokens that each row emitted in this step; a row without any takes no draft.
             lengths: Tokens of each row so far.
         """
-        room = np.minimum(self.max_length - 1 - lengths, self.max_draft)
-        return np.where(emitted > 0, np.maximum(room, 0), 0).astype(np.int32)
+        room = np.empty(len(emitted), dtype=np.int32)
+        _fill_room(emitted, lengths, self.max_draft, self.max_length, room)
+        return room
+
+
+@njit(cache=True, nogil=True)
+def _fill_room(emitted, lengths, max_draft, max_length, room) -> None:
+    """Writes the longest legal draft of each row."""
+    for row in range(room.shape[0]):
+        room[row] = max(0, min(max_draft, max_length - 1 - lengths[row])) if emitted[row] > 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def _legal_lengths(drafts, lengths, room, vocabulary, legal) -> int:
+    """Writes the length to which each draft is legal; gives how many rows that cuts."""
+    cut = 0
+    for row in range(legal.shape[0]):
+        longest = max(0, min(lengths[row], room[row], drafts.shape[1]))
+        length = 0
+        while length < longest and 0 <= drafts[row, length] < vocabulary:
+            length += 1
+        legal[row] = length
+        cut += length < lengths[row]
+    return cut
 
 
 def sanitise(drafts: Int32, lengths: Int32, room: Int32, vocabulary: int) -> tuple[list[list[int]], int]:
@@ -51,13 +74,7 @@ def sanitise(drafts: Int32, lengths: Int32, room: Int32, vocabulary: int) -> tup
         One list of Python ints a row, cut at the row's room and before the first id outside the
         vocabulary; and the number of rows that had to be cut.
     """
-    longest = drafts.shape[1]
-    legal = np.minimum(np.minimum(np.maximum(lengths, 0), room), longest)
-    wrong = (drafts < 0) | (drafts >= vocabulary)
-    wrong &= np.arange(longest) < legal[:, None]
-    if wrong.any():
-        legal = np.where(wrong.any(axis=1), np.minimum(legal, wrong.argmax(axis=1)), legal)
+    legal = np.empty(len(lengths), dtype=np.int32)
+    cut = _legal_lengths(drafts, lengths, room, vocabulary, legal)
     rows = drafts.tolist()
-    return [row[:length] for row, length in zip(rows, legal.tolist(), strict=True)], int(
-        (legal < lengths).sum()
-    )
+    return [row[:length] for row, length in zip(rows, legal.tolist(), strict=True)], int(cut)

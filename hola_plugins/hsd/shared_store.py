@@ -17,7 +17,7 @@ from hola_plugins.hsd.hash_index import (
     index_size,
 )
 from hola_plugins.hsd.level import Block, Gate, Int32, Tokens
-from hola_plugins.hsd.retrieval import extend_from_index
+from hola_plugins.hsd.retrieval import extend_rows
 
 
 @njit(cache=True, nogil=True)
@@ -26,9 +26,9 @@ def _write_ring(descriptor, cursor, reach, tokens) -> int:
 
     ``reach`` counts the tokens of the current sequence already in front of the cursor.
     """
-    memory = index_memory(descriptor)
     capacity = descriptor[CAPACITY]
     buckets = descriptor[BUCKETS]
+    memory = index_memory(descriptor[ADDRESS], capacity, buckets)
     for token in tokens:
         memory[cursor] = token
         if reach > 0:
@@ -85,7 +85,7 @@ class SharedStore:
 
     def extend(self, block: Block, gate: Gate) -> None:
         """Continues the open rows from sequences of other requests."""
-        extend_from_index(self._descriptors, True, block, gate, self.number)
+        extend_rows(block.table, self._descriptors, True, self.number, gate.sure, gate.survival)
 
     def forget(self, slot: int) -> None:
         """Does nothing: the store keeps what a request left."""

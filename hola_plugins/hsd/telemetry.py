@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from hola_plugins.hsd.config import TelemetryConfig
-from hola_plugins.hsd.level import Int32
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +33,10 @@ class Totals:
     errors: int = 0
     deadlines_missed: int = 0
 
-    def count(self, emitted: Int32, accepted: int) -> None:
-        """Notes one call: tokens that each row emitted, and drafted ones accepted among them."""
-        self.rows += int(np.count_nonzero(emitted))
-        self.emitted += int(emitted.sum())
+    def count(self, rows: int, emitted: int, accepted: int) -> None:
+        """Notes one call: rows that emitted tokens, how many tokens, and drafted ones accepted among them."""
+        self.rows += rows
+        self.emitted += emitted
         self.accepted += accepted
 
     def as_dict(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hola_plugins.hsd.hash_index import LENGTH, index_memory
+from hola_plugins.hsd.hash_index import ADDRESS, BUCKETS, CAPACITY, LENGTH, index_memory
 from hola_plugins.hsd.level import Int32, Int64
 
 _TAIL = 8
@@ -18,12 +18,12 @@ _TAIL = 8
 
 
 @njit(cache=True, nogil=True)
-def _continues(descriptor, tokens, length, whole) -> bool:
+def _continues(descriptors, slot, tokens, length, whole) -> bool:
     """Tells whether ``tokens[:length]`` starts with the slot's tokens (its last ones, or the whole)."""
-    known = descriptor[LENGTH]
+    known = descriptors[slot, LENGTH]
     if known == 0 or known > length:
         return False
-    memory = index_memory(descriptor)
+    memory = index_memory(descriptors[slot, ADDRESS], descriptors[slot, CAPACITY], descriptors[slot, BUCKETS])
     for position in range(known - 1, -1 if whole else max(-1, known - 1 - _TAIL), -1):
         if memory[position] != tokens[position]:
             return False
@@ -53,7 +53,7 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) 
         if (
             slot >= 0
             and last_call[slot] != call
-            and _continues(descriptors[slot], buffer[row], lengths[row], False)
+            and _continues(descriptors, slot, buffer[row], lengths[row], False)
         ):
             slots[row] = slot
             last_call[slot] = call
@@ -70,8 +70,8 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) 
             if (
                 longer
                 and last_call[slot] != call
-                and _continues(descriptors[slot], buffer[row], lengths[row], False)
-                and _continues(descriptors[slot], buffer[row], lengths[row], True)
+                and _continues(descriptors, slot, buffer[row], lengths[row], False)
+                and _continues(descriptors, slot, buffer[row], lengths[row], True)
             ):
                 best = slot
         if best >= 0:

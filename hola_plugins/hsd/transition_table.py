@@ -9,7 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hola_plugins.hsd.block import append_token, offer_token, rate_bucket, record_prediction
+from hola_plugins.hsd.block import (
+    append_token,
+    draft_views,
+    evidence_views,
+    offer_token,
+    rate_bucket,
+    record_prediction,
+)
 from hola_plugins.hsd.level import DRAFTED, OPEN, ROOM, SLOT, WINDOW, Block, Gate, Int32, Tokens
 
 TRANSITION_ORDERS = 3
@@ -102,21 +109,9 @@ def _predict(table, window, end):
 
 
 @njit(cache=True, nogil=True)
-def _extend_rows(
-    table,
-    window,
-    state,
-    chance,
-    owner,
-    survival,
-    trail,
-    trail_length,
-    calibration,
-    success,
-    level,
-    sure,
-    least_survival,
-) -> None:
+def _extend_rows(block, table, level, sure, least_survival) -> None:
+    window, state, chance, owner, survival = draft_views(block)
+    trail, trail_length, calibration, success, _ = evidence_views(block)
     for row in range(state.shape[0]):
         if state[row, OPEN] == 0:
             continue
@@ -174,21 +169,7 @@ class TransitionTable:
 
     def extend(self, block: Block, gate: Gate) -> None:
         """Continues the open rows with frequent successors."""
-        _extend_rows(
-            self._table,
-            block.window,
-            block.state,
-            block.chance,
-            block.owner,
-            block.survival,
-            block.trail,
-            block.trail_length,
-            block.calibration,
-            block.success,
-            self.number,
-            gate.sure,
-            gate.survival,
-        )
+        _extend_rows(block.table, self._table, self.number, gate.sure, gate.survival)
 
     def forget(self, slot: int) -> None:
         """Lets the slot start anew; the counts stay."""

@@ -42,7 +42,8 @@ def test_candidates_are_true_matches_and_the_newest_longest_is_found(tokens: lis
     window[WINDOW - len(tail) : WINDOW] = tail
     positions = np.zeros(MAX_CANDIDATES, dtype=np.int64)
     matches = np.zeros(MAX_CANDIDATES, dtype=np.int64)
-    count = find_candidates(memory, capacity, buckets, len(tokens), window, WINDOW, positions, matches)
+    links = np.zeros(len(ORDERS), dtype=np.int64)
+    count = find_candidates(memory, capacity, buckets, len(tokens), window, WINDOW, positions, matches, links)
     naive = {end: _naive_match(tokens, end) for end in range(1, len(tokens))}
     for place in range(count):
         assert naive[int(positions[place])] == matches[place] >= 1
