@@ -29,9 +29,11 @@ def diagnose(*, quick: bool = False) -> Iterator[Finding]:
     if host.is_cpu_build(vllm):
         yield from host.check_preload()
     if quick:
-        for name in ("kernels", *host.COMPANIONS, "proposer"):
+        for name in ("kernels", *host.COMPANIONS, "proposer", "sampling"):
             yield note(name, _NOT_CHECKED, "hola doctor (without --quick)")
         return
     yield host.check_kernels()
     yield from map(host.check_companion, host.COMPANIONS)
     yield host.check_door()
+    if vllm is not None:
+        yield host.check_sampling()

@@ -21,6 +21,18 @@ COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
 _TIMEOUT = 180.0
 """Seconds for one import check; a cold file cache makes the first import of vLLM slow."""
 
+_EXPAND_TEMPERATURES = """
+import torch
+from vllm.platforms import current_platform as platform
+from vllm.v1.sample.rejection_sampler import expand_batch_to_tokens
+platform.import_kernels()
+getattr(platform, "register_triton_kernel_overrides", lambda: None)()
+ends = torch.tensor([2, 5], dtype=torch.int32, device=platform.device_type)
+given = torch.tensor([0.7, 1.3], device=platform.device_type)
+found, wanted = expand_batch_to_tokens(given, ends, 5), given[[0, 0, 1, 1, 1]]
+"""
+"""Repeats the temperature of two requests for two and three drafted tokens, as vLLM does before it verifies."""
+
 
 def check_door() -> Finding:
     """Checks that vLLM and the proposer import."""
@@ -56,6 +68,24 @@ def check_companion(module: str) -> Finding:
         value = f"does not import, and transformers fails with it: {answer.error}"
         return problem(module, value, f"pip uninstall {module} (HSD and text models need none)")
     return ok(module, "imports")
+
+
+def check_sampling() -> Finding:
+    """Checks that vLLM's rejection sampler sees the temperature of drafted tokens.
+
+    The CPU build without Triton fills a temporary copy instead (vllm-project/vllm#55005), so that every
+    request of a batch in which one samples is verified at an uninitialised temperature.
+    """
+    answer = probe("torch.equal(found, wanted)", _TIMEOUT, preparation=_EXPAND_TEMPERATURES)
+    if answer.error:
+        value = f"vLLM's rejection sampler could not be tried: {answer.error}"
+        return note("sampling", value, "use speculation with greedy requests only, or report this")
+    if answer.value == "True":
+        return ok("sampling", "drafted tokens are verified at the request's temperature")
+    value = (
+        "this vLLM verifies drafts at a wrong temperature once a request of the batch samples (vllm#55005)"
+    )
+    return note("sampling", value, "serve greedy requests only, a vLLM with Triton's CPU backend, or a GPU")
 
 
 def check_server_command() -> Finding:

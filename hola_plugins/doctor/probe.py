@@ -11,6 +11,7 @@ _MARK = "hola-probe:"
 _WRAPPER = """
 import json
 try:
+    exec({preparation!r})
     answer = {{"value": ({expression})}}
 except Exception as error:
     answer = {{"error": f"{{type(error).__name__}}: {{error}}"}}
@@ -26,14 +27,15 @@ class Answer:
     error: str
 
 
-def probe(expression: str, timeout: float) -> Answer:
+def probe(expression: str, timeout: float, preparation: str = "") -> Answer:
     """Evaluates an expression in a fresh interpreter of this environment.
 
     Args:
         expression: Python, one expression; its value is turned into a string.
         timeout: Seconds after which the interpreter is stopped.
+        preparation: Python statements to run first, whose names the expression may use.
     """
-    program = _WRAPPER.format(expression=expression, mark=_MARK)
+    program = _WRAPPER.format(expression=expression, preparation=preparation, mark=_MARK)
     try:
         run = subprocess.run(  # noqa: S603 - our own interpreter and expressions from this package
             [sys.executable, "-P", "-c", program],

@@ -156,6 +156,16 @@ def _latency(console: Console) -> dict[str, Any]:
     return found
 
 
+def _lookups(console: Console) -> dict[str, float]:
+    """Times a lookup alone, without the call around it, in microseconds by context."""
+    found = {str(context): HSDReplay(8, MAX_LENGTH).time_lookups(context) for context in (2048, 8192, 32_768)}
+    console.print(
+        "one lookup, microseconds: "
+        + ", ".join(f"{value:.2f} at {context} tokens" for context, value in found.items())
+    )
+    return found
+
+
 def main() -> None:
     """Runs the replay and prints the tables."""
     options = _arguments()
@@ -166,15 +176,14 @@ def main() -> None:
     lengths = [int(value) for value in options.lengths.split(",")]
     quality = _quality(sequences[: options.limit], lengths, console)
     latency = {} if options.no_latency else _latency(console)
+    lookups = {} if options.no_latency else _lookups(console)
     middle = quality[lengths[len(lengths) // 2]]
     sizes = [figures["bytes_per_token"] for figures in latency.values()]
     result = {
         "workloads": {name: figures for name, figures in middle.items() if name != "mixed"},
         "mixed": {str(longest): figures["mixed"] for longest, figures in quality.items()},
         "by_length": {str(longest): figures for longest, figures in quality.items()},
-        "lookup_us": {
-            key.split("x")[0]: value["p50"] for key, value in latency.items() if key.endswith("x1")
-        },
+        "lookup_us": lookups,
         "calls": latency,
         "bytes_per_token": statistics.median(sizes) if sizes else None,
     }

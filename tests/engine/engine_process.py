@@ -17,6 +17,8 @@ HSD = {"method": "custom_class", "model": "hola_plugins.vllm.HSDProposer", "num_
 EXTENSION = "hola_plugins.vllm.HSDWorkerExtension"
 MODEL = Path(os.environ.get("HOLA_TEST_MODEL", Path(__file__).parents[1] / "models" / "target"))
 
+_HELPERS = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
 
 class EngineProcess:
     """Starts an engine and runs jobs on it.
@@ -43,7 +45,7 @@ class EngineProcess:
         environment = os.environ | {
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             "VLLM_LOGGING_LEVEL": "WARNING",
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]),
+            "PYTHONPATH": os.pathsep.join([*_HELPERS, os.environ.get("PYTHONPATH", "")]),
         }
         self._process = subprocess.Popen(
             [sys.executable, __file__],
@@ -55,7 +57,10 @@ class EngineProcess:
         self.ready = self._ask(settings | arguments)
 
     def generate(self, prompts: list[str], batch: int = 16, **sampling: Any) -> list[dict[str, Any]]:
-        """Generates with at most ``batch`` requests at a time; greedy, 64 tokens unless told otherwise."""
+        """Generates with at most ``batch`` requests at a time; greedy, 64 tokens unless told otherwise.
+
+        ``seeds`` and ``temperatures`` give one value a prompt.
+        """
         options = {"temperature": 0.0, "max_tokens": 64} | sampling
         return self._ask({"do": "generate", "prompts": prompts, "batch": batch, "sampling": options})
 
@@ -101,14 +106,18 @@ def _generate(llm: Any, prompts: list[str], batch: int, sampling: dict[str, Any]
     from vllm.sampling_params import StructuredOutputsParams
 
     schema = sampling.pop("json_schema", None)
-    seeds = sampling.pop("seeds", None)
+    by_request = {
+        name: sampling.pop(many)
+        for name, many in (("seed", "seeds"), ("temperature", "temperatures"))
+        if many in sampling
+    }
     if schema is not None:
         sampling["structured_outputs"] = StructuredOutputsParams(json=schema)
     found = []
     for start in range(0, len(prompts), batch):
         some = prompts[start : start + batch]
         params = [
-            SamplingParams(**sampling, **({} if seeds is None else {"seed": seeds[start + place]}))
+            SamplingParams(**sampling | {name: values[start + place] for name, values in by_request.items()})
             for place in range(len(some))
         ]
         for answer in llm.generate(some, params, use_tqdm=False):

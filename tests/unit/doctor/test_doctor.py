@@ -85,6 +85,7 @@ def test_json_is_one_object():
 
 def test_probe_gives_values_errors_and_ends():
     assert probe("print('noise') or 6 * 7", 60).value == "42"
+    assert probe("found + 1", 60, preparation="found = 41").value == "42"
     assert "ZeroDivisionError" in probe("1 / 0", 60).error
     assert "status 3" in probe("__import__('os')._exit(3)", 60).error
     assert "no answer within 0.2 s" in probe("__import__('time').sleep(9)", 0.2).error

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from failing_level import FailingLevel
 from fake_runner import FakeRunner, Replay
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hola_plugins.hsd.drafter import HierarchicalDrafter
-from hola_plugins.hsd.level import Block, Gate, Tokens
 
 MakeDrafter = Callable[..., HierarchicalDrafter]
 
@@ -100,37 +100,16 @@ def test_corpus_serves_isolated_requests(make_drafter: MakeDrafter) -> None:
     assert runner.emitted / runner.steps > 3.0
 
 
-class BrokenLevel:
-    """A level that raises whenever it is asked."""
-
-    name = "broken"
-    number = 3
-
-    def learn(self, tokens: Tokens) -> None:
-        """Learns nothing."""
-
-    def extend(self, block: Block, gate: Gate) -> None:
-        """Fails."""
-        raise RuntimeError("on purpose")
-
-    def forget(self, slot: int) -> None:
-        """Forgets nothing."""
-
-    def memory_bytes(self) -> int:
-        """Holds nothing."""
-        return 0
-
-
 def test_failing_level_is_counted_and_left_out(
     make_drafter: MakeDrafter, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = make_drafter()
-    drafter = HierarchicalDrafter(good._config, good._limits, 4, (BrokenLevel(),))
+    drafter = HierarchicalDrafter(good._config, good._limits, 4, (FailingLevel(),))
     runner = FakeRunner(drafter, 4, 512, 64, 8)
     runner.run(_replays(6))
-    broken: dict[str, Any] = drafter.snapshot()["levels"]["broken"]
+    failing: dict[str, Any] = drafter.snapshot()["levels"]["failing"]
     assert runner.emitted / runner.steps > 4.0
-    assert 1 <= broken["errors"] < 5
+    assert 1 <= failing["errors"] < 5
     assert caplog.text.count("left out for") == 1
 
 

@@ -1,15 +1,14 @@
-"""HSD with one more level that fails on purpose."""
+"""A level that fails on purpose, for the drafter alone and for the engine."""
 
 from __future__ import annotations
 
-from hola_plugins.hsd.level import Block, Gate, Level, Tokens
-from hola_plugins.vllm import HSDProposer
+from hola_plugins.hsd.level import Block, Gate, Tokens
 
 
-class BrokenLevel:
+class FailingLevel:
     """Raises whenever it is asked."""
 
-    name = "broken"
+    name = "failing"
     number = 3
 
     def learn(self, tokens: Tokens) -> None:
@@ -25,11 +24,3 @@ class BrokenLevel:
     def memory_bytes(self) -> int:
         """Holds nothing."""
         return 0
-
-
-class BrokenProposer(HSDProposer):
-    """The proposer under test."""
-
-    def further_levels(self) -> tuple[Level, ...]:
-        """Adds the failing level."""
-        return (BrokenLevel(),)
