@@ -92,7 +92,7 @@ class HSDConfig(_Settings):
     rounds: int = Field(default=4, ge=1, le=16)
     """Passes over the levels in one call; each may bridge one token that no level is sure of."""
 
-    index_tokens_per_call: int = Field(default=8192, ge=256, le=1 << 20)
+    index_tokens_per_call: int = Field(default=4096, ge=256, le=1 << 20)
     """Prompt tokens indexed in one call; a longer prompt is spread over several calls."""
 
     max_requests: int | None = Field(default=None, ge=1, le=1 << 16)

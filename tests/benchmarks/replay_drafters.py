@@ -24,6 +24,7 @@ from hola_plugins.hsd.hash_index import (
 from hola_plugins.hsd.level import WINDOW
 from hola_plugins.hsd.retrieval import vote
 from hola_plugins.hsd.sanitiser import DraftLimits
+from hola_plugins.hsd.warm_up import compile_kernels
 
 _VOCABULARY = 1 << 20
 
@@ -51,14 +52,15 @@ class HSDReplay:
     """
 
     def __init__(self, longest: int, max_length: int, rows: int = 1) -> None:
-        config = HSDConfig.model_validate(
+        self._config = HSDConfig.model_validate(
             {
                 "deterministic": True,
                 "control": {"mode": "static", "survival": 0.01},
                 "telemetry": {"log_interval_s": 0},
             }
         )
-        self._drafter = HierarchicalDrafter(config, DraftLimits(longest, _VOCABULARY, max_length), rows)
+        self._limits = DraftLimits(longest, _VOCABULARY, max_length)
+        self._drafter = HierarchicalDrafter(self._config, self._limits, rows)
         self._buffer = np.zeros((rows, max_length), dtype=np.int32)
         self._rows = rows
 
@@ -77,34 +79,32 @@ class HSDReplay:
     def time_calls(self, context: int, calls: int) -> tuple[Any, float, float]:
         """Times calls at a context length, with text that repeats in part.
 
+        One request is admitted a call, as an engine's token budget does with long prompts.
+
         Returns:
             Microseconds of each call once the prompts are indexed, float64[calls]; the longest call while
-            they were indexed; bytes of the request index a token.
+            they were admitted and indexed; bytes of the request index a token.
         """
         rng = np.random.default_rng(0)
         words = rng.integers(0, 30_000, size=(400, 12))
-        used = context + calls + 80 + self._rows * context // 8192
+        settled = self._rows + 8 + self._rows * context // self._config.index_tokens_per_call
+        used = context + calls + settled
         for row in range(self._rows):
             picked = words[rng.integers(0, len(words), size=used // 12 + 1)].ravel()[:used]
             noise = rng.random(used) < 0.1
             self._buffer[row, :used] = np.where(noise, rng.integers(0, 30_000, size=used), picked)
-        length, prefill, times = context, [], []
-        settled = 80 + self._rows * context // 8192
+        compile_kernels(self._config, self._limits)
+        length, times = context, []
         for call in range(calls + settled):
-            sampled = [[int(token)] for token in self._buffer[:, length - 1]]
-            lengths = np.full(self._rows, length, dtype=np.int32)
+            rows = min(call + 1, self._rows)
+            sampled = [[int(token)] for token in self._buffer[:rows, length - 1]]
+            lengths = np.full(rows, length, dtype=np.int32)
             started = time.perf_counter()
             self._drafter.propose(sampled, lengths, self._buffer)
-            spent = (time.perf_counter() - started) * 1e6
-            if call == 0:
-                continue  # the kernels are compiled here on the first use
-            if call < settled:
-                prefill.append(spent)
-            else:
-                times.append(spent)
+            times.append((time.perf_counter() - started) * 1e6)
             length += 1
         size = self._drafter.hierarchy.request.memory_bytes() / (self._rows * length)
-        return np.array(times), max(prefill), size
+        return np.array(times[settled:]), max(times[:settled]), size
 
     def time_lookups(self, context: int, lookups: int = 2000) -> float:
         """Times lookups of the request index at random places of an indexed context, call excluded.

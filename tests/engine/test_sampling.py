@@ -14,6 +14,7 @@ from hola_plugins.doctor.finding import Status
 from hola_plugins.doctor.host import check_sampling
 
 _STATIC = {"hola": {"hsd": {"control": {"mode": "static", "survival": 0.1}}}}
+_SAMPLES = 800
 _REASON = "vLLM 0.32 for the CPU samples drafted positions at an uninitialised temperature (vllm#55005)"
 
 
@@ -45,23 +46,18 @@ def test_two_runs_without_speculation_have_one_distribution(plain: EngineProcess
     _assert_same_distribution(plain, plain)
 
 
-@pytest.mark.parametrize("sampling", [{}, {"temperature": 0.7}, {"top_p": 0.8}], ids=str)
+@pytest.mark.parametrize(
+    "sampling",
+    [{}, {"temperature": 0.7}, {"top_p": 0.8}, {"seeds": list(range(_SAMPLES))}],
+    ids=["plain", "temperature", "top_p", "seeded"],
+)
 def test_hsd_keeps_the_distribution_of_a_correct_sampler(
-    plain: EngineProcess, corrected: EngineProcess, sampling: dict[str, float]
+    plain: EngineProcess, corrected: EngineProcess, sampling: dict[str, Any]
 ) -> None:
     before = corrected.snapshot()["tokens"]
     _assert_same_distribution(plain, corrected, **sampling)
     after = corrected.snapshot()["tokens"]
     assert 0 < after["accepted"] - before["accepted"] < after["drafted"] - before["drafted"]
-
-
-def test_seeded_sampling_repeats_itself(corrected: EngineProcess) -> None:
-    first, second = (
-        corrected.generate(free_text(4), temperature=1.0, seeds=[1, 2, 3, 4], max_tokens=24) for _ in range(2)
-    )
-    others = corrected.generate(free_text(4), temperature=1.0, seeds=[5, 6, 7, 8], max_tokens=24)
-    assert [one["ids"] for one in first] == [one["ids"] for one in second]
-    assert [one["ids"] for one in first] != [one["ids"] for one in others]
 
 
 def test_greedy_requests_beside_sampled_ones_are_those_of_a_correct_sampler(
@@ -83,16 +79,16 @@ def test_doctor_names_the_fault_of_this_vllm() -> None:
     assert "temperature" in finding.value
 
 
-def _assert_same_distribution(one: EngineProcess, other: EngineProcess, **sampling: float) -> None:
+def _assert_same_distribution(one: EngineProcess, other: EngineProcess, **sampling: Any) -> None:
     pairs = zip(_tokens(one, **sampling), _tokens(other, **sampling), strict=True)
     deviations = [_deviation(*pair) for pair in pairs]
     assert max(deviations) < 4, deviations
 
 
-def _tokens(engine: EngineProcess, **sampling: float) -> list[Counter[int]]:
-    """Samples one repetitive prompt 800 times and counts the tokens at three positions."""
+def _tokens(engine: EngineProcess, **sampling: Any) -> list[Counter[int]]:
+    """Samples one repetitive prompt many times and counts the tokens at three positions."""
     options = {"temperature": 1.0} | sampling
-    prompts = ["5 + 5 = 10. 5 + 5 = 10. 5 + 5 ="] * 800
+    prompts = ["5 + 5 = 10. 5 + 5 = 10. 5 + 5 ="] * _SAMPLES
     outputs = engine.generate(prompts, max_tokens=6, ignore_eos=True, **options)
     return [Counter(one["ids"][position] for one in outputs) for position in (1, 2, 5)]
 
