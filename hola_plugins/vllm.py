@@ -68,6 +68,7 @@ class HSDProposer:
 
     def load_model(self, *args: Any, **kwargs: Any) -> None:
         """Compiles the kernels and loads the static corpus; called once before serving."""
+        _warn_of_sampling()
         compile_kernels(self._config, self._limits)
         corpus = self._config.store.corpus
         if corpus is not None:
@@ -105,6 +106,36 @@ class HSDWorkerExtension:
         """Gives the snapshot of this worker's drafter; None where another proposer runs."""
         proposer = getattr(getattr(self, "model_runner", None), "drafter", None)
         return proposer.drafter.snapshot() if isinstance(proposer, HSDProposer) else None
+
+
+def verifies_at_the_temperature() -> bool:
+    """Tells whether vLLM's rejection sampler repeats a request's temperature for each drafted token.
+
+    The CPU build without Triton leaves uninitialised memory in its place (vllm-project/vllm#55005). To be
+    called once the platform's kernels are registered, as they are in a running engine.
+    """
+    import torch
+    from vllm.platforms import current_platform
+    from vllm.v1.sample.rejection_sampler import expand_batch_to_tokens
+
+    device = current_platform.device_type
+    ends = torch.tensor([2, 5], dtype=torch.int32, device=device)
+    given = torch.tensor([0.7, 1.3], device=device)
+    return bool(torch.equal(expand_batch_to_tokens(given, ends, 5), given[[0, 0, 1, 1, 1]]))
+
+
+def _warn_of_sampling() -> None:
+    """Logs a warning where this vLLM samples drafted tokens wrongly; never raises."""
+    try:
+        wrong = not verifies_at_the_temperature()
+    except Exception:
+        logger.debug("vLLM's rejection sampler could not be tried", exc_info=True)
+        return
+    if wrong:
+        logger.warning(
+            "this vLLM verifies drafts at a wrong temperature, whatever drafts them, once a request of the batch "
+            "samples (vllm-project/vllm#55005): send greedy requests only (temperature 0)"
+        )
 
 
 def _settings(vllm_config: VllmConfig) -> HSDConfig:

@@ -21,17 +21,12 @@ COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
 _TIMEOUT = 180.0
 """Seconds for one import check; a cold file cache makes the first import of vLLM slow."""
 
-_EXPAND_TEMPERATURES = """
-import torch
-from vllm.platforms import current_platform as platform
-from vllm.v1.sample.rejection_sampler import expand_batch_to_tokens
-platform.import_kernels()
-getattr(platform, "register_triton_kernel_overrides", lambda: None)()
-ends = torch.tensor([2, 5], dtype=torch.int32, device=platform.device_type)
-given = torch.tensor([0.7, 1.3], device=platform.device_type)
-found, wanted = expand_batch_to_tokens(given, ends, 5), given[[0, 0, 1, 1, 1]]
+_REGISTER_KERNELS = """
+from vllm.platforms import current_platform
+current_platform.import_kernels()
+getattr(current_platform, "register_triton_kernel_overrides", lambda: None)()
 """
-"""Repeats the temperature of two requests for two and three drafted tokens, as vLLM does before it verifies."""
+"""What an engine does at start, before other imports."""
 
 
 def check_door() -> Finding:
@@ -76,7 +71,9 @@ def check_sampling() -> Finding:
     The CPU build without Triton fills a temporary copy instead (vllm-project/vllm#55005), so that every
     request of a batch in which one samples is verified at an uninitialised temperature.
     """
-    answer = probe("torch.equal(found, wanted)", _TIMEOUT, preparation=_EXPAND_TEMPERATURES)
+    module = DOOR.rsplit(".", 1)[0]
+    expression = f"__import__({module!r}, fromlist=['vllm']).verifies_at_the_temperature()"
+    answer = probe(expression, _TIMEOUT, preparation=_REGISTER_KERNELS)
     if answer.error:
         value = f"vLLM's rejection sampler could not be tried: {answer.error}"
         return note("sampling", value, "use speculation with greedy requests only, or report this")
