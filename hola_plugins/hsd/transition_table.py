@@ -145,7 +145,7 @@ class TransitionTable:
 
     def __init__(self, number: int, slots: int, entries: int, tokens_per_call: int) -> None:
         self.number = number
-        self._table = np.zeros((entries, ENTRY_FIELDS), dtype=np.int32)
+        self._table = np.full((entries, ENTRY_FIELDS), 0, dtype=np.int32)  # writes: no page faults later
         self._learned = np.zeros(slots, dtype=np.int64)
         self._tokens_per_call = tokens_per_call
 
