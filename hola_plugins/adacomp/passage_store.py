@@ -241,8 +241,10 @@ class PassageStore:
 
     def _bury(self, ids: Collection[str]) -> None:
         """Hides the rows of some passages and drops their texts."""
-        for one in [one for one in ids if one in self._rows]:
-            row = self._rows.pop(one)
+        for one in tuple(ids):
+            row = self._rows.pop(one, None)
+            if row is None:
+                continue
             del self._passages[one]
             self._row_passages[row] = None
             self._alive[row] = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader, BufferedWriter
@@ -49,11 +50,14 @@ def opened(folder: Path, name: str, entry: FileEntry) -> Iterator[BufferedReader
     if folder.is_symlink():
         raise StoreError(f"{folder} is a link: a store's files lie in the store")
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}; a store's files are plain files") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StoreError(f"cannot read {path}: no plain file")
     with os.fdopen(descriptor, "rb") as file:
         _check(file, path, entry)
         yield file

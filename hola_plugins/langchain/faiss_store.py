@@ -164,6 +164,14 @@ class FaissStore(VectorStore):
         vector = self._embedding.embed_query(query)
         return self.max_marginal_relevance_search_by_vector(vector, k, fetch_k, lambda_mult, **kwargs)
 
+    async def amax_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """Does as `max_marginal_relevance_search`, with the model's own asynchronous embedding."""
+        vector = await self._embedding.aembed_query(query)
+        search = self.max_marginal_relevance_search_by_vector
+        return await run_in_executor(None, search, vector, k, fetch_k, lambda_mult, **kwargs)
+
     def max_marginal_relevance_search_by_vector(
         self,
         embedding: list[float],
