@@ -39,13 +39,18 @@ class CalibratedPolicy:
             )
 
     def decide(self, query: str, candidates: Candidates, bounds: DepthBounds) -> DepthDecision:
-        """Keeps every candidate whose log-odds reach the threshold, within the bounds."""
+        """Keeps every candidate whose log-odds reach the threshold, within the bounds.
+
+        Where the labels cannot carry the target, the fused order stands: the first k_max, as without labels.
+        """
         log_odds = self.calibration.model.log_odds(measure_all(self.signals, query, candidates))
         threshold = self.calibration.threshold
+        limited = threshold == NEVER
+        order = np.arange(len(candidates)) if limited else np.argsort(-log_odds, kind="stable")
         k = bounds.clip(int(np.count_nonzero(log_odds >= threshold)), len(candidates))
         return DepthDecision(
-            reason="depth_limit" if threshold == NEVER else "calibrated",
-            order=tuple(np.argsort(-log_odds, kind="stable").tolist()),
+            reason="depth_limit" if limited else "calibrated",
+            order=tuple(order.tolist()),
             k=k,
             relevance=tuple(probability(log_odds).tolist()),
             threshold=float(probability(np.array(threshold))),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hola_plugins.adacomp.source import Candidates, Float32
+from hola_plugins.adacomp.source import Candidates, Float32, WordMatch
 
 LEXICAL_WEIGHT = 0.3
 """Worth of the best BM25 score of a query, in units of cosine similarity."""
@@ -26,7 +26,7 @@ def ranked(
     ids: Sequence[str],
     texts: Sequence[str],
     dense: Float32,
-    lexical: Float32,
+    match: WordMatch,
     *,
     weight: float = LEXICAL_WEIGHT,
     scored: bool = True,
@@ -43,13 +43,13 @@ def ranked(
             f"every similarity must be finite, got {dense[place]} for passage {ids[place]!r}: "
             "check the embedding model's output for NaN"
         )
-    fused = fuse(dense, lexical, weight)
+    fused = fuse(dense, match.scores, weight)
     order = np.argsort(-fused, kind="stable")
     return Candidates(
         ids=tuple(ids[row] for row in order),
         texts=tuple(texts[row] for row in order),
         dense=dense[order],
-        lexical=lexical[order],
+        words=WordMatch(match.scores[order], match.holds[order], match.rarity),
         fused=fused[order],
         scored=scored,
         exhausted=exhausted,

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hola_plugins.adacomp.source import Float32
+from hola_plugins.adacomp.source import Float32, WordMatch
 from hola_plugins.adacomp.words import words
 
 _K1 = 1.5
 _B = 0.75
 
 _COMMON = 0.5
-"""Query words in more than this share of the passages are left out: they cost most and say least."""
+"""Words in more than this share of the passages are left out: they cost most and say least."""
 
 
 class LexicalIndex:
@@ -35,15 +35,14 @@ class LexicalIndex:
         self._vocabulary: dict[str, int] = {}
         tokens = [[self._number(word) for word in words(text)] for text in texts.values()]
         self._model = _bm25(tokens, self._vocabulary) if self._vocabulary else None
-        self._starts: Any = None if self._model is None else self._model.scores["indptr"]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def scores(self, query: str) -> Float32:
-        """Scores every passage, float32[len(self)], 0 where no word is shared."""
-        known = [n for word in words(query) if (n := self._vocabulary.get(word)) is not None]
-        telling = [n for n in known if self._frequency(n) <= _COMMON * len(self)] or known
+        """Scores every passage, float32[len(self)], 0 where no telling word is shared."""
+        numbers = [self._vocabulary.get(word, -1) for word in words(query)]
+        telling = [number for number in numbers if 0 < self._holders(number).size <= _COMMON * len(self)]
         if self._model is None or not telling:
             return np.zeros(len(self), dtype=np.float32)
         return np.asarray(self._model.get_scores_from_ids(telling), dtype=np.float32)
@@ -59,30 +58,58 @@ class LexicalIndex:
         """Gives the rows of the ids that are indexed."""
         return [row for name in ids if (row := self._rows.get(name)) is not None]
 
-    def of(self, scores: Float32, ids: Sequence[str]) -> Float32:
-        """Picks the scores of some ids, float32[len(ids)], 0 for one that is not indexed."""
-        padded = np.append(scores, np.float32(0.0))
-        return padded[[self._rows.get(name, -1) for name in ids]]
+    def match(self, query: str, scores: Float32, ids: Sequence[str]) -> WordMatch:
+        """Picks some passages out of the scores and finds the question's words in them.
+
+        Args:
+            query: The question.
+            scores: Of every passage, from `scores`.
+            ids: The passages; one that is not indexed matches nothing.
+        """
+        asked = list(dict.fromkeys(words(query)))
+        rows = np.array([self._rows.get(name, len(self)) for name in ids], dtype=np.int64)
+        holds = np.zeros((len(ids), len(asked)), dtype=np.bool_)
+        counts = np.zeros(len(asked))
+        present = np.zeros(len(self) + 1, dtype=np.bool_)
+        for column, word in enumerate(asked):
+            holders = self._holders(self._vocabulary.get(word, -1))
+            present[holders] = True
+            holds[:, column] = present[rows]
+            present[holders] = False
+            counts[column] = holders.size
+        return WordMatch(np.append(scores, np.float32(0.0))[rows], holds, rarity(counts, len(self)))
 
     def _number(self, word: str) -> int:
         return self._vocabulary.setdefault(word, len(self._vocabulary))
 
-    def _frequency(self, number: int) -> int:
-        return int(self._starts[number + 1] - self._starts[number])
+    def _holders(self, number: int) -> Any:
+        """Gives the rows of the passages that hold a word, none for -1."""
+        if self._model is None or number < 0:
+            return np.zeros(0, dtype=np.int32)
+        start, stop = self._model.scores["indptr"][number : number + 2]
+        return self._model.scores["indices"][start:stop]
 
 
-def score_among(query: str, texts: Sequence[str]) -> Float32:
-    """Scores a few passages by BM25 with their own statistics, float32[len(texts)]."""
+def match_among(query: str, texts: Sequence[str]) -> WordMatch:
+    """Scores a few passages by BM25 with their own statistics, and finds the question's words in them."""
+    asked = list(dict.fromkeys(words(query)))
     counts = [Counter(words(text)) for text in texts]
-    lengths = np.array([max(sum(count.values()), 1) for count in counts], dtype=np.float32)
-    scores = np.zeros(len(texts), dtype=np.float32)
-    for word in set(words(query)):
-        frequency = np.array([count[word] for count in counts], dtype=np.float32)
-        holding = int(np.count_nonzero(frequency))
-        if holding:
-            rarity = math.log1p((len(texts) - holding + 0.5) / (holding + 0.5))
-            scores += rarity * frequency / (frequency + _K1 * (1.0 - _B + _B * lengths / lengths.mean()))
-    return scores
+    frequency = np.array([[count[word] for word in asked] for count in counts], dtype=np.float32)
+    frequency = frequency.reshape(len(texts), len(asked))
+    lengths = np.array([[max(count.total(), 1)] for count in counts], dtype=np.float32)
+    holds = frequency > 0.0
+    holding = holds.sum(axis=0)
+    weight = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5)).astype(np.float32)
+    norm = _K1 * (1.0 - _B + _B * lengths / max(float(lengths.mean()), 1.0)) if len(texts) else lengths
+    scores: Float32 = ((frequency / (frequency + norm)) @ weight).astype(np.float32)
+    return WordMatch(scores, holds, rarity(holding, len(texts)))
+
+
+def rarity(holding: Any, passages: int) -> Float32:
+    """Gives the worth of a word by how many passages hold it: ``log(1 + n / (1 + holding))``, 0 if most do."""
+    worth = np.log1p(passages / (1.0 + np.asarray(holding, dtype=np.float64)))
+    worth[worth < math.log1p(1.0 / _COMMON)] = 0.0
+    return np.asarray(worth, dtype=np.float32)
 
 
 def _bm25(tokens: list[list[int]], vocabulary: dict[str, int]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from hola_plugins.adacomp.fusion import LEXICAL_WEIGHT, ranked
-from hola_plugins.adacomp.lexical import LexicalIndex, score_among
+from hola_plugins.adacomp.lexical import LexicalIndex, match_among
 from hola_plugins.adacomp.source import Candidates, Float32, VectorIndex
 
 
@@ -45,7 +45,7 @@ def probe(
         ids, dense = [ids[row] for row in here], dense[here]
     if lexical is None:
         found = [texts[name] for name in ids]
-        return ranked(ids, found, dense, score_among(query, found), weight=weight, exhausted=exhausted)
+        return ranked(ids, found, dense, match_among(query, found), weight=weight, exhausted=exhausted)
     scores = lexical.scores(query)
     more = [name for name in _further(lexical, scores, n, {*ids}, allowed_ids) if name in texts]
     if more:
@@ -53,7 +53,7 @@ def probe(
         ids = [*ids, *more]
         dense = np.concatenate([dense, index.vectors(more) @ unit.astype(np.float32)])
     found = [texts[name] for name in ids]
-    return ranked(ids, found, dense, lexical.of(scores, ids), weight=weight, exhausted=exhausted)
+    return ranked(ids, found, dense, lexical.match(query, scores, ids), weight=weight, exhausted=exhausted)
 
 
 def _further(

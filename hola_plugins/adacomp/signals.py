@@ -51,7 +51,7 @@ class ScoreShape:
         """Gives float64[n, 10]."""
         n = len(candidates)
         dense = candidates.dense.astype(np.float64)
-        lexical = candidates.lexical.astype(np.float64)
+        lexical = candidates.words.scores.astype(np.float64)
         fused = candidates.fused.astype(np.float64)
         shape = np.sort(dense)[::-1][:WINDOW]
         tail = shape[_TOP:] if len(shape) > _TOP else shape[-1:]
@@ -66,6 +66,39 @@ class ScoreShape:
             1.0 / (_ranks(lexical) + 1.0),
             np.full(n, fused[0] - fused[1] if n > 1 else 0.0),
             np.full(n, fused[:_TOP].std()),
+        ]
+        return np.stack(columns, axis=1)
+
+
+class WordCoverage:
+    """Which of the question's rare words a passage brings that better passages have not brought already."""
+
+    names = (
+        "coverage",
+        "coverage_below_top",
+        "coverage_gain",
+        "coverage_missing_at_top",
+        "log_length",
+        "log_question_words",
+    )
+
+    def measure(self, query: str, candidates: Candidates) -> Float64:
+        """Gives float64[n, 6]."""
+        n, asked = candidates.words.holds.shape
+        rarity = candidates.words.rarity.astype(np.float64)
+        share = rarity / max(rarity.sum(), 1e-9)
+        holds = candidates.words.holds
+        seen = np.logical_or.accumulate(holds, axis=0)
+        new = holds.copy()
+        new[1:] &= ~seen[:-1]
+        coverage = holds @ share
+        columns = [
+            coverage,
+            coverage - coverage[0],
+            new @ share,
+            np.full(n, 1.0 - coverage[0]),
+            np.log1p([len(text) for text in candidates.texts]),
+            np.full(n, np.log1p(asked)),
         ]
         return np.stack(columns, axis=1)
 

@@ -14,6 +14,21 @@ Float32: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class WordMatch:
+    """How some passages match the words of a question.
+
+    Attributes:
+        scores: BM25 score of each passage, at least 0, float32[n].
+        holds: Which passage holds which of the question's distinct words, bool[n, w].
+        rarity: Worth of each of these words, 0 for words that most passages hold, float32[w].
+    """
+
+    scores: Float32
+    holds: NDArray[np.bool_]
+    rarity: Float32
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """The passages that a search found for one query, best fused score first.
 
@@ -21,7 +36,7 @@ class Candidates:
         ids: Name of each passage, unique.
         texts: Text of each passage.
         dense: Similarity of each passage to the query, higher is better, float32[n].
-        lexical: BM25 score of each passage, at least 0, float32[n].
+        words: How each passage matches the words of the question.
         fused: The two combined, never rising, float32[n].
         scored: Whether `dense` holds similarities; a source that only ranks gives made-up, falling numbers.
         exhausted: Whether a wider search could not find more.
@@ -30,7 +45,7 @@ class Candidates:
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     dense: Float32
-    lexical: Float32
+    words: WordMatch
     fused: Float32
     scored: bool = True
     exhausted: bool = False

@@ -12,7 +12,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import VectorStore
 
 from hola_plugins.adacomp.fusion import LEXICAL_WEIGHT, made_up_similarities, ranked
-from hola_plugins.adacomp.lexical import score_among
+from hola_plugins.adacomp.lexical import match_among
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.widening import SearchStep
 from hola_plugins.langchain.sources import Found, Hybrid, copy_of, name_of
@@ -119,7 +119,7 @@ def _found(
         list(by_name),
         texts,
         dense,
-        score_among(query, texts) if weight else np.zeros(len(texts), dtype=np.float32),
+        match_among(query, texts),
         weight=weight,
         scored=similarities is not None,
         exhausted=step is None or len(documents) < step.n,

@@ -24,7 +24,7 @@ from hola_plugins.adacomp.evidence import EvidenceFilter
 from hola_plugins.adacomp.gate import EvidenceGate
 from hola_plugins.adacomp.pipeline import DepthPlan
 from hola_plugins.adacomp.policy import DepthPolicy, GapPolicy
-from hola_plugins.adacomp.signals import ScoreShape, Signal
+from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.widening import SearchStep
 from hola_plugins.adacomp.words import approximate_tokens
@@ -304,7 +304,7 @@ class AdaCompRetriever(BaseRetriever):
         return self.state.compressor(self.token_budget, self.length_function, self.embeddings)
 
     def _signals(self) -> tuple[Signal, ...]:
-        return (ScoreShape(), *self.signals)
+        return (ScoreShape(), WordCoverage(), *self.signals)
 
     def _bounds(self) -> DepthBounds:
         return DepthBounds(self.k_min, self.k_max)
