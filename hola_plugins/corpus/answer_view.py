@@ -40,9 +40,9 @@ def render_answer(answer: Answer) -> RenderableType:
 def _header(answer: Answer) -> RenderableType:
     """Says what was decided and why."""
     explanation = answer.explanation
-    passages = f"{explanation.k} passage{'' if explanation.k == 1 else 's'}"
-    looked = f"{explanation.candidates} candidates, {explanation.searches} searches"
-    lines = [f"{explanation.level}: {passages} of {looked}", REASONS[explanation.reason]]
+    searches = "1 search" if explanation.searches == 1 else f"{explanation.searches} searches"
+    kept = f"{explanation.k} of {explanation.candidates} candidates kept after {searches}"
+    lines = [f"{explanation.level}: {kept}", REASONS[explanation.reason]]
     if explanation.threshold is not None:
         lines.append(f"threshold of the relevance: {explanation.threshold:.3f}")
     if explanation.nearest is not None:
