@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hola_plugins.adacomp.source import Float32, WordMatch
 from hola_plugins.adacomp.words import words
+
+Int64: TypeAlias = NDArray[np.int64]
 
 _K1 = 1.5
 _B = 0.75
@@ -34,16 +37,17 @@ class LexicalIndex:
         self._rows = {name: row for row, name in enumerate(self.ids)}
         self._vocabulary: dict[str, int] = {}
         tokens = [[self._number(word) for word in words(text)] for text in texts.values()]
-        self._model = _bm25(tokens, self._vocabulary) if self._vocabulary else None
+        self._model: Any = _bm25(tokens, self._vocabulary) if self._vocabulary else None
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def scores(self, query: str) -> Float32:
         """Scores every passage, float32[len(self)], 0 where no telling word is shared."""
-        numbers = [self._vocabulary.get(word, -1) for word in words(query)]
-        telling = [number for number in numbers if 0 < self._holders(number).size <= _COMMON * len(self)]
-        if self._model is None or not telling:
+        numbers = self._numbers(words(query))
+        holders = self._holder_counts(numbers)
+        telling = numbers[(holders > 0) & (holders <= _COMMON * len(self))]
+        if self._model is None or not len(telling):
             return np.zeros(len(self), dtype=np.float32)
         return np.asarray(self._model.get_scores_from_ids(telling), dtype=np.float32)
 
@@ -66,26 +70,34 @@ class LexicalIndex:
             scores: Of every passage, from `scores`.
             ids: The passages; one that is not indexed matches nothing.
         """
-        asked = list(dict.fromkeys(words(query)))
+        numbers = self._numbers(dict.fromkeys(words(query)))
+        worth = rarity(self._holder_counts(numbers), len(self))
         rows = np.array([self._rows.get(name, len(self)) for name in ids], dtype=np.int64)
-        holds = np.zeros((len(ids), len(asked)), dtype=np.bool_)
-        counts = np.zeros(len(asked))
+        holds = np.zeros((len(ids), len(numbers)), dtype=np.bool_)
         present = np.zeros(len(self) + 1, dtype=np.bool_)
-        for column, word in enumerate(asked):
-            holders = self._holders(self._vocabulary.get(word, -1))
+        for column in np.flatnonzero((numbers >= 0) & (worth > 0.0)):
+            holders = self._holders(numbers[column])
             present[holders] = True
             holds[:, column] = present[rows]
             present[holders] = False
-            counts[column] = holders.size
-        return WordMatch(np.append(scores, np.float32(0.0))[rows], holds, rarity(counts, len(self)))
+        return WordMatch(np.append(scores, np.float32(0.0))[rows], holds, worth)
 
     def _number(self, word: str) -> int:
         return self._vocabulary.setdefault(word, len(self._vocabulary))
 
+    def _numbers(self, asked: Iterable[str]) -> Int64:
+        """Gives the number of each word, -1 for one that no passage holds."""
+        return np.array([self._vocabulary.get(word, -1) for word in asked], dtype=np.int64)
+
+    def _holder_counts(self, numbers: Int64) -> Int64:
+        """Gives how many passages hold each word."""
+        if self._model is None:
+            return np.zeros(len(numbers), dtype=np.int64)
+        starts = self._model.scores["indptr"]
+        return np.where(numbers >= 0, starts[numbers + 1] - starts[numbers], 0).astype(np.int64)
+
     def _holders(self, number: int) -> Any:
-        """Gives the rows of the passages that hold a word, none for -1."""
-        if self._model is None or number < 0:
-            return np.zeros(0, dtype=np.int32)
+        """Gives the rows of the passages that hold a word."""
         start, stop = self._model.scores["indptr"][number : number + 2]
         return self._model.scores["indices"][start:stop]
 

