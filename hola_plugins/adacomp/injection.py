@@ -12,9 +12,11 @@ _TAGS = re.compile("[\U000e0020-\U000e007e]")
 """Invisible copies of ASCII, with which whole sentences are hidden."""
 
 _MARKS = {
-    "override": r"\b(?:ignore|disregard|forget|override|bypass)\b[^.!?\n]{0,40}\b(?:previous|prior|above|earlier|all|any|your|"
-    r"system|the)\b[^.!?\n]{0,30}\b(?:instructions?|prompts?|rules?|guidelines?|directions?|messages?)\b",
-    "role": r"\byou are (?:now|no longer)\b|\bact as (?:an?|the) (?:ai|assistant|system|administrator|developer)\b|"
+    "override": r"\b(?:ignore|disregard|forget|override|bypass)\s+(?:(?:all|any|the|your|my|of|these|those|previous|prior|"
+    r"above|earlier|preceding|foregoing|system|safety|other)\s+){1,5}"
+    r"(?:instructions?|prompts?|rules?|guidelines?|directions?|messages?)\b",
+    "role": r"\byou are (?:now|no longer) (?:an?|the|bound|restricted|free of|in \w+ mode)\b|"
+    r"\bact as (?:an?|the) (?:ai|assistant|system|administrator|developer)\b|"
     r"\b(?:enter|enable|switch to) (?:developer|debug|god|jailbreak) mode\b",
     "new_instructions": r"\b(?:new|updated|real|important) (?:system )?instructions?\s*(?::|for the (?:ai|assistant|model))|"
     r"\b(?:dear|attention|note to(?: the)?|instructions? (?:to|for)(?: the)?) (?:ai|llm|assistant|language model|chatbot)\b",

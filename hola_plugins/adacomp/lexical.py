@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -108,7 +107,7 @@ def match_among(query: str, texts: Sequence[str]) -> WordMatch:
     counts = [Counter(words(text)) for text in texts]
     frequency = np.array([[count[word] for word in asked] for count in counts], dtype=np.float32)
     frequency = frequency.reshape(len(texts), len(asked))
-    lengths = np.array([[max(count.total(), 1)] for count in counts], dtype=np.float32)
+    lengths = np.array([max(count.total(), 1) for count in counts], dtype=np.float32).reshape(-1, 1)
     holds = frequency > 0.0
     holding = holds.sum(axis=0)
     weight = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5)).astype(np.float32)
@@ -120,8 +119,7 @@ def match_among(query: str, texts: Sequence[str]) -> WordMatch:
 def rarity(holding: Any, passages: int) -> Float32:
     """Gives the worth of a word by how many passages hold it: ``log(1 + n / (1 + holding))``, 0 if most do."""
     worth = np.log1p(passages / (1.0 + np.asarray(holding, dtype=np.float64)))
-    worth[worth < math.log1p(1.0 / _COMMON)] = 0.0
-    return np.asarray(worth, dtype=np.float32)
+    return np.where(holding > _COMMON * passages, 0.0, worth).astype(np.float32)
 
 
 def _bm25(tokens: list[list[int]], vocabulary: dict[str, int]) -> Any:
