@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hashed_words import HashedWords
 from pdf_maker import pdf_bytes
@@ -10,6 +16,9 @@ from hola_plugins.adacomp.fingerprint import PROBE_TEXT
 from hola_plugins.corpus.files import find_files
 from hola_plugins.corpus.indexing import BATCH, Indexer
 from hola_plugins.langchain import FaissStore
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
 
 
 class CountingWords(HashedWords):
@@ -128,6 +137,25 @@ def test_an_interrupted_run_saves_and_the_next_one_goes_on(corpus):
     assert report.unchanged == 2
     assert report.added == len(corpus.embedding.embedded) == 2 + 5 * BATCH - len(done)
     assert len(corpus.texts()) == 2 + 5 * BATCH
+
+
+def test_a_killed_run_goes_on_where_the_last_save_was(corpus):
+    corpus.write("c.txt", "\n\n".join(f"paragraph {number} " + "x " * 35 for number in range(20 * BATCH)))
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "indexer_process.py"), str(corpus.root), str(corpus.index)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE.parent / "langchain_door")])},
+    )
+    for line in process.stdout:
+        if line.startswith("c.txt") and int(line.split()[1]) > 5000:
+            break
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(timeout=60) == -signal.SIGKILL
+    done = len(corpus.texts())
+    assert 2 < done < 2 + 20 * BATCH
+    assert corpus.run().added == 2 + 20 * BATCH - done
+    assert len(corpus.texts()) == 2 + 20 * BATCH
 
 
 def test_an_old_version_is_found_until_the_new_one_is_complete(corpus):
