@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hola_plugins.adacomp.lexical_arrays import as_arrays, from_arrays
 from hola_plugins.adacomp.source import Float32, WordMatch
 from hola_plugins.adacomp.words import words
 
@@ -40,6 +41,27 @@ class LexicalIndex:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Gives what, with the ids, makes an index that scores the same; see `restore`."""
+        return {} if self._model is None else as_arrays(self._vocabulary, self._model.scores)
+
+    @classmethod
+    def restore(cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> LexicalIndex:
+        """Makes an index of the passages with these ids, in their order, without reading a text.
+
+        Raises:
+            ValueError: Arrays that are no index of so many passages.
+            ImportError: If bm25s is missing.
+        """
+        index = cls({})
+        index.ids = tuple(ids)
+        index._rows = {name: row for row, name in enumerate(index.ids)}
+        if arrays:
+            index._vocabulary, scores = from_arrays(arrays, len(index))
+            index._model = _new_bm25()
+            index._model.scores, index._model.nonoccurrence_array = scores, None
+        return index
 
     def scores(self, query: str) -> Float32:
         """Scores every passage, float32[len(self)], 0 where no telling word is shared."""
@@ -124,12 +146,17 @@ def rarity(holding: Any, passages: int) -> Float32:
 
 def _bm25(tokens: list[list[int]], vocabulary: dict[str, int]) -> Any:
     """Builds the bm25s model."""
+    model = _new_bm25()
+    model.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
+    return model
+
+
+def _new_bm25() -> Any:
+    """Gives an empty bm25s model."""
     try:
         import bm25s
     except ImportError as error:
         raise ImportError(
             "'bm25s' is not installed. Install it with: pip install 'hola-plugins[langchain]'"
         ) from error
-    model = bm25s.BM25(k1=_K1, b=_B, method="lucene")
-    model.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
-    return model
+    return bm25s.BM25(k1=_K1, b=_B, method="lucene")

@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hola_plugins.adacomp.faiss_index import FaissIndex, Mask
 from hola_plugins.adacomp.index_settings import IndexSettings
+from hola_plugins.adacomp.lexical import LexicalIndex
+from hola_plugins.adacomp.lexical_cache import LexicalCache
 from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.read_write_lock import ReadWriteLock
+from hola_plugins.adacomp.snapshot import Snapshot
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.vectors import as_vectors, checked_vectors, normalised
 
 _TOLERATED_DEAD = 1024
 """Deleted rows that are always left in the index."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything in a store at one moment.
-
-    Attributes:
-        settings: Kind of index.
-        passages: The passages, in the order of their vectors.
-        vectors: Normalised, float32[len(passages), dimension].
-        arrays: What `FaissIndex.restore` needs besides.
-    """
-
-    settings: IndexSettings
-    passages: tuple[Passage, ...]
-    vectors: Float32
-    arrays: Mapping[str, NDArray[Any]]
 
 
 class PassageStore:
@@ -63,6 +47,7 @@ class PassageStore:
         self._alive: Mask = np.empty(0, dtype=np.bool_)
         self._revision = 0
         self._texts: tuple[int, Mapping[str, str]] = (0, MappingProxyType({}))
+        self._lexical = LexicalCache()
 
     def __len__(self) -> int:
         return len(self._passages)
@@ -80,12 +65,11 @@ class PassageStore:
     @property
     def texts(self) -> Mapping[str, str]:
         """Text of every passage by id, in the order of adding; later changes leave it alone."""
-        revision, texts = self._texts
-        if revision != self._revision:
-            with self._lock.reading():
-                texts = MappingProxyType({one.id: one.text for one in self._passages.values()})
-                self._texts = self._revision, texts
-        return texts
+        return self._revision_and_texts()[1]
+
+    def lexical(self) -> LexicalIndex:
+        """Gives BM25 over the present content, built once a change."""
+        return self._lexical.get(*self._revision_and_texts())
 
     def passages(self) -> tuple[Passage, ...]:
         """Gives every passage, in the order of adding."""
@@ -181,9 +165,11 @@ class PassageStore:
             if not self._alive.all():
                 self._compact()
             if self._index is None:
-                return Snapshot(self.settings, (), np.empty((0, 0), dtype=np.float32), {})
-            vectors = self._index.read(np.arange(len(self._index)))
-            return Snapshot(self.settings, tuple(self._passages.values()), vectors, self._index.arrays())
+                return Snapshot(self.settings, (), np.empty((0, 0), dtype=np.float32))
+            vectors, arrays = self._index.read(np.arange(len(self._index))), self._index.arrays()
+            passages, revision = tuple(self._passages.values()), self._revision
+        lexical = self._lexical.get(revision, {one.id: one.text for one in passages})
+        return Snapshot(self.settings, passages, vectors, arrays, lexical.arrays())
 
     @classmethod
     def restore(cls, snapshot: Snapshot, as_document: Callable[[Passage], Any] | None = None) -> PassageStore:
@@ -205,7 +191,19 @@ class PassageStore:
             )
             store._dimension = vectors.shape[1]
             store._register(passages)
+        if snapshot.lexical is not None:
+            lexical = LexicalIndex.restore(names, snapshot.lexical)
+            store._lexical = LexicalCache(store._revision, lexical)
         return store
+
+    def _revision_and_texts(self) -> tuple[int, Mapping[str, str]]:
+        """Gives the texts and the revision that they are of."""
+        current = self._texts
+        if current[0] != self._revision:
+            with self._lock.reading():
+                texts = MappingProxyType({one.id: one.text for one in self._passages.values()})
+                current = self._texts = self._revision, texts
+        return current
 
     def _nearest(
         self, vector: Float32, n: int, allowed: Callable[[], list[int]] | None, effort: int

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from hola_plugins.adacomp.lexical import LexicalIndex
 
 Float32: TypeAlias = NDArray[np.float32]
 """Scores or vectors."""
@@ -75,6 +78,9 @@ class VectorIndex(Protocol):
 
     def __len__(self) -> int:
         """Number of passages."""
+
+    def lexical(self) -> LexicalIndex:
+        """BM25 over the present content, built at most once a change."""
 
     def search(
         self,

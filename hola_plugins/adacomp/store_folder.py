@@ -3,6 +3,7 @@
     FOLDER/manifest.json            names the data folder, and the hash of each of its files
     FOLDER/data-<16 hex>/docs.jsonl       one passage a line: id, text, metadata
                          vectors.npy      float32[count, dimension], normalised
+                         bm25_*.npy       the BM25 index
                          centroids.npy or graph_*.npy   for ivf and hnsw
 
 A save writes a new data folder and then replaces the manifest, which is one atomic step: until then, whatever
@@ -25,9 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hola_plugins.adacomp.fingerprint import EmbeddingFingerprint
+from hola_plugins.adacomp.lexical_arrays import NAMES as LEXICAL_NAMES
 from hola_plugins.adacomp.manifest import MANIFEST, FileEntry, Manifest, StoreError, read_manifest
 from hola_plugins.adacomp.passage_lines import read_passages, write_passages
-from hola_plugins.adacomp.passage_store import Snapshot
+from hola_plugins.adacomp.snapshot import Snapshot
 from hola_plugins.adacomp.verified_file import described, opened, sync_folder, written
 
 DOCS = "docs.jsonl"
@@ -111,7 +113,8 @@ def _check_embedding(folder: Path, manifest: Manifest, embedding: EmbeddingFinge
 def _write_files(folder: Path, snapshot: Snapshot) -> dict[str, FileEntry]:
     """Writes the data files and describes them."""
     arrays: dict[str, NDArray[Any]] = {VECTORS: snapshot.vectors}
-    arrays |= {f"{name}.npy": array for name, array in snapshot.arrays.items()}
+    computed = {**snapshot.arrays, **(snapshot.lexical or {})}
+    arrays |= {f"{name}.npy": array for name, array in computed.items()}
     written(folder / DOCS, lambda file: write_passages(file, snapshot.passages))
     for name, array in arrays.items():
         written(folder / name, partial(np.save, arr=array, allow_pickle=False))
@@ -133,7 +136,8 @@ def _read_files(folder: Path, manifest: Manifest) -> Snapshot:
             f"{folder.parent} is damaged: its manifest says {wanted[0]} passages x {wanted[1]} dimensions, "
             f"its files hold {len(passages)} passages and vectors {vectors.dtype}{list(vectors.shape)}"
         )
-    return Snapshot(manifest.index, passages, vectors, arrays)
+    lexical = {name: arrays.pop(name) for name in LEXICAL_NAMES if name in arrays}
+    return Snapshot(manifest.index, passages, vectors, arrays, lexical or None)
 
 
 def _read_arrays(folder: Path, files: Mapping[str, FileEntry]) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,6 @@ from langchain_core.documents import Document
 from langchain_core.runnables import run_in_executor
 
 from hola_plugins.adacomp.fusion import LEXICAL_WEIGHT
-from hola_plugins.adacomp.lexical import LexicalIndex
 from hola_plugins.adacomp.probe import probe
 from hola_plugins.adacomp.source import Float32, VectorIndex
 from hola_plugins.adacomp.widening import SearchStep
@@ -39,14 +37,12 @@ class IndexSource:
         self._index = index
         self._hybrid = hybrid
         self._filter = search_kwargs.get("filter")
-        self._lock = threading.Lock()
-        self._lexical: tuple[int, LexicalIndex] | None = None
 
     def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
         """Searches; an empty index gives no candidates."""
         if vector is None:
             raise ValueError("a vector index needs the embedded query, got none: give embeddings")
-        lexical = self._current_lexical() if self._hybrid == "corpus" else None
+        lexical = self._index.lexical() if self._hybrid == "corpus" else None
         found = probe(
             self._index,
             lexical,
@@ -64,14 +60,6 @@ class IndexSource:
     ) -> Found:
         """Searches in a worker thread; faiss and numpy release the interpreter there."""
         return await run_in_executor(None, self.search, query, vector, step, callbacks)
-
-    def _current_lexical(self) -> LexicalIndex:
-        """Gives BM25 over the present content, built once a change."""
-        with self._lock:
-            revision = self._index.revision
-            if self._lexical is None or self._lexical[0] != revision:
-                self._lexical = revision, LexicalIndex(self._index.texts)
-            return self._lexical[1]
 
     def _allowed(self) -> list[str] | None:
         if self._filter is None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -97,6 +98,8 @@ def test_saved_and_loaded_stores_answer_identically(tmp_path, described, kind, d
             ids, scores = store.search(query, 7, **keywords)
             assert loaded.search(query, 7, **keywords)[0] == ids
             np.testing.assert_array_equal(loaded.search(query, 7, **keywords)[1], scores)
+    for question in ("text 7", *[text for text, _ in described.values()][:3]):
+        np.testing.assert_array_equal(loaded.lexical().scores(question), store.lexical().scores(question))
 
 
 @each_kind
@@ -129,7 +132,16 @@ def test_deleted_text_and_vectors_are_not_saved(tmp_path):
 def test_nothing_is_pickled_and_old_data_goes(saved):
     write_store(saved, make_store("hnsw").snapshot(), MODEL)
     names = sorted(path.name for path in saved.rglob("*") if path.is_file())
-    arrays = ["graph_entry.npy", "graph_levels.npy", "graph_neighbors.npy", "vectors.npy"]
+    arrays = [
+        "bm25_rows.npy",
+        "bm25_scores.npy",
+        "bm25_starts.npy",
+        "bm25_words.npy",
+        "graph_entry.npy",
+        "graph_levels.npy",
+        "graph_neighbors.npy",
+        "vectors.npy",
+    ]
     assert names == sorted([".lock", "manifest.json", "docs.jsonl", *arrays])
     for path in saved.rglob("*.npy"):
         np.load(path, allow_pickle=False)
@@ -230,7 +242,7 @@ def test_a_graph_that_does_not_fit_is_refused_whatever_its_hash_says(tmp_path, n
     array = arrays.pop(name)
     if change != "missing":
         arrays[name] = change(array)
-    forged = type(snapshot)(snapshot.settings, snapshot.passages, snapshot.vectors, arrays)
+    forged = replace(snapshot, arrays=arrays)
     write_store(tmp_path, forged, MODEL)
     with pytest.raises(ValueError, match="graph"):
         load(tmp_path)
@@ -242,9 +254,44 @@ def test_links_to_a_layer_that_the_node_lacks_are_refused(tmp_path):
     low, high = int(np.flatnonzero(levels == 1)[0]), int(np.flatnonzero(levels > 1)[0])
     sizes = np.where(levels == 1, 8, 8 + 4 * (levels - 1))
     neighbors[int(sizes[:high].sum()) + 8] = low
-    forged = {**snapshot.arrays, "graph_neighbors": neighbors}
+    forged = replace(snapshot, arrays={**snapshot.arrays, "graph_neighbors": neighbors})
     with pytest.raises(ValueError, match="does not have the layer"):
-        PassageStore.restore(type(snapshot)(snapshot.settings, snapshot.passages, snapshot.vectors, forged))
+        PassageStore.restore(forged)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("bm25_words", lambda words: words[:-20]),
+        ("bm25_words", lambda words: words * 0 + 255),
+        ("bm25_scores", lambda scores: scores[:-1]),
+        ("bm25_scores", lambda scores: scores * np.nan),
+        ("bm25_rows", lambda rows: rows[:-1]),
+        ("bm25_rows", lambda rows: rows + 300),
+        ("bm25_rows", lambda rows: rows - 300),
+        ("bm25_starts", lambda starts: starts[:-1]),
+        ("bm25_starts", lambda starts: starts[::-1]),
+        ("bm25_starts", lambda starts: starts + 1),
+        ("bm25_starts", None),
+    ],
+)
+def test_a_bm25_index_that_does_not_fit_is_refused_whatever_its_hash_says(tmp_path, name, change):
+    snapshot = make_store().snapshot()
+    lexical = dict(snapshot.lexical)
+    array = lexical.pop(name)
+    if change is not None:
+        lexical[name] = change(array)
+    write_store(tmp_path, replace(snapshot, lexical=lexical), MODEL)
+    with pytest.raises(ValueError, match=r"BM25|utf-8"):
+        load(tmp_path)
+
+
+def test_a_store_without_a_bm25_index_builds_it(tmp_path):
+    store = make_store()
+    write_store(tmp_path, replace(store.snapshot(), lexical=None), MODEL)
+    scores = load(tmp_path).lexical().scores("text 7")
+    assert scores[7] > 0
+    np.testing.assert_array_equal(scores, store.lexical().scores("text 7"))
 
 
 def test_nan_in_a_stored_vector_is_refused(saved):
