@@ -13,7 +13,7 @@ def hola():
     return lambda *arguments, **keywords: CliRunner().invoke(app, list(arguments), **keywords)
 
 
-@pytest.mark.parametrize("command", ["doctor", "stats", "preload"])
+@pytest.mark.parametrize("command", ["doctor", "stats", "preload", "index", "ask"])
 def test_help_has_an_example(hola, command):
     assert f"hola {command}" in hola(command, "--help").output.split("Example")[1]
 
@@ -48,3 +48,23 @@ def test_stats_without_snapshot_ends_with_2(hola, tmp_path, text):
         path.write_text(text)
     answer = hola("stats", str(path))
     assert (answer.exit_code, "hola stats:" in answer.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["index", "nowhere"], "is no folder: give the folder that holds your documents"),
+        (["index", "."], "no file to index in"),
+        (["ask", "nowhere", "why?"], "no index at nowhere: make one with `hola index nowhere`"),
+    ],
+)
+def test_what_cannot_be_indexed_or_asked_ends_with_2(hola, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    answer = hola(*arguments)
+    assert answer.exit_code == 2
+    assert words in " ".join(answer.output.split())
+
+
+@pytest.mark.parametrize("arguments", [["ask", "x", "y", "--k", "0"], ["ask", "x", "y", "--budget", "0"]])
+def test_numbers_below_one_are_refused(hola, arguments):
+    assert hola(*arguments).exit_code == 2

@@ -1,0 +1,183 @@
+"""Fitting the depth policy and the none-gate to labelled queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hola_plugins.adacomp.conformal import (
+    NEVER,
+    check_target,
+    coverage_threshold,
+    fewest_labels,
+    recall_threshold,
+)
+from hola_plugins.adacomp.decision import DepthBounds
+from hola_plugins.adacomp.gate import evidence_floor, nearest
+from hola_plugins.adacomp.logistic import LogisticModel, fit_logistic
+from hola_plugins.adacomp.signals import Float64, Signal, measure_all, names_of
+from hola_plugins.adacomp.source import Candidates
+
+Promise: TypeAlias = Literal["coverage", "recall"]
+"""coverage: all relevant passages of a query are kept, in that share of queries. recall: mean recall."""
+
+_FOLDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledQuery:
+    """A query whose relevant passages are known.
+
+    Attributes:
+        query: The question.
+        candidates: What the search found.
+        relevant: Which candidates are relevant, bool[n].
+        missing: Relevant passages that the search did not find.
+        one_suffices: Whether any one of the relevant passages answers the query.
+    """
+
+    query: str
+    candidates: Candidates
+    relevant: NDArray[np.bool_]
+    missing: int = 0
+    one_suffices: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was learnt from labelled queries.
+
+    Attributes:
+        signals: Names of the columns that the model weighs.
+        model: Log-odds of relevance from a row of signals.
+        threshold: Log-odds from which a passage is kept; -inf keeps all that is allowed.
+        floor: Similarity of the nearest passage under which the corpus has nothing; -inf never.
+        promise: What the target is a share of.
+        target: The share.
+        labels: Labelled queries behind the threshold.
+        reach: Share of the labelled queries whose relevant passages all lie within the depth limit.
+        bounds: Depth bounds in force; another k_max voids the promise.
+    """
+
+    signals: tuple[str, ...]
+    model: LogisticModel
+    threshold: float
+    floor: float
+    promise: Promise
+    target: float
+    labels: int
+    reach: float
+    bounds: DepthBounds
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Says what the labels cannot carry; empty where all is well."""
+        if self.threshold != NEVER:
+            return ()
+        needed, k_max = fewest_labels(self.target), self.bounds.k_max
+        if self.labels < needed:
+            text = (
+                f"{self.labels} labelled queries cannot carry a target of {self.target:g}: every query gets "
+                f"k_max = {k_max} passages; give at least {needed}, better 200"
+            )
+        else:
+            text = (
+                f"{self.reach:.0%} of the labelled queries have all their passages among the first {k_max}, which "
+                f"cannot carry a target of {self.target:g}: every query gets k_max; raise it or lower the target"
+            )
+        return (text,)
+
+
+def calibrate(
+    examples: Sequence[LabelledQuery],
+    signals: Sequence[Signal],
+    *,
+    target: float = 0.9,
+    promise: Promise = "coverage",
+    bounds: DepthBounds | None = None,
+    false_skips: float = 0.02,
+    model: LogisticModel | None = None,
+) -> Calibration:
+    """Learns weights and thresholds.
+
+    Without `model`, the weights come from the same queries, and each query is scored by weights learnt
+    without it (cross-conformal), so that none is spent on a split; the target then holds up to the small
+    difference between weights of nine tenths and of all. With `model` it holds exactly.
+
+    Args:
+        examples: Labelled queries, those without any relevant passage included or not as they occur.
+        signals: What to weigh.
+        target: Share wanted, in (0, 1).
+        promise: What it is a share of.
+        bounds: Depth bounds; 1 to 20 by default.
+        false_skips: Share of queries that the none-gate may wrongly turn away.
+        model: Weights from elsewhere; then only the thresholds are fitted, for which 50 queries do.
+
+    Raises:
+        ValueError: No query, a target outside (0, 1), or labels that teach nothing.
+    """
+    check_target(target)
+    if not examples:
+        raise ValueError("at least one labelled query is needed, got none: give queries with relevant ids")
+    bounds = bounds or DepthBounds()
+    rows = [measure_all(signals, example.query, example.candidates) for example in examples]
+    needs = _needs(examples, rows, bounds, model)
+    if promise == "coverage":
+        threshold = coverage_threshold([float(need.min(initial=np.inf)) for need in needs], target)
+    else:
+        threshold = recall_threshold([need for need in needs if len(need)], target)
+    return Calibration(
+        signals=names_of(signals),
+        model=model or _fit(examples, rows),
+        threshold=threshold,
+        floor=evidence_floor([nearest(e.candidates) for e in examples if e.candidates.scored], false_skips),
+        promise=promise,
+        target=target,
+        labels=len(examples),
+        reach=float(np.mean([bool(np.all(need > NEVER)) for need in needs])),
+        bounds=bounds,
+    )
+
+
+def _needs(
+    examples: Sequence[LabelledQuery],
+    rows: Sequence[Float64],
+    bounds: DepthBounds,
+    model: LogisticModel | None,
+) -> list[Float64]:
+    """Gives the log-odds of every relevant passage by query, by weights that have not seen the query."""
+    if model is not None:
+        return [_need(e, model.log_odds(row), bounds) for e, row in zip(examples, rows, strict=True)]
+    needs: list[Float64] = [np.zeros(0)] * len(examples)
+    folds = min(_FOLDS, len(examples))
+    for fold in range(folds):
+        rest = [place for place in range(len(examples)) if place % folds != fold]
+        fitted = _fit([examples[place] for place in rest], [rows[place] for place in rest])
+        for place in range(fold, len(examples), folds):
+            needs[place] = _need(examples[place], fitted.log_odds(rows[place]), bounds)
+    return needs
+
+
+def _need(example: LabelledQuery, log_odds: Float64, bounds: DepthBounds) -> Float64:
+    """Gives the threshold that each relevant passage needs: its log-odds; inf if always kept, -inf if never."""
+    order = np.argsort(-log_odds, kind="stable")
+    values = log_odds.copy()
+    values[order[: bounds.k_min]] = np.inf
+    values[order[bounds.k_max :]] = NEVER
+    needs = np.concatenate([values[example.relevant], np.full(example.missing, NEVER)])
+    return needs.max(keepdims=True) if example.one_suffices and len(needs) else needs
+
+
+def _fit(examples: Sequence[LabelledQuery], rows: Sequence[Float64]) -> LogisticModel:
+    """Fits the weights to all candidates of all queries."""
+    filled = [place for place, row in enumerate(rows) if len(row)]
+    if not filled:
+        raise ValueError("the search found nothing for any labelled query: is the corpus empty?")
+    return fit_logistic(
+        np.concatenate([rows[place] for place in filled]),
+        np.concatenate([examples[place].relevant for place in filled]),
+    )

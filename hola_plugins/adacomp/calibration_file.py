@@ -1,0 +1,104 @@
+"""A calibration as a JSON file."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hola_plugins.adacomp.calibration import Calibration
+from hola_plugins.adacomp.decision import DepthBounds
+from hola_plugins.adacomp.logistic import LogisticModel
+
+FORMAT = 1
+"""Version of the file's layout."""
+
+
+def save(calibration: Calibration, path: Path) -> None:
+    """Writes the file, whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(as_json(calibration), indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def load(path: Path) -> Calibration:
+    """Reads the file.
+
+    Raises:
+        ValueError: A file that is not a calibration of this version; the message names it and the remedy.
+        OSError: A file that cannot be read.
+    """
+    try:
+        return from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{str(path)!r} must be a calibration of format {FORMAT}, got something else ({error}): "
+            "write one with save_calibration"
+        ) from error
+
+
+def as_json(calibration: Calibration) -> dict[str, Any]:
+    """Gives the calibration as JSON; a threshold that never cuts is null."""
+    model = calibration.model
+    return {
+        "format": FORMAT,
+        "promise": calibration.promise,
+        "target": calibration.target,
+        "labels": calibration.labels,
+        "reach": calibration.reach,
+        "k_min": calibration.bounds.k_min,
+        "k_max": calibration.bounds.k_max,
+        "threshold": _finite(calibration.threshold),
+        "floor": _finite(calibration.floor),
+        "bias": model.bias,
+        "signals": [
+            {"name": name, "mean": mean, "scale": scale, "weight": weight}
+            for name, mean, scale, weight in zip(
+                calibration.signals,
+                *(part.tolist() for part in (model.mean, model.scale, model.weights)),
+                strict=True,
+            )
+        ],
+    }
+
+
+def from_json(content: dict[str, Any]) -> Calibration:
+    """Reads what `as_json` gave.
+
+    Raises:
+        KeyError: A part is missing.
+        ValueError: Another format, or a value out of range.
+    """
+    if content["format"] != FORMAT:
+        raise ValueError(f"format must be {FORMAT}, got {content['format']!r}")
+    if content["promise"] not in {"coverage", "recall"}:
+        raise ValueError(f"promise must be coverage or recall, got {content['promise']!r}")
+    columns = content["signals"]
+    mean, scale, weights = (
+        np.array([float(column[part]) for column in columns]) for part in ("mean", "scale", "weight")
+    )
+    if not (np.isfinite([*mean, *scale, *weights, content["bias"]]).all() and (scale > 0.0).all()):
+        raise ValueError("mean, weight and bias must be finite and scale over 0")
+    return Calibration(
+        signals=tuple(str(column["name"]) for column in columns),
+        model=LogisticModel(mean, scale, weights, float(content["bias"])),
+        threshold=_number(content["threshold"]),
+        floor=_number(content["floor"]),
+        promise=content["promise"],
+        target=float(content["target"]),
+        labels=int(content["labels"]),
+        reach=float(content["reach"]),
+        bounds=DepthBounds(int(content["k_min"]), int(content["k_max"])),
+    )
+
+
+def _finite(value: float) -> float | None:
+    """Writes -inf, which JSON lacks, as null; a threshold of inf (keep the least) as a huge number."""
+    return None if value == -math.inf else min(value, 1e300)
+
+
+def _number(value: float | None) -> float:
+    return -math.inf if value is None else float(value)

@@ -1,0 +1,65 @@
+"""The BM25 index as plain arrays, checked before they are used: bm25s indexes with them unchecked.
+
+A passage's words are the rows of a sparse matrix stored by column: the scores of word w stand at
+``starts[w]`` to ``starts[w + 1]`` of `bm25_scores`, those passages' rows beside them in `bm25_rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAMES = ("bm25_words", "bm25_scores", "bm25_rows", "bm25_starts")
+
+
+def as_arrays(vocabulary: Mapping[str, int], scores: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+    """Gives the arrays of an index.
+
+    Args:
+        vocabulary: Number of every word, from 0 on in the mapping's order.
+        scores: The sparse matrix, as bm25s holds it.
+
+    Returns:
+        `bm25_words` uint8, the words in UTF-8 with line breaks between; `bm25_scores` float32[entries];
+        `bm25_rows` int32[entries]; `bm25_starts` int64[words + 1].
+    """
+    words = "\n".join(vocabulary).encode("utf-8", "surrogatepass")
+    return {
+        "bm25_words": np.frombuffer(words, dtype=np.uint8),
+        "bm25_scores": np.asarray(scores["data"], dtype=np.float32),
+        "bm25_rows": np.asarray(scores["indices"], dtype=np.int32),
+        "bm25_starts": np.asarray(scores["indptr"], dtype=np.int64),
+    }
+
+
+def from_arrays(arrays: Mapping[str, NDArray[Any]], passages: int) -> tuple[dict[str, int], dict[str, Any]]:
+    """Gives vocabulary and sparse matrix back.
+
+    Args:
+        arrays: See `as_arrays`.
+        passages: Passages of the index.
+
+    Raises:
+        ValueError: Arrays that are no index of so many passages.
+    """
+    missing = [name for name in NAMES if name not in arrays]
+    if missing:
+        raise ValueError(f"the BM25 index lacks {', '.join(missing)}")
+    encoded = np.ascontiguousarray(arrays["bm25_words"], dtype=np.uint8).tobytes()
+    words = encoded.decode("utf-8", "surrogatepass").split("\n")
+    vocabulary = {word: number for number, word in enumerate(words)}
+    scores = np.ascontiguousarray(arrays["bm25_scores"], dtype=np.float32)
+    rows = np.ascontiguousarray(arrays["bm25_rows"], dtype=np.int32)
+    starts = np.ascontiguousarray(arrays["bm25_starts"], dtype=np.int64)
+    if len(vocabulary) != len(words) or starts.shape != (len(words) + 1,):
+        raise ValueError(
+            f"the BM25 index must have one start a word, got {starts.shape} for {len(words)} words"
+        )
+    if starts[0] != 0 or (np.diff(starts) < 0).any() or not scores.shape == rows.shape == (int(starts[-1]),):
+        raise ValueError("the starts of the BM25 index must rise from 0 to the number of its scores")
+    if rows.min(initial=0) < 0 or rows.max(initial=-1) >= passages or not np.isfinite(scores).all():
+        raise ValueError(f"the BM25 index must hold finite scores of rows from 0 to {passages - 1}")
+    return vocabulary, {"data": scores, "indices": rows, "indptr": starts, "num_docs": passages}

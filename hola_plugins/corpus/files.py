@@ -1,0 +1,119 @@
+"""Text out of files: plain text, markdown and PDF."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+TEXT_SUFFIXES = (".txt", ".text", ".rst")
+MARKDOWN_SUFFIXES = (".md", ".markdown")
+PDF_SUFFIX = ".pdf"
+SUFFIXES = (*TEXT_SUFFIXES, *MARKDOWN_SUFFIXES, PDF_SUFFIX)
+
+
+class UnreadableFileError(ValueError):
+    """A file that gives no text; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Text of a file, or of one page of it.
+
+    Attributes:
+        text: The text.
+        number: Page from 1 on; None for files without pages.
+    """
+
+    text: str
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file to index.
+
+    Attributes:
+        name: Path from the indexed folder, with forward slashes.
+        path: Where it lies.
+        size: Its bytes.
+    """
+
+    name: str
+    path: Path
+    size: int
+
+    def digest(self) -> str:
+        """Gives the SHA-256 of the content, in hexadecimal."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find_files(folder: Path, include: Sequence[str] = ()) -> list[SourceFile]:
+    """Finds the files to index, by name; hidden ones, and links that lead out of the folder, are left out.
+
+    Args:
+        folder: Where to look, at any depth.
+        include: Patterns such as `*.md` or `guide/*`, of which one must fit; empty allows all that can be read.
+
+    Raises:
+        ValueError: No folder.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: give the folder that holds your documents")
+    root = folder.resolve()
+    found = []
+    for place, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            path = Path(place, name)
+            relative = path.relative_to(root).as_posix()
+            wanted = not include or any(fnmatch(relative, pattern) for pattern in include)
+            if (
+                wanted
+                and not name.startswith(".")
+                and path.suffix.lower() in SUFFIXES
+                and _is_inside(path, root)
+            ):
+                found.append(SourceFile(relative, path, path.stat().st_size))
+    return sorted(found, key=lambda file: file.name)
+
+
+def read_pages(path: Path) -> list[Page]:
+    """Reads the text of a file; pages without any are left out.
+
+    Raises:
+        UnreadableFileError: Binary or damaged content, a password, or a library that is missing.
+    """
+    pages = _read_pdf(path) if path.suffix.lower() == PDF_SUFFIX else [Page(_read_text(path))]
+    return [page for page in pages if page.text.strip()]
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    target = path.resolve()
+    return target.is_file() and target.is_relative_to(root)
+
+
+def _read_text(path: Path) -> str:
+    """Reads UTF-8, with or without a mark; a byte that is none becomes a replacement sign."""
+    content = path.read_bytes()
+    if b"\0" in content[:8192]:
+        raise UnreadableFileError("binary content in a text file")
+    return content.decode("utf-8-sig", errors="replace")
+
+
+def _read_pdf(path: Path) -> list[Page]:
+    try:
+        from pypdf import PdfReader
+        from pypdf.errors import PyPdfError
+    except ImportError as error:
+        message = "PDF files need pypdf. Install it with: pip install 'hola-plugins[langchain]'"
+        raise UnreadableFileError(message) from error
+    try:
+        reader = PdfReader(path)
+        return [Page(page.extract_text(), number) for number, page in enumerate(reader.pages, 1)]
+    except (PyPdfError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UnreadableFileError(f"no readable PDF ({type(error).__name__}: {error})") from error

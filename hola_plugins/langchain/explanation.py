@@ -1,0 +1,123 @@
+"""What `explain` gives: the whole story of one query."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.documents import Document
+
+from hola_plugins.adacomp.compression import CompressedPassage
+from hola_plugins.adacomp.decision import Level, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class PassageStory:
+    """What became of one passage.
+
+    Attributes:
+        id: Its id.
+        rank: Place in the order of relevance, from 1.
+        similarity: To the query; made up for a source that only ranks.
+        score: Similarity and BM25 combined.
+        relevance: Calibrated probability of being relevant; None without calibration.
+        dropped: Why it is not among the documents; None if it is.
+        marks: Marks of instructions hidden in it.
+        compressed: What the compressor kept of it; None if it did not run.
+    """
+
+    id: str
+    rank: int
+    similarity: float
+    score: float
+    relevance: float | None
+    dropped: str | None = None
+    marks: tuple[str, ...] = ()
+    compressed: CompressedPassage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything about one query.
+
+    Attributes:
+        query: The question.
+        reason: Why this depth.
+        level: none, shallow or deep.
+        passages: What became of the passages chosen by depth, best first.
+        documents: What is returned.
+        candidates: Passages compared in the last search.
+        searches: Number of searches.
+        threshold: Relevance from which a passage was kept; None where none was applied.
+        nearest: Similarity of the nearest passage; None without candidates or similarities.
+        floor: Similarity under which there is no evidence; None if the gate is open.
+        warnings: What the calibration cannot promise.
+    """
+
+    query: str
+    reason: Reason
+    level: Level
+    passages: tuple[PassageStory, ...]
+    documents: tuple[Document, ...]
+    candidates: int = 0
+    searches: int = 0
+    threshold: float | None = None
+    nearest: float | None = None
+    floor: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def k(self) -> int:
+        """Number of returned documents."""
+        return len(self.documents)
+
+    @property
+    def tokens_before(self) -> int | None:
+        """Length of the passages before compression; None if the compressor did not run."""
+        return self._total("original_length")
+
+    @property
+    def tokens_after(self) -> int | None:
+        """Length after it."""
+        return self._total("length")
+
+    def as_json(self) -> dict[str, Any]:
+        """Gives the story as plain JSON values, without the texts."""
+        return {
+            "query": self.query,
+            "reason": self.reason,
+            "level": self.level,
+            "k": self.k,
+            "candidates": self.candidates,
+            "searches": self.searches,
+            "threshold": self.threshold,
+            "nearest": self.nearest,
+            "floor": self.floor,
+            "tokens_before": self.tokens_before,
+            "tokens_after": self.tokens_after,
+            "kept": [_passage_json(one) for one in self.passages if one.dropped is None],
+            "dropped": [_passage_json(one) for one in self.passages if one.dropped is not None],
+            "warnings": list(self.warnings),
+        }
+
+    def _total(self, part: str) -> int | None:
+        found = [getattr(one.compressed, part) for one in self.passages if one.compressed is not None]
+        return sum(found) if found else None
+
+
+def _passage_json(story: PassageStory) -> dict[str, Any]:
+    content: dict[str, Any] = {"id": story.id, "rank": story.rank, "score": _rounded(story.score)}
+    if story.relevance is not None:
+        content["relevance"] = _rounded(story.relevance)
+    if story.dropped is not None:
+        content["why"] = story.dropped
+    if story.marks:
+        content["marks"] = list(story.marks)
+    if story.compressed is not None:
+        content["kept_sentences"] = list(story.compressed.kept)
+    return content
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

@@ -1,0 +1,72 @@
+"""Searching a vector index: `FaissStore` and whatever else implements `VectorIndex`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import Document
+from langchain_core.runnables import run_in_executor
+
+from hola_plugins.adacomp.fusion import LEXICAL_WEIGHT
+from hola_plugins.adacomp.probe import probe
+from hola_plugins.adacomp.source import Float32, VectorIndex
+from hola_plugins.adacomp.widening import SearchStep
+from hola_plugins.langchain.metadata_filter import as_test
+from hola_plugins.langchain.sources import Found, Hybrid
+
+
+class IndexSource:
+    """Pools vector search and BM25 over a vector index.
+
+    Args:
+        index: The index.
+        hybrid: Passages that BM25 scores.
+        search_kwargs: `filter` alone: a mapping of metadata, or a test of a document.
+
+    Raises:
+        ValueError: Another search keyword.
+    """
+
+    def __init__(self, index: VectorIndex, hybrid: Hybrid, search_kwargs: dict[str, Any]) -> None:
+        if unknown := set(search_kwargs) - {"filter"}:
+            raise ValueError(
+                f"search_kwargs of a vector index may hold 'filter' alone, got {sorted(unknown)}"
+            )
+        self._index = index
+        self._hybrid = hybrid
+        self._filter = search_kwargs.get("filter")
+
+    def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
+        """Searches; an empty index gives no candidates."""
+        if vector is None:
+            raise ValueError("a vector index needs the embedded query, got none: give embeddings")
+        lexical = self._index.lexical() if self._hybrid == "corpus" else None
+        found = probe(
+            self._index,
+            lexical,
+            query,
+            vector,
+            step.n,
+            effort=step.effort,
+            allowed_ids=self._allowed(),
+            weight=0.0 if self._hybrid == "off" else LEXICAL_WEIGHT,
+        )
+        return Found(found, self._fetch)
+
+    async def asearch(
+        self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks
+    ) -> Found:
+        """Searches in a worker thread; faiss and numpy release the interpreter there."""
+        return await run_in_executor(None, self.search, query, vector, step, callbacks)
+
+    def _allowed(self) -> list[str] | None:
+        if self._filter is None:
+            return None
+        test = as_test(self._filter)
+        names = list(self._index.texts)
+        return [name for name, document in self._fetch(names).items() if test(document)]
+
+    def _fetch(self, ids: Sequence[str]) -> dict[str, Document]:
+        return {str(document.id): document for document in self._index.documents(ids)}

@@ -1,0 +1,183 @@
+"""One query on its way through the retriever; the same for threads and for coroutines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from langchain_core.documents import Document
+
+from hola_plugins.adacomp.audit import AuditTrail
+from hola_plugins.adacomp.compression import CompressedPassage
+from hola_plugins.adacomp.evidence import Evidence, EvidenceFilter, Finding
+from hola_plugins.adacomp.gate import nearest
+from hola_plugins.adacomp.pipeline import Depth, DepthPlan, Searching, find_depth
+from hola_plugins.adacomp.source import Float32
+from hola_plugins.adacomp.widening import SearchStep
+from hola_plugins.langchain.compressor import SentenceCompressor
+from hola_plugins.langchain.confidence import ModelConfidence
+from hola_plugins.langchain.explanation import Explanation, PassageStory
+from hola_plugins.langchain.sources import Found
+
+_PASSED = Finding(None)
+
+
+@dataclass(slots=True)
+class QueryRun:
+    """Holds a query between its searches: `start`, `advance` until it gives None, `finish`.
+
+    Attributes:
+        query: The question.
+        plan: How its depth is found.
+        confidence: Asks the model first; None does not.
+        evidence: Rules for passages; None has none.
+        compressor: Cuts to a budget; None keeps passages whole.
+        source_key: Metadata key of a document's source.
+        metadata_key: Metadata key for the reason.
+        audit: Trail to write to.
+        warnings: What the calibration cannot promise.
+    """
+
+    query: str
+    plan: DepthPlan
+    confidence: ModelConfidence | None
+    evidence: EvidenceFilter | None
+    compressor: SentenceCompressor | None
+    source_key: str
+    metadata_key: str
+    audit: AuditTrail | None
+    warnings: tuple[str, ...] = ()
+    _vector: Float32 | None = None
+    _searching: Searching | None = None
+    _found: Found | None = None
+    _depth: Depth | None = field(default=None)
+
+    def start(self, vector: Float32 | None) -> SearchStep | None:
+        """Gives the first search; None where the model needs no passage."""
+        self._vector = vector
+        if self.plan.k is None and self.confidence is not None and self.confidence.is_sure(self.query):
+            return None
+        self._searching = find_depth(self.query, self.plan)
+        return next(self._searching)
+
+    def advance(self, found: Found) -> SearchStep | None:
+        """Takes the result of a search; gives the next one, or None when the depth is known."""
+        self._found = found
+        if self._searching is None:
+            raise RuntimeError("advance must follow a start that gave a search")
+        try:
+            return self._searching.send(found.candidates)
+        except StopIteration as stop:
+            self._depth = stop.value
+            return None
+
+    def finish(self) -> Explanation:
+        """Fetches, filters and compresses the chosen passages; writes the audit trail."""
+        explanation = self._story() if self._depth is not None else self._skipped()
+        if self.audit is not None:
+            self.audit.write(explanation.as_json())
+        return explanation
+
+    def _skipped(self) -> Explanation:
+        return Explanation(self.query, "model_confident", "none", (), (), warnings=self.warnings)
+
+    def _story(self) -> Explanation:
+        depth, found = self._depth, self._found
+        if depth is None or found is None:
+            raise RuntimeError("finish must follow a search")
+        rows = list(depth.decision.kept)
+        documents = found.fetch([found.candidates.ids[row] for row in rows])
+        rows = [row for row in rows if found.candidates.ids[row] in documents]
+        findings = self._judge([documents[found.candidates.ids[row]] for row in rows], depth, rows)
+        shown = [row for row, finding in zip(rows, findings, strict=True) if finding.dropped is None]
+        compressed = self._compress([documents[found.candidates.ids[row]] for row in shown], depth, shown)
+        stories = [
+            _story_of(rank, row, finding, depth, compressed, row in shown and self.compressor is not None)
+            for rank, (row, finding) in enumerate(zip(rows, findings, strict=True), start=1)
+        ]
+        floor = self.plan.gate.floor if self.plan.gate is not None else None
+        return Explanation(
+            query=self.query,
+            reason=depth.decision.reason,
+            level=depth.level,
+            passages=tuple(stories),
+            documents=tuple(
+                self._document(documents[story.id], story, depth)
+                for story in stories
+                if story.dropped is None
+            ),
+            candidates=len(depth.candidates),
+            searches=depth.searches,
+            threshold=depth.decision.threshold,
+            nearest=nearest(depth.candidates) if len(depth.candidates) and depth.candidates.scored else None,
+            floor=floor if floor is not None and np.isfinite(floor) else None,
+            warnings=self.warnings,
+        )
+
+    def _judge(self, documents: list[Document], depth: Depth, rows: list[int]) -> list[Finding]:
+        if self.evidence is None:
+            return [_PASSED] * len(rows)
+        relevance = depth.decision.relevance
+        return self.evidence.judge(
+            [
+                Evidence(
+                    document.page_content,
+                    document.metadata.get(self.source_key),
+                    relevance[row] if relevance is not None else None,
+                )
+                for document, row in zip(documents, rows, strict=True)
+            ]
+        )
+
+    def _compress(
+        self, documents: list[Document], depth: Depth, rows: list[int]
+    ) -> dict[int, CompressedPassage]:
+        """Gives what is left of each passage, by its row among the candidates."""
+        if self.compressor is None or not rows:
+            return {}
+        texts = [document.page_content for document in documents]
+        kept = self.compressor.compress(self.query, texts, depth.candidates.fused[rows], self._vector)
+        return {rows[one.row]: one for one in kept}
+
+    def _document(self, document: Document, story: PassageStory, depth: Depth) -> Document:
+        """Writes the reason into a document, which is a copy already."""
+        facts: dict[str, Any] = {
+            "reason": depth.decision.reason,
+            "level": depth.level,
+            "rank": story.rank,
+            "score": round(story.score, 4),
+        }
+        if story.relevance is not None:
+            facts["relevance"] = round(story.relevance, 4)
+        if story.marks:
+            facts["marks"] = list(story.marks)
+        if story.compressed is not None:
+            facts["kept_sentences"] = list(story.compressed.kept)
+            facts["tokens_before"] = story.compressed.original_length
+            facts["tokens_after"] = story.compressed.length
+            document.page_content = story.compressed.text
+        document.metadata[self.metadata_key] = facts
+        return document
+
+
+def _story_of(
+    rank: int,
+    row: int,
+    finding: Finding,
+    depth: Depth,
+    compressed: dict[int, CompressedPassage],
+    was_compressed: bool,
+) -> PassageStory:
+    relevance = depth.decision.relevance
+    left = compressed.get(row)
+    return PassageStory(
+        id=depth.candidates.ids[row],
+        rank=rank,
+        similarity=float(depth.candidates.dense[row]),
+        score=float(depth.candidates.fused[row]),
+        relevance=relevance[row] if relevance is not None else None,
+        dropped=finding.dropped or ("over_budget" if was_compressed and left is None else None),
+        marks=finding.marks,
+        compressed=left,
+    )

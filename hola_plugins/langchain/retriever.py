@@ -1,0 +1,352 @@
+"""`AdaCompRetriever`: a LangChain retriever whose depth follows the query."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
+from langchain_core.runnables import run_in_executor
+from langchain_core.vectorstores import VectorStore
+from pydantic import ConfigDict, Field, model_validator
+
+from hola_plugins.adacomp import calibration_file
+from hola_plugins.adacomp.audit import AuditTrail
+from hola_plugins.adacomp.calibrated import CalibratedPolicy
+from hola_plugins.adacomp.calibration import Calibration, Promise, calibrate
+from hola_plugins.adacomp.decision import DepthBounds
+from hola_plugins.adacomp.evidence import EvidenceFilter
+from hola_plugins.adacomp.gate import EvidenceGate
+from hola_plugins.adacomp.pipeline import DepthPlan
+from hola_plugins.adacomp.policy import DepthPolicy, GapPolicy
+from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
+from hola_plugins.adacomp.source import Float32
+from hola_plugins.adacomp.widening import SearchStep
+from hola_plugins.adacomp.words import approximate_tokens
+from hola_plugins.langchain.compressor import SentenceCompressor
+from hola_plugins.langchain.confidence import ModelConfidence
+from hola_plugins.langchain.events import report, report_async
+from hola_plugins.langchain.explanation import Explanation
+from hola_plugins.langchain.faiss_store import FaissStore
+from hola_plugins.langchain.labels import Labels, label
+from hola_plugins.langchain.query_run import QueryRun
+from hola_plugins.langchain.retriever_state import RetrieverState
+from hola_plugins.langchain.sources import Hybrid, Source, source_of
+
+
+class AdaCompRetriever(BaseRetriever):
+    """Retrieves as many passages as the query needs: none, a few, or many after a wider search.
+
+        retriever = AdaCompRetriever.from_documents(documents, embeddings)
+        retriever.calibrate(questions, relevant=[{"doc-3"}, {"doc-7", "doc-9"}, ...])
+        retriever.invoke("Which valve closes first?")
+
+    Without calibration the depth follows the largest gap in the scores, and something always comes back. With it
+    the depth follows the calibrated relevance, and a question that the corpus has nothing on gets nothing. An
+    explicit `k`, here or in `invoke`, gives exactly k. Documents are copies; their metadata says why they are
+    there. Any number of threads may share a retriever.
+
+    Raises:
+        pydantic.ValidationError: A setting out of range.
+        TypeError: A source that cannot be searched.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    source: Any
+    """A `FaissStore`, any LangChain vector store, or any retriever (used by rank alone)."""
+
+    embeddings: Embeddings | None = None
+    """Embeds queries, and sentences for the compressor; by default the vector store's own."""
+
+    k: int | None = Field(default=None, ge=1)
+    """Exactly this many passages; None lets the depth follow the query."""
+
+    k_min: int = Field(default=1, ge=1)
+    """Fewest passages, where there are any."""
+
+    k_max: int = Field(default=20, ge=1)
+    """Most passages."""
+
+    token_budget: int | None = Field(default=None, ge=1)
+    """Most total length of the returned texts; longer ones are cut by sentences. None keeps passages whole."""
+
+    length_function: Callable[[str], int] = approximate_tokens
+    """Length of a text, in the unit of the budget."""
+
+    target_recall: float | None = Field(default=None, gt=0.0, lt=1.0)
+    """Default target of `calibrate`: share of queries that get all their passages (or mean recall)."""
+
+    policy: DepthPolicy | None = None
+    """Depth policy; None takes the calibrated one, and before calibration the largest gap."""
+
+    signals: tuple[Any, ...] = ()
+    """Signals that the calibrated policy weighs beside the shape of the scores."""
+
+    min_similarity: float | None = None
+    """Floor of the none-gate; None takes the calibrated one. Nearest passages under it mean no evidence."""
+
+    confidence: ModelConfidence | None = None
+    """Skips retrieval where the model is sure of its answer without it."""
+
+    compressor: SentenceCompressor | None = None
+    """Cuts to a budget; None makes one of `token_budget`."""
+
+    evidence: EvidenceFilter | None = None
+    """Rules that a passage must pass before it is returned."""
+
+    audit: AuditTrail | None = None
+    """File that gets one JSON line a query."""
+
+    hybrid: Hybrid = "corpus"
+    """Passages that BM25 scores: all (of a vector index; else those found), those found, or none."""
+
+    search_kwargs: dict[str, Any] = Field(default_factory=dict)
+    """Passed to every search of the source, such as `filter`."""
+
+    score_is_distance: bool | None = None
+    """Which way a vector store's scores point; None finds out from their order."""
+
+    first_search: int = Field(default=50, ge=1, le=10_000)
+    """Candidates of the first search."""
+
+    most_widenings: int = Field(default=2, ge=0, le=6)
+    """Searches that may follow it, each of four times the candidates and the effort."""
+
+    source_key: str = "source"
+    """Key of the metadata that names where a document comes from, for the evidence filter."""
+
+    metadata_key: str = "adacomp"
+    """Key of the metadata that says why a document is returned."""
+
+    state: RetrieverState = Field(default_factory=RetrieverState, repr=False)
+    """What was learnt; shared by the copies that LangChain makes of a configured retriever."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        self._bounds()
+        self._source()
+        return self
+
+    @classmethod
+    def from_documents(cls, documents: Sequence[Document], embeddings: Embeddings, **settings: Any) -> Self:
+        """Indexes documents in a `FaissStore` and retrieves from it."""
+        return cls.from_vectorstore(FaissStore.from_documents(list(documents), embeddings), **settings)
+
+    @classmethod
+    def from_vectorstore(cls, store: VectorStore, **settings: Any) -> Self:
+        """Retrieves from any vector store, with its own embeddings unless others are given."""
+        settings.setdefault("embeddings", store.embeddings)
+        settings.setdefault(
+            "tags",
+            [
+                type(store).__name__,
+                *([type(store.embeddings).__name__] if store.embeddings is not None else []),
+            ],
+        )
+        return cls(source=store, **settings)
+
+    @classmethod
+    def from_retriever(cls, retriever: BaseRetriever, **settings: Any) -> Self:
+        """Retrieves from any retriever: its order and BM25 over what it gives decide the depth."""
+        return cls(source=retriever, **settings)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What `calibrate` or `load_calibration` gave; None before."""
+        return self.state.calibration
+
+    def calibrate(
+        self,
+        queries: Sequence[str],
+        relevant: Labels,
+        *,
+        target: float | None = None,
+        promise: Promise = "coverage",
+        false_skips: float = 0.02,
+        weights: Calibration | None = None,
+    ) -> Calibration:
+        """Fits depth and none-gate to labelled queries; takes effect at once, in all copies.
+
+        Args:
+            queries: Real questions to this corpus; 200 are good, under 1 / (1 - target) promise nothing.
+            relevant: One entry a query, either the ids of all its relevant documents (a collection), or an
+                answer that a relevant document contains (a string, any one document suffices); or a function of
+                query and document that says whether it is relevant.
+            target: Share wanted, in (0, 1); by default `target_recall`, else 0.9.
+            promise: coverage: that share of queries gets all relevant documents. recall: mean recall.
+            false_skips: Share of such queries that the none-gate may turn away.
+            weights: A calibration from another corpus: its weights are kept and only the thresholds are fitted,
+                for which about 50 queries do.
+
+        Raises:
+            ValueError: Lists of different lengths, no relevant document at all, or a target out of range.
+        """
+        examples = label(queries, relevant, self._first_found)
+        calibration = calibrate(
+            examples,
+            self._signals(),
+            target=target or self.target_recall or 0.9,
+            promise=promise,
+            bounds=self._bounds(),
+            false_skips=false_skips,
+            model=weights.model if weights is not None else None,
+        )
+        self.state.calibration = calibration
+        return calibration
+
+    def save_calibration(self, path: str | Path) -> None:
+        """Writes the calibration as JSON.
+
+        Raises:
+            ValueError: There is none yet.
+        """
+        if self.calibration is None:
+            raise ValueError("there is no calibration to save: call calibrate first")
+        calibration_file.save(self.calibration, Path(path))
+
+    def load_calibration(self, path: str | Path) -> Calibration:
+        """Reads a calibration and puts it into effect.
+
+        Raises:
+            ValueError: Not a calibration, or one of other signals.
+            OSError: The file cannot be read.
+        """
+        calibration = calibration_file.load(Path(path))
+        CalibratedPolicy(calibration, self._signals())
+        self.state.calibration = calibration
+        return calibration
+
+    def explain(self, query: str, k: int | None = None) -> Explanation:
+        """Retrieves and tells everything: every passage looked at, what was dropped, and why."""
+        return self._explain(query, k, None)
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        explanation = self._explain(query, k, run_manager.get_child())
+        report(explanation, run_manager)
+        return list(explanation.documents)
+
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        run = self._run(query, k)
+        vector = await self._aembed(query)
+        step = await run_in_executor(None, run.start, vector)
+        while step is not None:
+            found = await self._source().asearch(query, vector, step, run_manager.get_child())
+            step = await run_in_executor(None, run.advance, found)
+        explanation = await run_in_executor(None, run.finish)
+        await report_async(explanation, run_manager)
+        return list(explanation.documents)
+
+    def _explain(self, query: str, k: int | None, callbacks: Any) -> Explanation:
+        run = self._run(query, k)
+        vector = self._embed(query)
+        step = run.start(vector)
+        while step is not None:
+            step = run.advance(self._source().search(query, vector, step, callbacks))
+        return run.finish()
+
+    def _run(self, query: str, k: int | None) -> QueryRun:
+        """Prepares one query.
+
+        Raises:
+            ValueError: A blank query or a k under 1.
+        """
+        if not query.strip():
+            raise ValueError(f"query must have a character that is not blank, got {query!r}")
+        if k is not None and k < 1:
+            raise ValueError(f"k must be >= 1, got {k}; leave it out for a depth that follows the query")
+        return QueryRun(
+            query=query,
+            plan=self._plan(k if k is not None else self.k),
+            confidence=self.confidence,
+            evidence=self.evidence,
+            compressor=self._compressor(),
+            source_key=self.source_key,
+            metadata_key=self.metadata_key,
+            audit=self.audit,
+            warnings=self.calibration.warnings if self.calibration is not None else (),
+        )
+
+    def _plan(self, k: int | None) -> DepthPlan:
+        return DepthPlan(
+            policy=self._policy(),
+            bounds=self._bounds(),
+            gate=self._gate(),
+            k=k,
+            first_search=self.first_search,
+            most_widenings=self.most_widenings,
+        )
+
+    def _policy(self) -> DepthPolicy:
+        if self.policy is not None:
+            return self.policy
+        if self.calibration is not None:
+            return CalibratedPolicy(self.calibration, self._signals())
+        return GapPolicy()
+
+    def _gate(self) -> EvidenceGate | None:
+        if self.min_similarity is not None:
+            return EvidenceGate(self.min_similarity)
+        return None if self.calibration is None else EvidenceGate(self.calibration.floor)
+
+    def _compressor(self) -> SentenceCompressor | None:
+        if self.compressor is not None or self.token_budget is None:
+            return self.compressor
+        return self.state.compressor(self.token_budget, self.length_function, self.embeddings)
+
+    def _signals(self) -> tuple[Signal, ...]:
+        return (ScoreShape(), WordCoverage(), *self.signals)
+
+    def _bounds(self) -> DepthBounds:
+        return DepthBounds(self.k_min, self.k_max)
+
+    def _source(self) -> Source:
+        return self.state.source(
+            (id(self.source), self.hybrid, repr(self.search_kwargs), self.score_is_distance),
+            lambda: source_of(
+                self.source, self.embeddings, self.hybrid, self.search_kwargs, self.score_is_distance
+            ),
+        )
+
+    def _first_found(self, query: str) -> Any:
+        """Searches once, as every query does first."""
+        return self._source().search(query, self._embed(query), SearchStep(self.first_search), None)
+
+    def _embed(self, query: str) -> Float32 | None:
+        if self.embeddings is None:
+            return None
+        return _checked(self.embeddings.embed_query(query))
+
+    async def _aembed(self, query: str) -> Float32 | None:
+        if self.embeddings is None:
+            return None
+        return _checked(await self.embeddings.aembed_query(query))
+
+    def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
+        params = super()._get_ls_params(**kwargs)
+        if isinstance(self.source, VectorStore):
+            params["ls_vector_store_provider"] = type(self.source).__name__
+        if self.embeddings is not None:
+            params["ls_embedding_provider"] = type(self.embeddings).__name__
+        return params
+
+
+def _checked(embedding: Sequence[float]) -> Float32:
+    """Gives the query's vector.
+
+    Raises:
+        ValueError: NaN or infinity in it.
+    """
+    vector = np.asarray(embedding, dtype=np.float32)
+    if not np.isfinite(vector).all():
+        raise ValueError("the embedding model must give finite numbers, got NaN or infinity for the query")
+    return vector

@@ -1,0 +1,89 @@
+"""Where passages come from: `FaissStore`, any vector store, or any retriever, behind one contract."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+from langchain_core.callbacks import Callbacks
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.vectorstores import VectorStore
+
+from hola_plugins.adacomp.source import Candidates, Float32, VectorIndex
+from hola_plugins.adacomp.widening import SearchStep
+
+Hybrid: TypeAlias = Literal["corpus", "found", "off"]
+"""Passages that BM25 scores: all of the corpus, where the source shows it; those found; none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The result of one search.
+
+    Attributes:
+        candidates: The passages for the method.
+        fetch: Gives copies of the documents of these ids; an id that has gone in between is left out.
+    """
+
+    candidates: Candidates
+    fetch: Callable[[Sequence[str]], dict[str, Document]]
+
+
+class Source(Protocol):
+    """Searches for candidates, at once or asynchronously; safe to share between threads."""
+
+    def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
+        """Searches; `vector` is the embedded query, None without embeddings."""
+
+    async def asearch(
+        self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks
+    ) -> Found:
+        """Does as `search`."""
+
+
+def source_of(
+    given: Any,
+    embeddings: Embeddings | None,
+    hybrid: Hybrid,
+    search_kwargs: Mapping[str, Any],
+    score_is_distance: bool | None,
+) -> Source:
+    """Finds the way to search what the user gave.
+
+    Raises:
+        TypeError: Neither a vector store, a retriever nor a vector index.
+        ValueError: A vector index without embeddings for the query.
+    """
+    from hola_plugins.langchain.index_source import IndexSource
+    from hola_plugins.langchain.listed_source import RetrieverSource, VectorStoreSource
+
+    index = getattr(given, "passages", given)
+    if isinstance(index, VectorIndex):
+        if embeddings is None:
+            raise ValueError(
+                "embeddings must be given with a vector index, got None: give the model it holds"
+            )
+        return IndexSource(index, hybrid, dict(search_kwargs))
+    if isinstance(given, VectorStore):
+        return VectorStoreSource(given, hybrid, dict(search_kwargs), score_is_distance)
+    if isinstance(given, BaseRetriever):
+        return RetrieverSource(given, hybrid, dict(search_kwargs))
+    raise TypeError(
+        f"source must be a FaissStore, a LangChain VectorStore or a BaseRetriever, got {type(given).__name__}"
+    )
+
+
+def name_of(document: Document) -> str:
+    """Gives the id of a document; that of its text where it has none."""
+    return document.id or hashlib.sha256(document.page_content.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def copy_of(document: Document) -> Document:
+    """Copies a document so that the caller's or the store's stays as it is."""
+    return Document(
+        id=document.id, page_content=document.page_content, metadata={**document.metadata}, type=document.type
+    )

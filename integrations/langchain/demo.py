@@ -1,0 +1,111 @@
+"""Answer a question over this project's own documentation, with the embedded model served by vLLM with HSD.
+
+python integrations/langchain/demo.py "What happens when drafting does not pay?"
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import rag_chain
+from rich.console import Console
+
+from hola_plugins.corpus.answer_view import render_answer
+from hola_plugins.corpus.asking import open_index
+from hola_plugins.langchain import AdaCompRetriever
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+BUDGET = 300
+"""Tokens of passages; the embedded model's tokens are short, and it takes 1,024 of them in all."""
+
+
+def copy_documentation(folder: Path) -> None:
+    """Copies the project's markdown files, with their places."""
+    for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("integrations/*/README.md")]:
+        target = folder / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Serves the model of integrations/vllm/serve.yaml; gives the address of the API."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--config", str(ROOT / "integrations" / "vllm" / "serve.yaml"), "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--chat-template", str(HERE / "plain_chat.jinja")]
+    with tempfile.TemporaryFile() as messages:
+        process = subprocess.Popen(
+            command, cwd=ROOT, start_new_session=True, stdout=messages, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait(process, port)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+            elif process.returncode:
+                messages.seek(0)
+                sys.stderr.write(messages.read().decode(errors="replace")[-3000:])
+            process.wait(timeout=60)
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            raise SystemExit(f"the server ended with status {process.returncode}; its last messages follow")
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/health", timeout=2).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.5)
+        else:
+            return
+    raise SystemExit("the server did not come up in five minutes")
+
+
+def main() -> None:
+    """Indexes, shows the retriever's decision, then the chain's answer."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("question", nargs="?", default="What happens when drafting does not pay?")
+    question = parser.parse_args().question
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    console = Console(highlight=False)
+    with tempfile.TemporaryDirectory() as name:
+        copy_documentation(Path(name))
+        subprocess.run([sys.executable, "-m", "hola_plugins.cli", "index", name], cwd=ROOT, check=True)
+        index = open_index(Path(name))
+        console.print(render_answer(index.ask(question, budget=BUDGET)))
+        console.print("\nstarting vLLM with HSD ...", style="dim")
+        with server() as url:
+            model = rag_chain.served_model(url, max_tokens=48)
+            count = rag_chain.token_counter(url, model.model_name)
+            retriever = AdaCompRetriever.from_vectorstore(
+                index.store, token_budget=BUDGET, length_function=count
+            )
+            result = rag_chain.build_chain(retriever, model).invoke({"question": question})
+    console.print(
+        "\nThe embedded model's answer (a toy of 1.4 M parameters: judge the passages, not its words)"
+    )
+    console.print(result["answer"].strip(), style="bold", markup=False)
+    console.print("", *rag_chain.citations(result["answer"], result["documents"]), sep="\n", markup=False)
+
+
+if __name__ == "__main__":
+    main()

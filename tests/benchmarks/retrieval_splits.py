@@ -1,0 +1,182 @@
+"""Random splits of a workload: tune on the labelled half, measure on the other, pool what the splits gave."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hola_plugins.adacomp.calibration import Calibration
+from retrieval_gate import gate_rates, nearest_of
+from retrieval_langchain import embeddings_filter, ensemble
+from retrieval_measures import Outcome, fixed_curves, interval, measure, saved
+from retrieval_policies import (
+    Keep,
+    adaptive_k,
+    autocut,
+    calibrated,
+    dense_fixed,
+    fused_fixed,
+    mmr,
+    top_p,
+    tuned_fixed,
+    tuned_similarity,
+)
+from retrieval_pools import Pool, Searched
+
+OURS = "adacomp"
+_RESAMPLES = 50
+"""Bootstrap samples of the questions a split."""
+
+_TARGETS = (0.7, 0.8, 0.85, 0.9, 0.95)
+"""Targets along our curve."""
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything measured on one workload."""
+
+    policies: list[dict[str, Any]]
+    coverage: dict[str, float]
+    gates: dict[str, dict[str, float]]
+    curves: dict[str, list[dict[str, float]]]
+    cost: dict[str, Any]
+    calibration: Calibration
+    answer_in_context: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        ours = next(row for row in self.policies if row["name"].startswith(OURS))
+        return {
+            "saved_vs_tuned_fixed_k": ours["saved"],
+            "coverage": self.coverage,
+            "none_gate": next(iter(self.gates.values())),
+            "answer_in_context": self.answer_in_context,
+            "policies": self.policies,
+            "none_gates": self.gates,
+            "cost": self.cost,
+        }
+
+
+def compare(
+    searched: Searched, off_topic: list[tuple[str, list[str]]], options: argparse.Namespace
+) -> Report:
+    """Runs every policy on every split."""
+    pools = searched.pools
+    labels = min(options.calibrate, len(pools) // 2)
+    recall, tokens = fixed_curves(pools)
+    static = {name: measure(keep, pools) for name, keep in _static(searched).items()}
+    nearest = {name: nearest_of(searched.store, prompts) for name, prompts in off_topic}
+    rows: dict[str, list[Outcome]] = {}
+    tests: list[np.ndarray] = []
+    gates: dict[str, list[dict[str, float]]] = {name: [] for name in nearest}
+    for split in range(options.splits):
+        order = np.random.default_rng(split).permutation(len(pools))
+        chosen, test = order[:labels], order[labels:]
+        tests.append(test)
+        training, rest = [pools[row] for row in chosen], [pools[row] for row in test]
+        tuned, learnt = _tuned(training, options.target)
+        for name, keep in tuned.items():
+            rows.setdefault(name, []).append(measure(keep, rest))
+        for name, outcome in static.items():
+            rows.setdefault(name, []).append(Outcome(outcome.rows[test]))
+        for name, similarities in nearest.items():
+            gates[name].append(gate_rates(training, rest, similarities, 0.02))
+    policies = [_row(name, outcomes, tests, recall, tokens) for name, outcomes in rows.items()]
+    ours = [outcome.means()["all_gold"] for outcome in rows[f"{OURS} {options.target:g}"]]
+    return Report(
+        policies=policies,
+        coverage={"target": options.target, "achieved": float(np.mean(ours)), "sd": float(np.std(ours))},
+        gates={name: _mean(found) for name, found in gates.items()},
+        curves=_curves(searched, rows),
+        cost=_cost(searched),
+        calibration=learnt,
+    )
+
+
+def _static(searched: Searched) -> dict[str, Keep]:
+    """Policies that need no labels."""
+    fixed = {f"dense k={k}": dense_fixed(k) for k in (1, 2, 4, 10, 20)}
+    fixed |= {f"fused k={k}": fused_fixed(k) for k in (1, 2, 4, 10, 20)}
+    return {
+        "largest gap + 2 (ours, no labels)": adaptive_k(2),
+        "adaptive-k": adaptive_k(0),
+        "adaptive-k + 5": adaptive_k(5),
+        "autocut 1": autocut(1),
+        "autocut 2": autocut(2),
+        "top-p 0.5": top_p(0.5),
+        "top-p 0.8": top_p(0.8),
+        "MMR k=4": mmr(searched, 4),
+        "MMR k=10": mmr(searched, 10),
+        "EmbeddingsFilter 0.4": embeddings_filter(searched, 0.4),
+        "EmbeddingsFilter 0.5": embeddings_filter(searched, 0.5),
+        "EnsembleRetriever k=4": ensemble(searched, 4),
+        "EnsembleRetriever k=10": ensemble(searched, 10),
+        **fixed,
+    }
+
+
+def _tuned(training: list[Pool], target: float) -> tuple[dict[str, Keep], Calibration]:
+    """Policies tuned on the labels; ours also at the other targets."""
+    ours, learnt = calibrated(training, target)
+    found = {
+        f"{OURS} {target:g}": ours,
+        "tuned fixed k": tuned_fixed(training, target)[0],
+        "tuned similarity": tuned_similarity(training, target),
+    }
+    for other in _TARGETS:
+        found.setdefault(f"{OURS} {other:g}", calibrated(training, other)[0] if other != target else ours)
+    return found, learnt
+
+
+def _row(
+    name: str, outcomes: list[Outcome], tests: list[np.ndarray], recall: np.ndarray, tokens: np.ndarray
+) -> dict[str, Any]:
+    """Averages one policy over the splits, with the bootstrap of what it saves."""
+    means = [outcome.means() for outcome in outcomes]
+    points, resampled = [], []
+    for seed, (outcome, test) in enumerate(zip(outcomes, tests, strict=True)):
+        of_test = recall[test], tokens[test]
+        points.append(saved(outcome, *of_test))
+        rng = np.random.default_rng(seed)
+        for _ in range(_RESAMPLES):
+            rows = rng.integers(len(test), size=len(test))
+            resampled.append(saved(outcome, *of_test, rows))
+    spread = interval(resampled)
+    return {
+        "name": name,
+        **{key: float(np.mean([one[key] for one in means])) for key in means[0]},
+        "saved": {"mean": float(np.mean(points)), "low": spread["low"], "high": spread["high"]},
+    }
+
+
+def _curves(searched: Searched, rows: dict[str, list[Outcome]]) -> dict[str, list[dict[str, float]]]:
+    """Gives the lines of the plot."""
+    depths = range(1, 21)
+    ours = sorted(
+        (
+            {key: float(np.mean([o.means()[key] for o in outcomes])) for key in ("tokens", "recall")}
+            for name, outcomes in rows.items()
+            if name.startswith(OURS)
+        ),
+        key=lambda mean: mean["tokens"],
+    )
+    return {
+        "dense, fixed k 1-20": [measure(dense_fixed(k), searched.pools).means() for k in depths],
+        "fused, fixed k 1-20": [measure(fused_fixed(k), searched.pools).means() for k in depths],
+        "adacomp, targets .7-.95": ours,
+    }
+
+
+def _cost(searched: Searched) -> dict[str, Any]:
+    """Counts the work of a query, which does not depend on the machine."""
+    return {
+        "vectors_scanned": len(searched.store),
+        "candidates": float(np.mean([len(pool.candidates) for pool in searched.pools])),
+        "embeddings_per_query": {"adacomp": 1, "EmbeddingsFilter": 22},
+    }
+
+
+def _mean(found: list[dict[str, float]]) -> dict[str, float]:
+    return {key: float(np.mean([one[key] for one in found])) for key in found[0]}
