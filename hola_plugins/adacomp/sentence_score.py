@@ -33,11 +33,21 @@ def score_sentences(similarity: Float32 | None, prior: Float32, overlap: Float32
 
     Args:
         similarity: Cosine of each sentence to the question; None without embeddings.
-        prior: Fused score of each sentence's document; what matters most.
+        prior: `standing` of each sentence's document; what matters most.
         overlap: From `overlaps`.
     """
     total = prior + np.float32(_OVERLAP_WEIGHT) * overlap
     return total if similarity is None else total + similarity
+
+
+def standing(fused: Float32) -> Float32:
+    """Gives what a passage lends its sentences: its fused score and the inverse of its rank, float32[n].
+
+    Args:
+        fused: Fused score of each passage, best first, float32[n].
+    """
+    total: Float32 = fused + np.float32(1.0) / (np.arange(len(fused), dtype=np.float32) + np.float32(1.0))
+    return total
 
 
 def smooth(scores: Float32) -> Float32:

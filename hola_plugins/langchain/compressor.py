@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 
 from hola_plugins.adacomp.compression import CompressedPassage, compress
 from hola_plugins.adacomp.fusion import made_up_similarities
-from hola_plugins.adacomp.sentence_score import overlaps, score_sentences, smooth
+from hola_plugins.adacomp.sentence_score import overlaps, score_sentences, smooth, standing
 from hola_plugins.adacomp.sentences import split_sentences
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.words import approximate_tokens
@@ -73,7 +73,7 @@ class SentenceCompressor(BaseDocumentCompressor):
         Args:
             query: The question.
             texts: The passages.
-            priors: Standing of each passage, in units of cosine similarity, float32[len(texts)].
+            priors: Fused score of each passage, best first, float32[len(texts)].
             vector: The embedded question; made if None and embeddings are there.
         """
         if sum(self.length_function(text) for text in texts) <= self.token_budget:
@@ -90,7 +90,7 @@ class SentenceCompressor(BaseDocumentCompressor):
         flat = [sentence for of_passage in sentences for sentence in of_passage]
         counts = [len(of_passage) for of_passage in sentences]
         similarity = self._similarity(query, flat, vector) if flat else None
-        scores = score_sentences(similarity, np.repeat(priors, counts), overlaps(query, flat))
+        scores = score_sentences(similarity, np.repeat(standing(priors), counts), overlaps(query, flat))
         return [smooth(part) for part in np.split(scores, np.cumsum(counts)[:-1])] if counts else []
 
     def _similarity(self, query: str, sentences: Sequence[str], vector: Float32 | None) -> Float32 | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,33 +13,29 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
 from langchain_core.runnables import run_in_executor
 from langchain_core.vectorstores import VectorStore
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import model_validator
 
 from hola_plugins.adacomp import calibration_file
-from hola_plugins.adacomp.audit import AuditTrail
 from hola_plugins.adacomp.calibrated import CalibratedPolicy
 from hola_plugins.adacomp.calibration import Calibration, Promise, calibrate
 from hola_plugins.adacomp.decision import DepthBounds
-from hola_plugins.adacomp.evidence import EvidenceFilter
 from hola_plugins.adacomp.gate import EvidenceGate
 from hola_plugins.adacomp.pipeline import DepthPlan
 from hola_plugins.adacomp.policy import DepthPolicy, GapPolicy
 from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.widening import SearchStep
-from hola_plugins.adacomp.words import approximate_tokens
 from hola_plugins.langchain.compressor import SentenceCompressor
-from hola_plugins.langchain.confidence import ModelConfidence
 from hola_plugins.langchain.events import report, report_async
 from hola_plugins.langchain.explanation import Explanation
 from hola_plugins.langchain.faiss_store import FaissStore
 from hola_plugins.langchain.labels import Labels, label
 from hola_plugins.langchain.query_run import QueryRun
-from hola_plugins.langchain.retriever_state import RetrieverState
-from hola_plugins.langchain.sources import Hybrid, Source, source_of
+from hola_plugins.langchain.retriever_settings import RetrieverSettings
+from hola_plugins.langchain.sources import Source, source_of
 
 
-class AdaCompRetriever(BaseRetriever):
+class AdaCompRetriever(RetrieverSettings):
     """Retrieves as many passages as the query needs: none, a few, or many after a wider search.
 
         retriever = AdaCompRetriever.from_documents(documents, embeddings)
@@ -55,77 +51,6 @@ class AdaCompRetriever(BaseRetriever):
         pydantic.ValidationError: A setting out of range.
         TypeError: A source that cannot be searched.
     """
-
-    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-
-    source: Any
-    """A `FaissStore`, any LangChain vector store, or any retriever (used by rank alone)."""
-
-    embeddings: Embeddings | None = None
-    """Embeds queries, and sentences for the compressor; by default the vector store's own."""
-
-    k: int | None = Field(default=None, ge=1)
-    """Exactly this many passages; None lets the depth follow the query."""
-
-    k_min: int = Field(default=1, ge=1)
-    """Fewest passages, where there are any."""
-
-    k_max: int = Field(default=20, ge=1)
-    """Most passages."""
-
-    token_budget: int | None = Field(default=None, ge=1)
-    """Most total length of the returned texts; longer ones are cut by sentences. None keeps passages whole."""
-
-    length_function: Callable[[str], int] = approximate_tokens
-    """Length of a text, in the unit of the budget."""
-
-    target_recall: float | None = Field(default=None, gt=0.0, lt=1.0)
-    """Default target of `calibrate`: share of queries that get all their passages (or mean recall)."""
-
-    policy: DepthPolicy | None = None
-    """Depth policy; None takes the calibrated one, and before calibration the largest gap."""
-
-    signals: tuple[Any, ...] = ()
-    """Signals that the calibrated policy weighs beside the shape of the scores."""
-
-    min_similarity: float | None = None
-    """Floor of the none-gate; None takes the calibrated one. Nearest passages under it mean no evidence."""
-
-    confidence: ModelConfidence | None = None
-    """Skips retrieval where the model is sure of its answer without it."""
-
-    compressor: SentenceCompressor | None = None
-    """Cuts to a budget; None makes one of `token_budget`."""
-
-    evidence: EvidenceFilter | None = None
-    """Rules that a passage must pass before it is returned."""
-
-    audit: AuditTrail | None = None
-    """File that gets one JSON line a query."""
-
-    hybrid: Hybrid = "corpus"
-    """Passages that BM25 scores: all (of a vector index; else those found), those found, or none."""
-
-    search_kwargs: dict[str, Any] = Field(default_factory=dict)
-    """Passed to every search of the source, such as `filter`."""
-
-    score_is_distance: bool | None = None
-    """Which way a vector store's scores point; None finds out from their order."""
-
-    first_search: int = Field(default=50, ge=1, le=10_000)
-    """Candidates of the first search."""
-
-    most_widenings: int = Field(default=2, ge=0, le=6)
-    """Searches that may follow it, each of four times the candidates and the effort."""
-
-    source_key: str = "source"
-    """Key of the metadata that names where a document comes from, for the evidence filter."""
-
-    metadata_key: str = "adacomp"
-    """Key of the metadata that says why a document is returned."""
-
-    state: RetrieverState = Field(default_factory=RetrieverState, repr=False)
-    """What was learnt; shared by the copies that LangChain makes of a configured retriever."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
