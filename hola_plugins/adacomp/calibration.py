@@ -169,7 +169,7 @@ def _need(example: LabelledQuery, log_odds: Float64, bounds: DepthBounds) -> Flo
     values[order[: bounds.k_min]] = np.inf
     values[order[bounds.k_max :]] = NEVER
     needs = np.concatenate([values[example.relevant], np.full(example.missing, NEVER)])
-    return needs.max(keepdims=True) if example.one_suffices and len(needs) else needs
+    return np.array([needs.max()]) if example.one_suffices and len(needs) else needs
 
 
 def _fit(examples: Sequence[LabelledQuery], rows: Sequence[Float64]) -> LogisticModel:

@@ -56,7 +56,9 @@ class SharedStore:
     def __init__(self, number: int, capacity: int) -> None:
         self.number = number
         buckets = bucket_count(capacity)
-        self._memory = np.full(index_size(capacity, buckets), 0, dtype=np.int32)  # writes: no page faults later
+        self._memory = np.full(
+            index_size(capacity, buckets), 0, dtype=np.int32
+        )  # writes: no page faults later
         self._memory[:capacity] = SEPARATOR
         self._descriptors = np.zeros((1, 4), dtype=np.int64)
         self._descriptors[0, ADDRESS] = self._memory.ctypes.data
