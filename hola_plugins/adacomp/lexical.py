@@ -15,11 +15,20 @@ from hola_plugins.adacomp.words import words
 
 Int64: TypeAlias = NDArray[np.int64]
 
+Matrix: TypeAlias = Mapping[str, Any]
+"""The score of every word in every passage that holds it, sparse, by word; see `lexical_arrays`."""
+
 _K1 = 1.5
 _B = 0.75
 
 _COMMON = 0.5
 """Words in more than this share of the passages are left out: they cost most and say least."""
+
+_EMPTY: Matrix = {
+    "data": np.zeros(0, dtype=np.float32),
+    "indices": np.zeros(0, dtype=np.int32),
+    "indptr": np.zeros(1, dtype=np.int64),
+}
 
 
 class LexicalIndex:
@@ -37,14 +46,14 @@ class LexicalIndex:
         self._rows = {name: row for row, name in enumerate(self.ids)}
         self._vocabulary: dict[str, int] = {}
         tokens = [[self._number(word) for word in words(text)] for text in texts.values()]
-        self._model: Any = _bm25(tokens, self._vocabulary) if self._vocabulary else None
+        self._matrix = _bm25(tokens, self._vocabulary) if self._vocabulary else _EMPTY
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Gives what, with the ids, makes an index that scores the same; see `restore`."""
-        return {} if self._model is None else as_arrays(self._vocabulary, self._model.scores)
+        return as_arrays(self._vocabulary, self._matrix) if self._vocabulary else {}
 
     @classmethod
     def restore(cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> LexicalIndex:
@@ -52,32 +61,28 @@ class LexicalIndex:
 
         Raises:
             ValueError: Arrays that are no index of so many passages.
-            ImportError: If bm25s is missing.
         """
         index = cls({})
         index.ids = tuple(ids)
         index._rows = {name: row for row, name in enumerate(index.ids)}
         if arrays:
-            index._vocabulary, scores = from_arrays(arrays, len(index))
-            index._model = _new_bm25()
-            index._model.scores, index._model.nonoccurrence_array = scores, None
+            index._vocabulary, index._matrix = from_arrays(arrays, len(index))
         return index
 
     def scores(self, query: str) -> Float32:
         """Scores every passage, float32[len(self)], 0 where no telling word is shared."""
         numbers = self._numbers(words(query))
-        holders = self._holder_counts(numbers)
-        telling = numbers[(holders > 0) & (holders <= _COMMON * len(self))]
-        if self._model is None or not len(telling):
-            return np.zeros(len(self), dtype=np.float32)
-        return np.asarray(self._model.get_scores_from_ids(telling), dtype=np.float32)
+        telling = numbers[self._holder_counts(numbers) <= _COMMON * len(self)]
+        scores = np.zeros(len(self), dtype=np.float32)
+        np.add.at(scores, self._entries("indices", telling), self._entries("data", telling))
+        return scores
 
     def best(self, scores: Float32, n: int) -> list[int]:
         """Gives the rows of the n highest positive scores, best first."""
         n = min(n, len(scores))
         rows = np.argpartition(-scores, n - 1)[:n] if n else np.zeros(0, dtype=np.int64)
         rows = rows[np.lexsort((rows, -scores[rows]))]
-        return [int(row) for row in rows if scores[row] > 0.0]
+        return [*rows[scores[rows] > 0.0].tolist()]
 
     def rows(self, ids: Iterable[str]) -> list[int]:
         """Gives the rows of the ids that are indexed."""
@@ -92,15 +97,16 @@ class LexicalIndex:
             ids: The passages; one that is not indexed matches nothing.
         """
         numbers = self._numbers(dict.fromkeys(words(query)))
-        worth = rarity(self._holder_counts(numbers), len(self))
+        counts = self._holder_counts(numbers)
+        worth = rarity(counts, len(self))
         rows = np.array([self._rows.get(name, len(self)) for name in ids], dtype=np.int64)
+        places = np.zeros(len(self) + 1, dtype=np.int32)
+        places[rows] = np.arange(1, len(ids) + 1)
+        telling = np.flatnonzero(worth > 0.0)
+        place = places[self._entries("indices", numbers[telling])]
         holds = np.zeros((len(ids), len(numbers)), dtype=np.bool_)
-        present = np.zeros(len(self) + 1, dtype=np.bool_)
-        for column in np.flatnonzero((numbers >= 0) & (worth > 0.0)):
-            holders = self._holders(numbers[column])
-            present[holders] = True
-            holds[:, column] = present[rows]
-            present[holders] = False
+        among = np.flatnonzero(place)
+        holds[place[among] - 1, np.repeat(telling, counts[telling])[among]] = True
         return WordMatch(np.append(scores, np.float32(0.0))[rows], holds, worth)
 
     def _number(self, word: str) -> int:
@@ -112,15 +118,14 @@ class LexicalIndex:
 
     def _holder_counts(self, numbers: Int64) -> Int64:
         """Gives how many passages hold each word."""
-        if self._model is None:
-            return np.zeros(len(numbers), dtype=np.int64)
-        starts = self._model.scores["indptr"]
+        starts = self._matrix["indptr"]
         return np.where(numbers >= 0, starts[numbers + 1] - starts[numbers], 0).astype(np.int64)
 
-    def _holders(self, number: int) -> Any:
-        """Gives the rows of the passages that hold a word."""
-        start, stop = self._model.scores["indptr"][number : number + 2]
-        return self._model.scores["indices"][start:stop]
+    def _entries(self, part: str, numbers: Int64) -> NDArray[Any]:
+        """Joins the scores ("data") of some words, or the rows of the passages that hold them ("indices")."""
+        starts, values = self._matrix["indptr"], self._matrix[part]
+        held = [values[starts[number] : starts[number + 1]] for number in numbers.tolist() if number >= 0]
+        return np.concatenate(held) if held else values[:0]
 
 
 def match_among(query: str, texts: Sequence[str]) -> WordMatch:
@@ -144,19 +149,15 @@ def rarity(holding: Any, passages: int) -> Float32:
     return np.where(holding > _COMMON * passages, 0.0, worth).astype(np.float32)
 
 
-def _bm25(tokens: list[list[int]], vocabulary: dict[str, int]) -> Any:
-    """Builds the bm25s model."""
-    model = _new_bm25()
-    model.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
-    return model
-
-
-def _new_bm25() -> Any:
-    """Gives an empty bm25s model."""
+def _bm25(tokens: list[list[int]], vocabulary: dict[str, int]) -> Matrix:
+    """Scores every word in every passage that holds it."""
     try:
         import bm25s
     except ImportError as error:
         raise ImportError(
             "'bm25s' is not installed. Install it with: pip install 'hola-plugins[langchain]'"
         ) from error
-    return bm25s.BM25(k1=_K1, b=_B, method="lucene")
+    model = bm25s.BM25(k1=_K1, b=_B, method="lucene")
+    model.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
+    scores: Matrix = model.scores
+    return scores

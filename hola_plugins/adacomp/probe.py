@@ -40,8 +40,8 @@ def probe(
     texts = index.texts
     ids, dense = index.search(vector, n, allowed_ids=allowed_ids, effort=effort)
     exhausted = len(ids) < n or len(ids) >= len(texts)
-    here = [row for row, name in enumerate(ids) if name in texts]
-    if len(here) < len(ids):
+    if not texts.keys() >= {*ids}:
+        here = [row for row, name in enumerate(ids) if name in texts]
         ids, dense = [ids[row] for row in here], dense[here]
     if lexical is None:
         found = [texts[name] for name in ids]
