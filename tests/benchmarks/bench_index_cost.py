@@ -1,7 +1,8 @@
 """What a search costs at 10^5 and 10^6 vectors: flat, IVF and HNSW in `FaissStore`'s index, one thread.
 
-Vectors are synthetic: clusters, so that they are as uneven as text. Recall is the share of the flat index's ten
-nearest. The last line is one JSON object.
+Vectors are synthetic and as hard as text: topics of unequal size lie in a space of few dimensions, overlap, and
+every vector is mostly noise of its own. Recall is the share of the flat index's ten nearest. The last line is one
+JSON object.
 """
 
 from __future__ import annotations
@@ -17,12 +18,21 @@ from rich.console import Console
 from rich.table import Table
 
 
-def clustered(count: int, dimension: int, seed: int) -> np.ndarray:
-    """Makes normalised vectors around 1,000 centres, float32[count, dimension]."""
+def topical(count: int, dimension: int, seed: int) -> np.ndarray:
+    """Makes normalised vectors around 1,000 topics, float32[count, dimension].
+
+    The n-th topic is as large as 1 / n; topics and most of the noise lie in a tenth of the dimensions' space, so
+    that a vector's neighbours belong to many topics.
+    """
     rng = np.random.default_rng(seed)
-    centres = rng.normal(size=(1000, dimension)).astype(np.float32)
-    vectors = centres[rng.integers(1000, size=count)]
-    vectors += 0.8 * rng.standard_normal(size=(count, dimension), dtype=np.float32)
+    latent = max(2, dimension // 10)
+    sizes = 1.0 / np.arange(1, 1001)
+    axes = rng.normal(size=(latent, dimension)).astype(np.float32) / np.sqrt(np.float32(dimension))
+    topics = rng.normal(size=(1000, latent)).astype(np.float32)
+    chosen = topics[rng.choice(1000, size=count, p=sizes / sizes.sum())]
+    chosen += 1.2 * rng.standard_normal(size=chosen.shape, dtype=np.float32)
+    vectors = chosen @ axes
+    vectors += np.float32(0.1) * rng.standard_normal(size=vectors.shape, dtype=np.float32)
     faiss.normalize_L2(vectors)
     return vectors
 
@@ -73,7 +83,7 @@ def main() -> None:
     faiss.omp_set_num_threads(1)
     rows = []
     for count in options.count:
-        vectors = clustered(count + options.queries, options.dimension, seed=0)
+        vectors = topical(count + options.queries, options.dimension, seed=0)
         vectors, queries = vectors[: -options.queries], vectors[-options.queries :]
         truth = build("flat", vectors).search(queries, 10)[1]
         for kind in options.kinds.split(","):

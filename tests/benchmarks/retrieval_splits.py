@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hola_plugins.adacomp.calibration import Calibration
+from retrieval_cost import work_of_a_query
 from retrieval_gate import gate_rates, nearest_of
 from retrieval_langchain import embeddings_filter, ensemble
 from retrieval_measures import Outcome, fixed_curves, interval, measure, saved
@@ -29,6 +30,12 @@ from retrieval_pools import Pool, Searched
 OURS = "adacomp"
 _RESAMPLES = 50
 """Bootstrap samples of the questions a split."""
+
+_FALSE_SKIPS = 0.02
+"""Share of real questions that the none-gate may turn away."""
+
+_FILTER_THRESHOLD = 0.4
+"""Similarity threshold of the EmbeddingsFilter whose work is counted."""
 
 _TARGETS = (0.7, 0.8, 0.85, 0.9, 0.95)
 """Targets along our curve."""
@@ -82,15 +89,15 @@ def compare(
         for name, outcome in static.items():
             rows.setdefault(name, []).append(Outcome(outcome.rows[test]))
         for name, similarities in nearest.items():
-            gates[name].append(gate_rates(training, rest, similarities, 0.02))
+            gates[name].append(gate_rates(training, rest, similarities, _FALSE_SKIPS))
     policies = [_row(name, outcomes, tests, recall, tokens) for name, outcomes in rows.items()]
     ours = [outcome.means()["all_gold"] for outcome in rows[f"{OURS} {options.target:g}"]]
     return Report(
         policies=policies,
         coverage={"target": options.target, "achieved": float(np.mean(ours)), "sd": float(np.std(ours))},
-        gates={name: _mean(found) for name, found in gates.items()},
+        gates={name: _gate_over_splits(found) for name, found in gates.items()},
         curves=_curves(searched, rows),
-        cost=_cost(searched),
+        cost=work_of_a_query(searched, learnt, _FILTER_THRESHOLD),
         calibration=learnt,
     )
 
@@ -109,7 +116,7 @@ def _static(searched: Searched) -> dict[str, Keep]:
         "top-p 0.8": top_p(0.8),
         "MMR k=4": mmr(searched, 4),
         "MMR k=10": mmr(searched, 10),
-        "EmbeddingsFilter 0.4": embeddings_filter(searched, 0.4),
+        f"EmbeddingsFilter {_FILTER_THRESHOLD:g}": embeddings_filter(searched, _FILTER_THRESHOLD),
         "EmbeddingsFilter 0.5": embeddings_filter(searched, 0.5),
         "EnsembleRetriever k=4": ensemble(searched, 4),
         "EnsembleRetriever k=10": ensemble(searched, 10),
@@ -169,14 +176,7 @@ def _curves(searched: Searched, rows: dict[str, list[Outcome]]) -> dict[str, lis
     }
 
 
-def _cost(searched: Searched) -> dict[str, Any]:
-    """Counts the work of a query, which does not depend on the machine."""
-    return {
-        "vectors_scanned": len(searched.store),
-        "candidates": float(np.mean([len(pool.candidates) for pool in searched.pools])),
-        "embeddings_per_query": {"adacomp": 1, "EmbeddingsFilter": 22},
-    }
-
-
-def _mean(found: list[dict[str, float]]) -> dict[str, float]:
-    return {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+def _gate_over_splits(found: list[dict[str, float]]) -> dict[str, float]:
+    """Averages the rates of the none-gate, with the standard deviation over the splits of the false skips."""
+    means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+    return {**means, "false_skip_sd": float(np.std([one["false_skip"] for one in found]))}
