@@ -37,10 +37,9 @@ def topical(count: int, dimension: int, seed: int) -> np.ndarray:
     return vectors
 
 
-def build(kind: str, vectors: np.ndarray) -> faiss.Index:
-    """Builds an index by inner product: as `IndexSettings` sizes it, sqrt(n) lists or 32 links."""
+def build(kind: str, vectors: np.ndarray, lists: int = 1) -> faiss.Index:
+    """Builds an index by inner product; IVF with `lists` clusters, HNSW with 32 links."""
     dimension = vectors.shape[1]
-    lists = max(1, int(4 * np.sqrt(len(vectors))))
     names = {"flat": "Flat", "ivf": f"IVF{lists},Flat", "hnsw": "HNSW32,Flat"}
     index = faiss.index_factory(dimension, names[kind], faiss.METRIC_INNER_PRODUCT)
     if kind == "ivf":
@@ -78,6 +77,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, nargs="+", default=[100_000, 1_000_000], help="vectors")
     parser.add_argument("--kinds", default="flat,ivf,hnsw", help="default: flat,ivf,hnsw")
     parser.add_argument("--dimension", type=int, default=384, help="default: 384")
+    parser.add_argument("--lists", type=int, help="clusters of ivf (default: 4 times the root of the vectors)")
     parser.add_argument("--queries", type=int, default=100, help="default: 100")
     options = parser.parse_args()
     faiss.omp_set_num_threads(1)
@@ -88,7 +88,7 @@ def main() -> None:
         truth = build("flat", vectors).search(queries, 10)[1]
         for kind in options.kinds.split(","):
             start = time.perf_counter()
-            index = build(kind, vectors)
+            index = build(kind, vectors, options.lists or int(4 * np.sqrt(count)))
             built = time.perf_counter() - start
             for effort in (1,) if kind == "flat" else (1, 4, 16):
                 found = measure(index, kind, effort, queries, truth)

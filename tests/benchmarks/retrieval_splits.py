@@ -12,7 +12,7 @@ from hola_plugins.adacomp.calibration import Calibration
 from retrieval_cost import work_of_a_query
 from retrieval_gate import gate_rates, nearest_of
 from retrieval_langchain import embeddings_filter, ensemble
-from retrieval_measures import Outcome, fixed_curves, interval, measure, saved
+from retrieval_measures import Outcome, fixed_curves, interval, measure, resampled, saved
 from retrieval_policies import (
     Keep,
     adaptive_k,
@@ -142,15 +142,13 @@ def _row(
 ) -> dict[str, Any]:
     """Averages one policy over the splits, with the bootstrap of what it saves."""
     means = [outcome.means() for outcome in outcomes]
-    points, resampled = [], []
+    points: list[float] = []
+    samples: list[float] = []
     for seed, (outcome, test) in enumerate(zip(outcomes, tests, strict=True)):
         of_test = recall[test], tokens[test]
-        points.append(saved(outcome, *of_test))
-        rng = np.random.default_rng(seed)
-        for _ in range(_RESAMPLES):
-            rows = rng.integers(len(test), size=len(test))
-            resampled.append(saved(outcome, *of_test, rows))
-    spread = interval(resampled)
+        points.extend(saved(outcome, *of_test, np.ones((1, len(test)))))
+        samples.extend(saved(outcome, *of_test, resampled(len(test), _RESAMPLES, seed)))
+    spread = interval(samples)
     return {
         "name": name,
         **{key: float(np.mean([one[key] for one in means])) for key in means[0]},
