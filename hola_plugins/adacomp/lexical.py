@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,6 +30,37 @@ _EMPTY: Matrix = {
     "indices": np.zeros(0, dtype=np.int32),
     "indptr": np.zeros(1, dtype=np.int64),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an index knows of one question.
+
+    Attributes:
+        scores: BM25 score of every passage, float32[n], 0 where no telling word is shared.
+        rarity: Worth of each distinct word of the question, float32[w].
+        holders: Row of a passage for every telling word that it holds, int[entries].
+        columns: That word, by its place in the question, int64[entries].
+        rows: Row of every passage by id.
+    """
+
+    scores: Float32
+    rarity: Float32
+    holders: NDArray[Any]
+    columns: Int64
+    rows: Mapping[str, int]
+
+    def match(self, ids: Sequence[str]) -> WordMatch:
+        """Picks some passages and says which of the words they hold; one that is not indexed matches nothing."""
+        unknown = len(self.scores)
+        rows = np.array([self.rows.get(name, unknown) for name in ids], dtype=np.int64)
+        places = np.zeros(unknown + 1, dtype=np.int32)
+        places[rows] = np.arange(1, len(ids) + 1)
+        place = places[self.holders]
+        among = np.flatnonzero(place)
+        holds = np.zeros((len(ids), len(self.rarity)), dtype=np.bool_)
+        holds[place[among] - 1, self.columns[among]] = True
+        return WordMatch(np.append(self.scores, np.float32(0.0))[rows], holds, self.rarity)
 
 
 class LexicalIndex:
@@ -69,13 +101,30 @@ class LexicalIndex:
             index._vocabulary, index._matrix = from_arrays(arrays, len(index))
         return index
 
+    def ask(self, query: str) -> Asked:
+        """Looks the words of a question up; a word that is asked twice counts twice."""
+        asked = Counter(words(query))
+        numbers = np.array([self._vocabulary.get(word, -1) for word in asked], dtype=np.int64)
+        starts = self._matrix["indptr"]
+        counts = np.where(numbers >= 0, starts[numbers + 1] - starts[numbers], 0)
+        worth = rarity(counts, len(self))
+        telling = np.flatnonzero((worth > 0.0) & (counts > 0))
+        parts = [
+            slice(start, start + count)
+            for start, count in zip(starts[numbers[telling]].tolist(), counts[telling].tolist(), strict=True)
+        ]
+        times = np.fromiter(asked.values(), dtype=np.float32, count=len(asked))[telling]
+        holders = _joined(self._matrix["indices"], parts)
+        scores = np.zeros(len(self), dtype=np.float32)
+        values = _joined(self._matrix["data"], parts)
+        np.add.at(
+            scores, holders, values if (times == 1.0).all() else values * np.repeat(times, counts[telling])
+        )
+        return Asked(scores, worth, holders, np.repeat(telling, counts[telling]), self._rows)
+
     def scores(self, query: str) -> Float32:
         """Scores every passage, float32[len(self)], 0 where no telling word is shared."""
-        numbers = self._numbers(words(query))
-        telling = numbers[self._holder_counts(numbers) <= _COMMON * len(self)]
-        scores = np.zeros(len(self), dtype=np.float32)
-        np.add.at(scores, self._entries("indices", telling), self._entries("data", telling))
-        return scores
+        return self.ask(query).scores
 
     def best(self, scores: Float32, n: int) -> list[int]:
         """Gives the rows of the n highest positive scores, best first."""
@@ -88,45 +137,8 @@ class LexicalIndex:
         """Gives the rows of the ids that are indexed."""
         return [row for name in ids if (row := self._rows.get(name)) is not None]
 
-    def match(self, query: str, scores: Float32, ids: Sequence[str]) -> WordMatch:
-        """Picks some passages out of the scores and finds the question's words in them.
-
-        Args:
-            query: The question.
-            scores: Of every passage, from `scores`.
-            ids: The passages; one that is not indexed matches nothing.
-        """
-        numbers = self._numbers(dict.fromkeys(words(query)))
-        counts = self._holder_counts(numbers)
-        worth = rarity(counts, len(self))
-        row_of, unknown = self._rows, len(self)
-        rows = np.array([row_of.get(name, unknown) for name in ids], dtype=np.int64)
-        places = np.zeros(len(self) + 1, dtype=np.int32)
-        places[rows] = np.arange(1, len(ids) + 1)
-        telling = np.flatnonzero(worth > 0.0)
-        place = places[self._entries("indices", numbers[telling])]
-        holds = np.zeros((len(ids), len(numbers)), dtype=np.bool_)
-        among = np.flatnonzero(place)
-        holds[place[among] - 1, np.repeat(telling, counts[telling])[among]] = True
-        return WordMatch(np.append(scores, np.float32(0.0))[rows], holds, worth)
-
     def _number(self, word: str) -> int:
         return self._vocabulary.setdefault(word, len(self._vocabulary))
-
-    def _numbers(self, asked: Iterable[str]) -> Int64:
-        """Gives the number of each word, -1 for one that no passage holds."""
-        return np.array([self._vocabulary.get(word, -1) for word in asked], dtype=np.int64)
-
-    def _holder_counts(self, numbers: Int64) -> Int64:
-        """Gives how many passages hold each word."""
-        starts = self._matrix["indptr"]
-        return np.where(numbers >= 0, starts[numbers + 1] - starts[numbers], 0).astype(np.int64)
-
-    def _entries(self, part: str, numbers: Int64) -> NDArray[Any]:
-        """Joins the scores ("data") of some words, or the rows of the passages that hold them ("indices")."""
-        starts, values = self._matrix["indptr"], self._matrix[part]
-        held = [values[starts[number] : starts[number + 1]] for number in numbers.tolist() if number >= 0]
-        return np.concatenate(held) if held else values[:0]
 
 
 def match_among(query: str, texts: Sequence[str]) -> WordMatch:
@@ -148,6 +160,11 @@ def rarity(holding: Any, passages: int) -> Float32:
     """Gives the worth of a word by how many passages hold it: ``log(1 + n / (1 + holding))``, 0 if most do."""
     worth = np.log1p(passages / (1.0 + np.asarray(holding, dtype=np.float64)))
     return np.where(holding > _COMMON * passages, 0.0, worth).astype(np.float32)
+
+
+def _joined(values: NDArray[Any], parts: Sequence[slice]) -> NDArray[Any]:
+    """Puts some parts of an array one after the other."""
+    return np.concatenate([values[part] for part in parts]) if parts else values[:0]
 
 
 def _bm25(tokens: list[list[int]], vocabulary: dict[str, int]) -> Matrix:

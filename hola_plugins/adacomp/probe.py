@@ -46,14 +46,14 @@ def probe(
     if lexical is None:
         found = [texts[name] for name in ids]
         return ranked(ids, found, dense, match_among(query, found), weight=weight, exhausted=exhausted)
-    scores = lexical.scores(query)
-    more = [name for name in _further(lexical, scores, n, {*ids}, allowed_ids) if name in texts]
+    asked = lexical.ask(query)
+    more = [name for name in _further(lexical, asked.scores, n, {*ids}, allowed_ids) if name in texts]
     if more:
         unit = vector / max(float(np.linalg.norm(vector)), 1e-12)
         ids = [*ids, *more]
         dense = np.concatenate([dense, index.vectors(more) @ unit.astype(np.float32)])
     found = [texts[name] for name in ids]
-    return ranked(ids, found, dense, lexical.match(query, scores, ids), weight=weight, exhausted=exhausted)
+    return ranked(ids, found, dense, asked.match(ids), weight=weight, exhausted=exhausted)
 
 
 def _further(

@@ -77,7 +77,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, nargs="+", default=[100_000, 1_000_000], help="vectors")
     parser.add_argument("--kinds", default="flat,ivf,hnsw", help="default: flat,ivf,hnsw")
     parser.add_argument("--dimension", type=int, default=384, help="default: 384")
-    parser.add_argument("--lists", type=int, help="clusters of ivf (default: 4 times the root of the vectors)")
+    parser.add_argument(
+        "--lists", type=int, help="clusters of ivf (default: 4 times the root of the vectors)"
+    )
     parser.add_argument("--queries", type=int, default=100, help="default: 100")
     options = parser.parse_args()
     faiss.omp_set_num_threads(1)
