@@ -56,18 +56,19 @@ class ScoreShape:
         shape = np.sort(dense)[::-1][:WINDOW]
         tail = shape[_TOP:] if len(shape) > _TOP else shape[-1:]
         rank = np.arange(1.0, n + 1.0)
+        top = fused[:_TOP] - fused[:_TOP].sum() / len(fused[:_TOP])
         return _columns(
             n,
             dense,
             dense - shape[0],
-            dense - tail.mean(),
+            dense - tail.sum() / len(tail),
             lexical / max(lexical.max(), 1e-9),
             fused - fused[0],
             np.log(rank),
             _rank_inverse(dense, rank),
             _rank_inverse(lexical, rank),
             fused[0] - fused[1] if n > 1 else 0.0,
-            fused[:_TOP].std(),
+            np.sqrt((top * top).sum() / len(top)),
         )
 
 
