@@ -48,10 +48,11 @@ class CalibratedPolicy:
         limited = threshold == NEVER
         order = np.arange(len(candidates)) if limited else np.argsort(-log_odds, kind="stable")
         k = bounds.clip(int(np.count_nonzero(log_odds >= threshold)), len(candidates))
+        *relevance, least = probability(np.append(log_odds, threshold)).tolist()
         return DepthDecision(
             reason="depth_limit" if limited else "calibrated",
             order=tuple(order.tolist()),
             k=k,
-            relevance=tuple(probability(log_odds).tolist()),
-            threshold=float(probability(np.array(threshold))),
+            relevance=tuple(relevance),
+            threshold=least,
         )

@@ -45,9 +45,10 @@ def ranked(
         )
     fused = fuse(dense, match.scores, weight)
     order = np.argsort(-fused, kind="stable")
+    rows = order.tolist()
     return Candidates(
-        ids=tuple(ids[row] for row in order),
-        texts=tuple(texts[row] for row in order),
+        ids=tuple([ids[row] for row in rows]),
+        texts=tuple([texts[row] for row in rows]),
         dense=dense[order],
         words=WordMatch(match.scores[order], match.holds[order], match.rarity),
         fused=fused[order],

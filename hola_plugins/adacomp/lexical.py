@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,11 +16,51 @@ from hola_plugins.adacomp.words import words
 
 Int64: TypeAlias = NDArray[np.int64]
 
+Matrix: TypeAlias = Mapping[str, Any]
+"""The score of every word in every passage that holds it, sparse, by word; see `lexical_arrays`."""
+
 _K1 = 1.5
 _B = 0.75
 
 _COMMON = 0.5
 """Words in more than this share of the passages are left out: they cost most and say least."""
+
+_EMPTY: Matrix = {
+    "data": np.zeros(0, dtype=np.float32),
+    "indices": np.zeros(0, dtype=np.int32),
+    "indptr": np.zeros(1, dtype=np.int64),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an index knows of one question.
+
+    Attributes:
+        scores: BM25 score of every passage, float32[n], 0 where no telling word is shared.
+        rarity: Worth of each distinct word of the question, float32[w].
+        holders: Row of a passage for every telling word that it holds, int[entries].
+        columns: That word, by its place in the question, int64[entries].
+        rows: Row of every passage by id.
+    """
+
+    scores: Float32
+    rarity: Float32
+    holders: NDArray[Any]
+    columns: Int64
+    rows: Mapping[str, int]
+
+    def match(self, ids: Sequence[str]) -> WordMatch:
+        """Picks some passages and says which of the words they hold; one that is not indexed matches nothing."""
+        unknown = len(self.scores)
+        rows = np.array([self.rows.get(name, unknown) for name in ids], dtype=np.int64)
+        places = np.zeros(unknown + 1, dtype=np.int32)
+        places[rows] = np.arange(1, len(ids) + 1)
+        place = places[self.holders]
+        among = np.flatnonzero(place)
+        holds = np.zeros((len(ids), len(self.rarity)), dtype=np.bool_)
+        holds[place[among] - 1, self.columns[among]] = True
+        return WordMatch(np.append(self.scores, np.float32(0.0))[rows], holds, self.rarity)
 
 
 class LexicalIndex:
@@ -37,14 +78,14 @@ class LexicalIndex:
         self._rows = {name: row for row, name in enumerate(self.ids)}
         self._vocabulary: dict[str, int] = {}
         tokens = [[self._number(word) for word in words(text)] for text in texts.values()]
-        self._model: Any = _bm25(tokens, self._vocabulary) if self._vocabulary else None
+        self._matrix = _bm25(tokens, self._vocabulary) if self._vocabulary else _EMPTY
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Gives what, with the ids, makes an index that scores the same; see `restore`."""
-        return {} if self._model is None else as_arrays(self._vocabulary, self._model.scores)
+        return as_arrays(self._vocabulary, self._matrix) if self._vocabulary else {}
 
     @classmethod
     def restore(cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> LexicalIndex:
@@ -52,75 +93,52 @@ class LexicalIndex:
 
         Raises:
             ValueError: Arrays that are no index of so many passages.
-            ImportError: If bm25s is missing.
         """
         index = cls({})
         index.ids = tuple(ids)
         index._rows = {name: row for row, name in enumerate(index.ids)}
         if arrays:
-            index._vocabulary, scores = from_arrays(arrays, len(index))
-            index._model = _new_bm25()
-            index._model.scores, index._model.nonoccurrence_array = scores, None
+            index._vocabulary, index._matrix = from_arrays(arrays, len(index))
         return index
+
+    def ask(self, query: str) -> Asked:
+        """Looks the words of a question up; a word that is asked twice counts twice."""
+        asked = Counter(words(query))
+        numbers = np.array([self._vocabulary.get(word, -1) for word in asked], dtype=np.int64)
+        starts = self._matrix["indptr"]
+        counts = np.where(numbers >= 0, starts[numbers + 1] - starts[numbers], 0)
+        worth = rarity(counts, len(self))
+        telling = np.flatnonzero((worth > 0.0) & (counts > 0))
+        parts = [
+            slice(start, start + count)
+            for start, count in zip(starts[numbers[telling]].tolist(), counts[telling].tolist(), strict=True)
+        ]
+        times = np.fromiter(asked.values(), dtype=np.float32, count=len(asked))[telling]
+        holders = _joined(self._matrix["indices"], parts)
+        scores = np.zeros(len(self), dtype=np.float32)
+        values = _joined(self._matrix["data"], parts)
+        np.add.at(
+            scores, holders, values if (times == 1.0).all() else values * np.repeat(times, counts[telling])
+        )
+        return Asked(scores, worth, holders, np.repeat(telling, counts[telling]), self._rows)
 
     def scores(self, query: str) -> Float32:
         """Scores every passage, float32[len(self)], 0 where no telling word is shared."""
-        numbers = self._numbers(words(query))
-        holders = self._holder_counts(numbers)
-        telling = numbers[(holders > 0) & (holders <= _COMMON * len(self))]
-        if self._model is None or not len(telling):
-            return np.zeros(len(self), dtype=np.float32)
-        return np.asarray(self._model.get_scores_from_ids(telling), dtype=np.float32)
+        return self.ask(query).scores
 
     def best(self, scores: Float32, n: int) -> list[int]:
         """Gives the rows of the n highest positive scores, best first."""
         n = min(n, len(scores))
         rows = np.argpartition(-scores, n - 1)[:n] if n else np.zeros(0, dtype=np.int64)
         rows = rows[np.lexsort((rows, -scores[rows]))]
-        return [int(row) for row in rows if scores[row] > 0.0]
+        return [*rows[scores[rows] > 0.0].tolist()]
 
     def rows(self, ids: Iterable[str]) -> list[int]:
         """Gives the rows of the ids that are indexed."""
         return [row for name in ids if (row := self._rows.get(name)) is not None]
 
-    def match(self, query: str, scores: Float32, ids: Sequence[str]) -> WordMatch:
-        """Picks some passages out of the scores and finds the question's words in them.
-
-        Args:
-            query: The question.
-            scores: Of every passage, from `scores`.
-            ids: The passages; one that is not indexed matches nothing.
-        """
-        numbers = self._numbers(dict.fromkeys(words(query)))
-        worth = rarity(self._holder_counts(numbers), len(self))
-        rows = np.array([self._rows.get(name, len(self)) for name in ids], dtype=np.int64)
-        holds = np.zeros((len(ids), len(numbers)), dtype=np.bool_)
-        present = np.zeros(len(self) + 1, dtype=np.bool_)
-        for column in np.flatnonzero((numbers >= 0) & (worth > 0.0)):
-            holders = self._holders(numbers[column])
-            present[holders] = True
-            holds[:, column] = present[rows]
-            present[holders] = False
-        return WordMatch(np.append(scores, np.float32(0.0))[rows], holds, worth)
-
     def _number(self, word: str) -> int:
         return self._vocabulary.setdefault(word, len(self._vocabulary))
-
-    def _numbers(self, asked: Iterable[str]) -> Int64:
-        """Gives the number of each word, -1 for one that no passage holds."""
-        return np.array([self._vocabulary.get(word, -1) for word in asked], dtype=np.int64)
-
-    def _holder_counts(self, numbers: Int64) -> Int64:
-        """Gives how many passages hold each word."""
-        if self._model is None:
-            return np.zeros(len(numbers), dtype=np.int64)
-        starts = self._model.scores["indptr"]
-        return np.where(numbers >= 0, starts[numbers + 1] - starts[numbers], 0).astype(np.int64)
-
-    def _holders(self, number: int) -> Any:
-        """Gives the rows of the passages that hold a word."""
-        start, stop = self._model.scores["indptr"][number : number + 2]
-        return self._model.scores["indices"][start:stop]
 
 
 def match_among(query: str, texts: Sequence[str]) -> WordMatch:
@@ -144,19 +162,20 @@ def rarity(holding: Any, passages: int) -> Float32:
     return np.where(holding > _COMMON * passages, 0.0, worth).astype(np.float32)
 
 
-def _bm25(tokens: list[list[int]], vocabulary: dict[str, int]) -> Any:
-    """Builds the bm25s model."""
-    model = _new_bm25()
-    model.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
-    return model
+def _joined(values: NDArray[Any], parts: Sequence[slice]) -> NDArray[Any]:
+    """Puts some parts of an array one after the other."""
+    return np.concatenate([values[part] for part in parts]) if parts else values[:0]
 
 
-def _new_bm25() -> Any:
-    """Gives an empty bm25s model."""
+def _bm25(tokens: list[list[int]], vocabulary: dict[str, int]) -> Matrix:
+    """Scores every word in every passage that holds it."""
     try:
         import bm25s
     except ImportError as error:
         raise ImportError(
             "'bm25s' is not installed. Install it with: pip install 'hola-plugins[langchain]'"
         ) from error
-    return bm25s.BM25(k1=_K1, b=_B, method="lucene")
+    model = bm25s.BM25(k1=_K1, b=_B, method="lucene")
+    model.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
+    scores: Matrix = model.scores
+    return scores

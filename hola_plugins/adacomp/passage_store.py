@@ -107,7 +107,7 @@ class PassageStore:
     ) -> tuple[list[str], Float32]:
         """Finds the passages nearest to a vector; see `VectorIndex.search`."""
         allowed = None if allowed_ids is None else lambda: self._rows_of_ids(allowed_ids)
-        passages, scores, _ = self._nearest(vector, n, allowed, effort)
+        passages, scores, _ = self._nearest(vector, n, allowed, effort, read=False)
         return [passage.id for passage in passages], scores
 
     def nearest(
@@ -128,7 +128,7 @@ class PassageStore:
             ValueError: A vector of another dimension or with a NaN or infinity, n or effort below 1.
         """
         rows = None if allowed is None else lambda: self._rows_of_passages(allowed)
-        return self._nearest(vector, n, rows, effort)
+        return self._nearest(vector, n, rows, effort, read=True)
 
     def add(self, passages: Sequence[Passage], vectors: Float32 | Sequence[Sequence[float]]) -> None:
         """Adds passages; one whose id is there already, or comes again later in the call, is replaced.
@@ -206,9 +206,9 @@ class PassageStore:
         return current
 
     def _nearest(
-        self, vector: Float32, n: int, allowed: Callable[[], list[int]] | None, effort: int
+        self, vector: Float32, n: int, allowed: Callable[[], list[int]] | None, effort: int, *, read: bool
     ) -> tuple[list[Passage], Float32, Float32]:
-        """Searches under the lock, among the rows that ``allowed`` gives there."""
+        """Searches under the lock, among the rows that ``allowed`` gives there; vectors only where they are read."""
         for name, value in (("n", n), ("effort", effort)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
@@ -218,8 +218,9 @@ class PassageStore:
             if self._index is None:
                 return [], np.empty(0, dtype=np.float32), np.empty((0, 0), dtype=np.float32)
             rows, scores = self._index.search(query, n, self._mask(allowed), effort)
-            passages = [self._row_passages[row] for row in rows]
-            return [one for one in passages if one is not None], scores, self._index.read(rows)
+            passages = [self._row_passages[row] for row in rows.tolist()]
+            vectors = self._index.read(rows if read else rows[:0])
+            return [one for one in passages if one is not None], scores, vectors
 
     def _mask(self, allowed: Callable[[], list[int]] | None) -> Mask | None:
         """Gives the rows that a search may find, bool[rows]; None for all."""

@@ -40,20 +40,22 @@ def probe(
     texts = index.texts
     ids, dense = index.search(vector, n, allowed_ids=allowed_ids, effort=effort)
     exhausted = len(ids) < n or len(ids) >= len(texts)
-    here = [row for row, name in enumerate(ids) if name in texts]
-    if len(here) < len(ids):
+    found = [texts.get(name) for name in ids]
+    if None in found:
+        here = [row for row, text in enumerate(found) if text is not None]
         ids, dense = [ids[row] for row in here], dense[here]
     if lexical is None:
-        found = [texts[name] for name in ids]
-        return ranked(ids, found, dense, match_among(query, found), weight=weight, exhausted=exhausted)
-    scores = lexical.scores(query)
-    more = [name for name in _further(lexical, scores, n, {*ids}, allowed_ids) if name in texts]
+        near = [texts[name] for name in ids]
+        return ranked(ids, near, dense, match_among(query, near), weight=weight, exhausted=exhausted)
+    asked = lexical.ask(query)
+    further = _further(lexical, asked.scores, n, {*ids}, allowed_ids)
+    more = {name: text for name in further if (text := texts.get(name)) is not None}
     if more:
         unit = vector / max(float(np.linalg.norm(vector)), 1e-12)
         ids = [*ids, *more]
-        dense = np.concatenate([dense, index.vectors(more) @ unit.astype(np.float32)])
-    found = [texts[name] for name in ids]
-    return ranked(ids, found, dense, lexical.match(query, scores, ids), weight=weight, exhausted=exhausted)
+        dense = np.concatenate([dense, index.vectors([*more]) @ unit.astype(np.float32)])
+    both = [*(text for text in found if text is not None), *more.values()]
+    return ranked(ids, both, dense, asked.match(ids), weight=weight, exhausted=exhausted)
 
 
 def _further(

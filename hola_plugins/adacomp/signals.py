@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hola_plugins.adacomp.source import Candidates, Float32
+from hola_plugins.adacomp.source import Candidates
 
 Float64: TypeAlias = NDArray[np.float64]
 
@@ -55,19 +55,21 @@ class ScoreShape:
         fused = candidates.fused.astype(np.float64)
         shape = np.sort(dense)[::-1][:WINDOW]
         tail = shape[_TOP:] if len(shape) > _TOP else shape[-1:]
-        columns = [
+        rank = np.arange(1.0, n + 1.0)
+        top = fused[:_TOP] - fused[:_TOP].sum() / len(fused[:_TOP])
+        return _columns(
+            n,
             dense,
             dense - shape[0],
-            dense - tail.mean(),
+            dense - tail.sum() / len(tail),
             lexical / max(lexical.max(), 1e-9),
             fused - fused[0],
-            np.log(np.arange(n) + 1.0),
-            1.0 / (_ranks(dense) + 1.0),
-            1.0 / (_ranks(lexical) + 1.0),
-            np.full(n, fused[0] - fused[1] if n > 1 else 0.0),
-            np.full(n, fused[:_TOP].std()),
-        ]
-        return np.stack(columns, axis=1)
+            np.log(rank),
+            _rank_inverse(dense, rank),
+            _rank_inverse(lexical, rank),
+            fused[0] - fused[1] if n > 1 else 0.0,
+            np.sqrt((top * top).sum() / len(top)),
+        )
 
 
 class WordCoverage:
@@ -92,15 +94,15 @@ class WordCoverage:
         new = holds.copy()
         new[1:] &= ~seen[:-1]
         coverage = holds @ share
-        columns = [
+        return _columns(
+            n,
             coverage,
             coverage - coverage[0],
             new @ share,
-            np.full(n, 1.0 - coverage[0]),
+            1.0 - coverage[0],
             np.log1p([len(text) for text in candidates.texts]),
-            np.full(n, np.log1p(asked)),
-        ]
-        return np.stack(columns, axis=1)
+            np.log1p(asked),
+        )
 
 
 def measure_all(signals: Sequence[Signal], query: str, candidates: Candidates) -> Float64:
@@ -127,8 +129,16 @@ def _checked(signal: Signal, query: str, candidates: Candidates) -> Float64:
     return values
 
 
-def _ranks(scores: Float64 | Float32) -> Float64:
-    """Gives the rank of each score from the top, 0 for the best."""
-    ranks = np.empty(len(scores))
-    ranks[np.argsort(-scores, kind="stable")] = np.arange(len(scores))
-    return ranks
+def _columns(n: int, *columns: Float64 | float) -> Float64:
+    """Puts columns side by side, one number repeated where a column is one number, float64[n, m]."""
+    table = np.empty((n, len(columns)))
+    for place, column in enumerate(columns):
+        table[:, place] = column
+    return table
+
+
+def _rank_inverse(scores: Float64, rank: Float64) -> Float64:
+    """Gives one over the rank of each score from the top; `rank` is 1 to n."""
+    inverse = np.empty(len(scores))
+    inverse[np.argsort(-scores, kind="stable")] = 1.0 / rank
+    return inverse

@@ -39,8 +39,9 @@ def checked_vectors(vectors: Float32, dimension: int, names: Sequence[str]) -> F
             f"embeddings must have {dimension or 'at least 1'} dimensions, got the shape {vectors.shape}: "
             "use the embedding model that the store was made with"
         )
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(bad):
+    finite = np.isfinite(vectors)
+    if not finite.all():
+        bad = np.flatnonzero(~finite.all(axis=1))
         raise ValueError(
             f"the embedding of {names[bad[0]]!r} holds a NaN or an infinity ({len(bad)} of {len(vectors)} do): "
             "leave out what the embedding model cannot embed"
@@ -51,6 +52,8 @@ def checked_vectors(vectors: Float32, dimension: int, names: Sequence[str]) -> F
 def normalised(vectors: Float32) -> Float32:
     """Scales each vector, float32[n, d], to length 1; a vector of zeros stays, and is similar to nothing."""
     largest = np.abs(vectors).max(axis=1, keepdims=True)
-    scaled = vectors / np.where(largest > 0, largest, 1)
-    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
-    return np.ascontiguousarray(scaled / np.where(norms > 0, norms, 1), dtype=np.float32)
+    largest[largest == 0] = 1
+    scaled = vectors / largest
+    norms = np.sqrt((scaled * scaled).sum(axis=1, keepdims=True))
+    norms[norms == 0] = 1
+    return np.ascontiguousarray(scaled / norms, dtype=np.float32)

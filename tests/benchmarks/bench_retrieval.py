@@ -49,6 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--target", type=float, default=0.9, help="share of questions that get all passages (default: 0.9)")
     add("--most", type=int, default=400, help="questions of each folder in the mix (default: 400)")
     add("--most-alone", type=int, default=1200, help="questions of a folder alone (default: 1200)")
+    add("--mix-only", action="store_true", help="of several folders, measure the mix and none alone")
     add("--budgets", default="120,160,240,320,480", help="token budgets (default: 120,160,240,320,480)")
     add("--answers", type=int, default=300, help="questions for the compressor (default: 300)")
     add(
@@ -87,7 +88,7 @@ def main() -> None:
     ]
     vectors = _embed(cache, [*limited, *mix], [prompt for _, prompts in off_topic for prompt in prompts])
     reports = {}
-    for workload in [*mix, *limited]:
+    for workload in mix if mix and options.mix_only else [*mix, *limited]:
         searched = search_all(workload, vectors, count)
         reports[workload.name] = report = compare(searched, off_topic, options)
         _show(console, workload, report)

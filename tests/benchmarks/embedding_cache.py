@@ -79,15 +79,21 @@ class KnownVectors(Embeddings):
 
     Args:
         known: Vector by text.
+
+    Attributes:
+        asked: Texts that were looked up so far, each time counted.
     """
 
     def __init__(self, known: dict[str, np.ndarray]) -> None:
         self.known = known
+        self.asked = 0
 
     def embed_documents(self, texts: list[str]) -> Any:
+        self.asked += len(texts)
         return [self.known[text] for text in texts]
 
     def embed_query(self, text: str) -> Any:
+        self.asked += 1
         return self.known[text]
 
 

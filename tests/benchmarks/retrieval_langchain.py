@@ -29,19 +29,23 @@ class Bm25Retriever(BaseRetriever):
 
 
 def embeddings_filter(searched: Searched, threshold: float) -> Keep:
+    """What `filtering_retriever` keeps."""
+    return _rows_of(filtering_retriever(searched, threshold), 20)
+
+
+def filtering_retriever(searched: Searched, threshold: float) -> Any:
     """ContextualCompressionRetriever over the 20 nearest, EmbeddingsFilter with a similarity threshold."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from langchain_classic.retrievers import ContextualCompressionRetriever
         from langchain_classic.retrievers.document_compressors import EmbeddingsFilter
 
-        retriever = ContextualCompressionRetriever(
+        return ContextualCompressionRetriever(
             base_compressor=EmbeddingsFilter(
                 embeddings=searched.store.embeddings, similarity_threshold=threshold
             ),
             base_retriever=searched.store.as_retriever(search_kwargs={"k": 20}),
         )
-    return _rows_of(retriever, 20)
 
 
 def ensemble(searched: Searched, k: int) -> Keep:

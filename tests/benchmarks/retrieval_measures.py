@@ -46,23 +46,33 @@ def fixed_curves(pools: Sequence[Pool]) -> tuple[np.ndarray, np.ndarray]:
     return recall, tokens
 
 
-def saved(outcome: Outcome, recall: np.ndarray, tokens: np.ndarray, rows: np.ndarray | None = None) -> float:
-    """Gives the share of tokens saved against a fixed depth of the same recall.
+def saved(outcome: Outcome, recall: np.ndarray, tokens: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Gives the share of tokens saved against a fixed depth of the same recall, float64[b].
 
     The depth may be fractional: the curve is interpolated between depths, each recall at its least depth. A recall
     that no depth reaches is compared with that of the highest.
 
     Args:
-        outcome: Of the policy.
-        recall: Of the fixed depths, from `fixed_curves`.
+        outcome: Of the policy, n questions.
+        recall: Of the fixed depths, from `fixed_curves`, float64[n, d].
         tokens: The same.
-        rows: Questions to count, possibly more than once (bootstrap); None counts all.
+        weights: How often each question counts, float64[b, n]: ones for all once, or bootstrap samples.
     """
-    chosen = np.arange(len(outcome.rows)) if rows is None else rows
-    _, reached, _, used = outcome.rows[chosen].mean(axis=0)
-    levels, first = np.unique(recall[chosen].mean(axis=0).round(12), return_index=True)
-    needed = np.interp(reached, levels, tokens[chosen].mean(axis=0)[first])
-    return float(1.0 - used / needed)
+    shares = weights / weights.sum(axis=1, keepdims=True)
+    reached, used = shares @ outcome.rows[:, 1], shares @ outcome.rows[:, 3]
+    levels, costs = (shares @ recall).round(12), shares @ tokens
+    needed = np.empty(len(weights))
+    for sample in range(len(weights)):
+        rising, first = np.unique(levels[sample], return_index=True)
+        needed[sample] = np.interp(reached[sample], rising, costs[sample][first])
+    return 1.0 - used / needed
+
+
+def resampled(questions: int, samples: int, seed: int) -> np.ndarray:
+    """Draws bootstrap samples: how often each question comes in each, float64[samples, questions]."""
+    rng = np.random.default_rng(seed)
+    drawn = [rng.integers(questions, size=questions) for _ in range(samples)]
+    return np.array([np.bincount(rows, minlength=questions) for rows in drawn], dtype=np.float64)
 
 
 def interval(values: Sequence[float]) -> dict[str, float]:

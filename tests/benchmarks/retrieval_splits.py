@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from hola_plugins.adacomp.calibration import Calibration
+from retrieval_cost import work_of_a_query
 from retrieval_gate import gate_rates, nearest_of
 from retrieval_langchain import embeddings_filter, ensemble
-from retrieval_measures import Outcome, fixed_curves, interval, measure, saved
+from retrieval_measures import Outcome, fixed_curves, interval, measure, resampled, saved
 from retrieval_policies import (
     Keep,
     adaptive_k,
@@ -29,6 +30,12 @@ from retrieval_pools import Pool, Searched
 OURS = "adacomp"
 _RESAMPLES = 50
 """Bootstrap samples of the questions a split."""
+
+_FALSE_SKIPS = 0.02
+"""Share of real questions that the none-gate may turn away."""
+
+_FILTER_THRESHOLD = 0.4
+"""Similarity threshold of the EmbeddingsFilter whose work is counted."""
 
 _TARGETS = (0.7, 0.8, 0.85, 0.9, 0.95)
 """Targets along our curve."""
@@ -82,15 +89,15 @@ def compare(
         for name, outcome in static.items():
             rows.setdefault(name, []).append(Outcome(outcome.rows[test]))
         for name, similarities in nearest.items():
-            gates[name].append(gate_rates(training, rest, similarities, 0.02))
+            gates[name].append(gate_rates(training, rest, similarities, _FALSE_SKIPS))
     policies = [_row(name, outcomes, tests, recall, tokens) for name, outcomes in rows.items()]
     ours = [outcome.means()["all_gold"] for outcome in rows[f"{OURS} {options.target:g}"]]
     return Report(
         policies=policies,
         coverage={"target": options.target, "achieved": float(np.mean(ours)), "sd": float(np.std(ours))},
-        gates={name: _mean(found) for name, found in gates.items()},
+        gates={name: _gate_over_splits(found) for name, found in gates.items()},
         curves=_curves(searched, rows),
-        cost=_cost(searched),
+        cost=work_of_a_query(searched, learnt, _FILTER_THRESHOLD),
         calibration=learnt,
     )
 
@@ -109,7 +116,7 @@ def _static(searched: Searched) -> dict[str, Keep]:
         "top-p 0.8": top_p(0.8),
         "MMR k=4": mmr(searched, 4),
         "MMR k=10": mmr(searched, 10),
-        "EmbeddingsFilter 0.4": embeddings_filter(searched, 0.4),
+        f"EmbeddingsFilter {_FILTER_THRESHOLD:g}": embeddings_filter(searched, _FILTER_THRESHOLD),
         "EmbeddingsFilter 0.5": embeddings_filter(searched, 0.5),
         "EnsembleRetriever k=4": ensemble(searched, 4),
         "EnsembleRetriever k=10": ensemble(searched, 10),
@@ -135,15 +142,13 @@ def _row(
 ) -> dict[str, Any]:
     """Averages one policy over the splits, with the bootstrap of what it saves."""
     means = [outcome.means() for outcome in outcomes]
-    points, resampled = [], []
+    points: list[float] = []
+    samples: list[float] = []
     for seed, (outcome, test) in enumerate(zip(outcomes, tests, strict=True)):
         of_test = recall[test], tokens[test]
-        points.append(saved(outcome, *of_test))
-        rng = np.random.default_rng(seed)
-        for _ in range(_RESAMPLES):
-            rows = rng.integers(len(test), size=len(test))
-            resampled.append(saved(outcome, *of_test, rows))
-    spread = interval(resampled)
+        points.extend(saved(outcome, *of_test, np.ones((1, len(test)))))
+        samples.extend(saved(outcome, *of_test, resampled(len(test), _RESAMPLES, seed)))
+    spread = interval(samples)
     return {
         "name": name,
         **{key: float(np.mean([one[key] for one in means])) for key in means[0]},
@@ -169,14 +174,7 @@ def _curves(searched: Searched, rows: dict[str, list[Outcome]]) -> dict[str, lis
     }
 
 
-def _cost(searched: Searched) -> dict[str, Any]:
-    """Counts the work of a query, which does not depend on the machine."""
-    return {
-        "vectors_scanned": len(searched.store),
-        "candidates": float(np.mean([len(pool.candidates) for pool in searched.pools])),
-        "embeddings_per_query": {"adacomp": 1, "EmbeddingsFilter": 22},
-    }
-
-
-def _mean(found: list[dict[str, float]]) -> dict[str, float]:
-    return {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+def _gate_over_splits(found: list[dict[str, float]]) -> dict[str, float]:
+    """Averages the rates of the none-gate, with the standard deviation over the splits of the false skips."""
+    means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+    return {**means, "false_skip_sd": float(np.std([one["false_skip"] for one in found]))}
