@@ -55,7 +55,7 @@ class ScoreShape:
         fused = candidates.fused.astype(np.float64)
         shape = np.sort(dense)[::-1][:WINDOW]
         tail = shape[_TOP:] if len(shape) > _TOP else shape[-1:]
-        rank: Float64 = np.arange(1.0, n + 1.0)
+        rank = np.arange(1.0, n + 1.0, dtype=np.float64)
         top = fused[:_TOP] - fused[:_TOP].sum() / len(fused[:_TOP])
         return _columns(
             n,
