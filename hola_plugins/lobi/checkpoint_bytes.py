@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from hola_plugins.lobi.linear import is_linear, weight_shape
+from hola_plugins.lobi.linear import weight_shape
 from hola_plugins.lobi.scheme import Scheme
 
 _CODES = {
@@ -116,6 +116,11 @@ def checkpoint_bytes(model: nn.Module, schemes: Mapping[str, Scheme]) -> int:
     return file_bytes(model_tensors(model, schemes))
 
 
+def weight_bytes(model: nn.Module, names: Sequence[str], scheme: Scheme) -> int:
+    """Gives the bytes of layers' weights and scales, without header entries."""
+    return sum(tensor.size for tensor in _weights(model, names, scheme))
+
+
 def layer_bytes(model: nn.Module, names: Sequence[str], scheme: Scheme, largest_offset: int) -> int:
     """Bounds what layers take in a file, data and header entries, from above.
 
@@ -127,13 +132,16 @@ def layer_bytes(model: nn.Module, names: Sequence[str], scheme: Scheme, largest_
     """
     offset = int("9" * len(str(largest_offset)))
     total = 0
+    for tensor in _weights(model, names, scheme):
+        entry = {"dtype": tensor.dtype, "shape": list(tensor.shape), "data_offsets": [offset, offset]}
+        text = json.dumps({tensor.name: entry}, separators=(",", ":"), ensure_ascii=False)
+        total += tensor.size + len(text.encode()) - 1
+    return total
+
+
+def _weights(model: nn.Module, names: Sequence[str], scheme: Scheme) -> Iterator[StoredTensor]:
+    """Yields the tensors that replace the weights of layers."""
     for name in names:
         module = model.get_submodule(name)
-        if not is_linear(module):
-            raise TypeError(f"{name} is {type(module).__name__}, not a linear layer")
         rows, columns = weight_shape(module)
-        for tensor in weight_tensors(name, rows, columns, scheme, _CODES[module.get_parameter("weight").dtype]):
-            entry = {"dtype": tensor.dtype, "shape": list(tensor.shape), "data_offsets": [offset, offset]}
-            text = json.dumps({tensor.name: entry}, separators=(",", ":"), ensure_ascii=False)
-            total += tensor.size + len(text.encode()) - 1
-    return total
+        yield from weight_tensors(name, rows, columns, scheme, _CODES[module.get_parameter("weight").dtype])

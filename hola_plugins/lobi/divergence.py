@@ -48,6 +48,15 @@ class Recorded:
         left = (1 - other.exp().sum(-1)).clamp(min=_TINY)
         return found + rest * (rest.clamp(min=_TINY).log() - left.log())
 
+    def rows(self, batch: Batch, rows: torch.Tensor) -> Recorded:
+        """Gives what was recorded for some rows of its batch, in their order."""
+        place = torch.full(batch.predicted.shape, -1)
+        place[batch.predicted] = torch.arange(len(self.log_probs))
+        some = place[rows]
+        wanted = some[some >= 0]
+        tokens = None if self.tokens is None else self.tokens[wanted]
+        return Recorded(tokens, self.log_probs[wanted], self.rest[wanted])
+
 
 @dataclass(frozen=True, slots=True)
 class Quality:

@@ -36,6 +36,11 @@ class Scheme:
         """Whether weights are stored in 32-bit words (weight-only integers)."""
         return self.kind == "int" and self.activation_bits == 16
 
+    @property
+    def stored_bits(self) -> float:
+        """Bits of a weight with its share of 16-bit scales; those by output channel are left out."""
+        return self.bits + 16 / self.group_size if self.group_size else self.bits
+
     def fits(self, rows: int, columns: int) -> bool:
         """Tells whether a weight of this shape, output by input, can be stored and run."""
         if self.kind == "none":
