@@ -16,6 +16,7 @@ from typing import Any
 
 from compressed_tensors.quantization import QuantizationScheme
 from llmcompressor.core import Event, State
+from llmcompressor.modeling.offset_norm import NormCalibrationModule
 from llmcompressor.modifiers import Modifier
 from llmcompressor.modifiers.factory import ModifierFactory
 from llmcompressor.modifiers.gptq import GPTQModifier
@@ -32,7 +33,7 @@ from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 logger = logging.getLogger(__name__)
 
 
-class LoBiModifier(Modifier, LoBiConfig):
+class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     """LoRA-guided pruning, recovery, and a bit width for every layer under one budget.
 
     Its keys are the fields of `hola_plugins.lobi.config.LoBiConfig`. After a run, ``plan`` and ``prune``
@@ -58,8 +59,10 @@ class LoBiModifier(Modifier, LoBiConfig):
         """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
         model = state.model
         config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
-        outcome = compress(model, state.data.calib, config)
+        outcome = compress(model, state.data.calib, config, may_drop_layers=not _has_offset_norms(model))
         self.prune = outcome.prune
+        if outcome.cut is not None:
+            _forget_origin(model)
         if outcome.allocation is not None:
             self.plan = _layers_by_scheme(outcome.allocation.best.plan.by_layer(outcome.allocation.groups))
         plan = self.plan or {}
@@ -98,6 +101,16 @@ class LoBiModifier(Modifier, LoBiConfig):
                 _write_json(Path(self.report), self._report)
             self._outcome = None
         return True
+
+
+def _forget_origin(model: Any) -> None:
+    """Keeps llmcompressor from saving the uncut config.json, which it copies from where the model came."""
+    model.config._name_or_path = ""  # noqa: SLF001
+
+
+def _has_offset_norms(model: Any) -> bool:
+    """Tells whether llmcompressor has replaced norms (Gemma's), which it puts back by name at the end."""
+    return any(isinstance(module, NormCalibrationModule) for module in model.modules())
 
 
 def _layers_by_scheme(schemes: Any) -> dict[str, list[str]]:

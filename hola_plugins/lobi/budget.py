@@ -30,7 +30,7 @@ class Budget:
         self,
         config: LoBiConfig,
         model: Any,
-        groups: Sequence[Group],
+        groups: tuple[Group, ...],
         allowed: Mapping[str, Sequence[str]],
         original_bytes: int,
     ) -> None:
@@ -52,7 +52,11 @@ class Budget:
     def bits(self, plan: Plan) -> float:
         """Gives the mean of stored bits, scales included, over the weights that may be quantised."""
         by_layer = plan.by_layer(self.groups)
-        return 8 * sum(weight_bytes(self._model, [name], scheme) for name, scheme in by_layer.items()) / self.weights
+        return (
+            8
+            * sum(weight_bytes(self._model, [name], scheme) for name, scheme in by_layer.items())
+            / self.weights
+        )
 
     def fits(self, plan: Plan) -> bool:
         """Tells whether a plan keeps within the budget."""
@@ -114,14 +118,10 @@ class Budget:
 
     def _solve_unbounded(self, scores: Scores) -> Plan:
         """Gives the cheapest plan."""
-        menu = self._menu(scores, header=self._bits is None)
-        return Plan(
-            "smallest",
-            {
-                group: min(choices, key=lambda name, choices=choices: choices[name].cost)
-                for group, choices in menu.items()
-            },
-        )
+        chosen: dict[str, str] = {}
+        for group, choices in self._menu(scores, header=self._bits is None).items():
+            chosen[group] = min(choices.items(), key=lambda item: item[1].cost)[0]
+        return Plan("smallest", chosen)
 
     def _too_small(self, cheapest: Plan) -> str:
         """Says what the budget is and what would do."""

@@ -75,7 +75,9 @@ def read_calibration(loader: Iterable[Any] | None, samples: int, held_out: float
         )
     every = min(len(rows), max(2, round(1 / held_out)))
     kept = rows[every - 1 :: every]
-    return Calibration(_batches([row for place, row in enumerate(rows) if (place + 1) % every]), _batches(kept))
+    return Calibration(
+        _batches([row for place, row in enumerate(rows) if (place + 1) % every]), _batches(kept)
+    )
 
 
 def _rows(loader: Iterable[Any], samples: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:

@@ -70,7 +70,10 @@ def weight_tensors(name: str, rows: int, columns: int, scheme: Scheme, dtype: st
         words = math.ceil(columns * scheme.bits / 32)
         packed = StoredTensor(f"{name}.weight_packed", "I32", (rows, words))
         return [packed, scale, StoredTensor(f"{name}.weight_shape", "I64", (2,))]
-    return [StoredTensor(f"{name}.weight", "I8" if scheme.kind == "int" else "F8_E4M3", (rows, columns)), scale]
+    return [
+        StoredTensor(f"{name}.weight", "I8" if scheme.kind == "int" else "F8_E4M3", (rows, columns)),
+        scale,
+    ]
 
 
 def model_tensors(model: nn.Module, schemes: Mapping[str, Scheme]) -> list[StoredTensor]:

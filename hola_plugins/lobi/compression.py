@@ -18,7 +18,7 @@ from hola_plugins.lobi.cut import Cut, apply_cut, plan_cut
 from hola_plugins.lobi.divergence import Quality, Recorded, measure, record
 from hola_plugins.lobi.quantisation_plan import Allocation, allocate_bits, make_budget
 from hola_plugins.lobi.recovery import Recovery, recover
-from hola_plugins.lobi.saliency import Saliency, lora_saliency
+from hola_plugins.lobi.saliency import lora_saliency
 from hola_plugins.lobi.structure import Structure, read_structure
 
 logger = logging.getLogger(__name__)
@@ -64,13 +64,14 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def compress(model: Any, loader: Any, config: LoBiConfig) -> Outcome:
+def compress(model: Any, loader: Any, config: LoBiConfig, *, may_drop_layers: bool = True) -> Outcome:
     """Runs all stages but the quantisation itself; the model is cut and recovered in place.
 
     Args:
         model: A causal language model of transformers.
         loader: Calibration data, see `read_calibration`.
         config: The settings.
+        may_drop_layers: Whether the host can go on with fewer layers.
 
     Raises:
         LoBiError: If the model, the data or the budget cannot be handled, before any change.
@@ -84,9 +85,14 @@ def compress(model: Any, loader: Any, config: LoBiConfig) -> Outcome:
     )
     if config.plan is not None and config.prune == "auto":
         raise LoBiError("a plan goes with the cut it was made for: give prune as numbers, not auto")
-    if isinstance(config.prune, PruneConfig):
-        return _run(model, start, config, config.prune)
-    return _search(model, start, config)
+    if not isinstance(config.prune, PruneConfig):
+        return _search(model, start, config, may_drop_layers)
+    if config.prune.layers > 0 and not may_drop_layers:
+        raise LoBiError(
+            f"whole layers of {type(model).__name__} cannot be cut: llmcompressor puts its norms back by "
+            "layer number afterwards; set prune.layers to 0"
+        )
+    return _run(model, start, config, config.prune)
 
 
 def check_finite(model: Any) -> None:
@@ -124,7 +130,7 @@ def _run(model: Any, start: Outcome, config: LoBiConfig, prune: PruneConfig) -> 
     return outcome
 
 
-def _cut(model: Any, outcome: Outcome, config: LoBiConfig) -> dict[str, Saliency]:
+def _cut(model: Any, outcome: Outcome, config: LoBiConfig) -> None:
     """Cuts the model and notes what was cut."""
     began = time.perf_counter()
     outcome.cut = plan_cut(model, outcome.structure, outcome.prune)
@@ -132,7 +138,6 @@ def _cut(model: Any, outcome: Outcome, config: LoBiConfig) -> dict[str, Saliency
     outcome.saliency_kept = apply_cut(model, outcome.structure, saliency, outcome.cut)
     outcome.structure = read_structure(model)
     outcome.seconds["pruning"] = time.perf_counter() - began
-    return saliency
 
 
 def _recover(model: Any, outcome: Outcome, config: LoBiConfig, fitting: Sequence[Recorded]) -> None:
@@ -144,19 +149,16 @@ def _recover(model: Any, outcome: Outcome, config: LoBiConfig, fitting: Sequence
     outcome.seconds["recovery"] = time.perf_counter() - began
 
 
-def _search(model: Any, start: Outcome, config: LoBiConfig) -> Outcome:
+def _search(model: Any, start: Outcome, config: LoBiConfig, may_drop_layers: bool) -> Outcome:
     """Finds how deep to cut: the shallowest feasible points of the grid, each run on a copy of the model."""
     tried: list[tuple[float, Any, Outcome]] = []
     refused: LoBiError | None = None
-    for prune in _grid(start):
+    for prune in _grid(start.structure, may_drop_layers):
         trial = copy.deepcopy(model)
         try:
             outcome = _run(trial, start, config, prune)
-        except InfeasibleBudgetError as error:
-            refused = error
-            continue
         except LoBiError as error:
-            refused = refused or error
+            refused = error
             continue
         if outcome.allocation is not None:
             tried.append((outcome.allocation.best.quality.kl, trial, outcome))
@@ -167,26 +169,20 @@ def _search(model: Any, start: Outcome, config: LoBiConfig) -> Outcome:
         raise InfeasibleBudgetError(f"no cut makes the budget feasible; at the deepest one, {refused}")
     _, best, outcome = min(tried, key=lambda one: one[0])
     if outcome.prune.active:
-        _cut(model, copy.copy(start) if outcome.cut is None else _like(start, outcome), config)
+        again = copy.copy(start)
+        again.prune, again.seconds = outcome.prune, {}
+        _cut(model, again, config)
         model.load_state_dict(best.state_dict())
     return outcome
 
 
-def _like(start: Outcome, outcome: Outcome) -> Outcome:
-    """Gives a fresh outcome with the same cut ahead."""
-    fresh = copy.copy(start)
-    fresh.prune, fresh.seconds = outcome.prune, {}
-    return fresh
-
-
-def _grid(start: Outcome) -> Iterator[PruneConfig]:
+def _grid(structure: Structure, may_drop_layers: bool) -> Iterator[PruneConfig]:
     """Yields the cuts to try, the shallowest first: channels, then layers as well."""
     yield PruneConfig()
-    width = start.structure.mlps[0].width
-    multiple = PruneConfig().multiple
+    width, multiple = structure.mlps[0].width, PruneConfig().multiple
     widths = dict.fromkeys(round(width * (8 - part) / 8 / multiple) * multiple for part in _EIGHTHS)
     cuts = [1 - kept / width for kept in widths if 0 < kept < width]
     yield from (PruneConfig(channels=cut) for cut in cuts)
     for layers in (0.25, 0.5):
-        if start.structure.depth * layers >= 1:
+        if may_drop_layers and structure.depth * layers >= 1:
             yield PruneConfig(channels=cuts[-1] if cuts else 0.0, layers=layers)

@@ -76,7 +76,7 @@ def _kept_heads(config: Any, fraction: float) -> int | None:
             f"key-value heads of {config.model_type} cannot be cut: its config has no head_dim of its own, "
             "so fewer heads would change their size; set prune.kv_heads to 0"
         )
-    kept = max(1, round(heads * (1 - fraction)))
+    kept = max(1, round(int(heads) * (1 - fraction)))
     if kept == heads:
         raise LoBiError(f"prune.kv_heads {fraction} of {heads} key-value heads cuts none: raise it or set 0")
     return kept
@@ -85,25 +85,36 @@ def _kept_heads(config: Any, fraction: float) -> int | None:
 def _try_on_config(model: Any, structure: Structure, cut: Cut) -> None:
     """Rebuilds the model on the meta device at the new sizes and compares the widths."""
     config = copy.deepcopy(model.config)
+    what = f"{cut.channels} channels, {cut.kv_heads or 'all'} key-value heads and {cut.layers} layers"
     try:
         _resize(config, structure, cut, list(range(cut.layers)))
         with torch.device("meta"):
             trial = type(model)(config)
-        block = structure.mlps[0]
-        found = weight_shape(trial.get_submodule(block.output))[1]
-        attention = structure.attentions[0]
-        heads = weight_shape(trial.get_submodule(attention.output))[1]
-        expected = attention.width * (cut.kv_heads or 1) // (model.config.num_key_value_heads if cut.kv_heads else 1)
-        if (found, heads, len(trial.get_submodule(structure.layers))) != (cut.channels, expected, cut.layers):
-            raise ValueError(f"it comes out with {found} channels and {heads} head channels")
+        found = read_widths(trial, structure)
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise LoBiError(f"{type(model).__name__} cannot be rebuilt with {what}: {error}") from None
+    heads = structure.attentions[0].width
+    if cut.kv_heads is not None:
+        heads = heads // model.config.num_key_value_heads * cut.kv_heads
+    if found != (cut.channels, heads, cut.layers):
         raise LoBiError(
-            f"{type(model).__name__} cannot be rebuilt with {cut.channels} channels, "
-            f"{cut.kv_heads or 'all'} key-value heads and {cut.layers} layers: {error}"
-        ) from None
+            f"{type(model).__name__} does not take {what}: its config makes {found[0]} channels, "
+            f"{found[1]} head channels and {found[2]} layers"
+        )
 
 
-def apply_cut(model: Any, structure: Structure, saliency: Mapping[str, Saliency], cut: Cut) -> dict[str, float]:
+def read_widths(model: Any, structure: Structure) -> tuple[int, int, int]:
+    """Gives the channels of the first MLP, those of the first attention's heads, and the number of layers."""
+    mlp, attention = (
+        weight_shape(model.get_submodule(block.output))[1]
+        for block in (structure.mlps[0], structure.attentions[0])
+    )
+    return mlp, attention, len(model.get_submodule(structure.layers))
+
+
+def apply_cut(
+    model: Any, structure: Structure, saliency: Mapping[str, Saliency], cut: Cut
+) -> dict[str, float]:
     """Cuts the model in place.
 
     Args:
@@ -121,7 +132,9 @@ def apply_cut(model: Any, structure: Structure, saliency: Mapping[str, Saliency]
         shares[mlp.output] = _cut_block(model, mlp, saliency, mlp.width, cut.channels)
     for attention in structure.attentions:
         kept = heads if cut.kv_heads is None else cut.kv_heads
-        shares[attention.output] = _cut_block(model, attention, saliency, heads, kept) if cut.kv_heads else 1.0
+        shares[attention.output] = (
+            _cut_block(model, attention, saliency, heads, kept) if cut.kv_heads else 1.0
+        )
     layers = _kept_layers(structure, saliency, cut.layers)
     for mlp, attention in zip(structure.mlps, structure.attentions, strict=True):
         if mlp.layer not in layers:
@@ -129,7 +142,6 @@ def apply_cut(model: Any, structure: Structure, saliency: Mapping[str, Saliency]
     if len(layers) < structure.depth:
         _drop_layers(model, structure, layers)
     _resize(model.config, structure, cut, layers)
-    model.config._name_or_path = ""  # noqa: SLF001: llmcompressor copies the uncut config.json from there
     return shares
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from hola_plugins.lobi.calibration import Batch
-from hola_plugins.lobi.linear import weight_of
 from hola_plugins.lobi.progress import track
 from hola_plugins.lobi.quantise import grid_scale, quantise_weight, to_grid
 from hola_plugins.lobi.scheme import Scheme

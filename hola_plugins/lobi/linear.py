@@ -34,7 +34,9 @@ def keep_outputs(module: Any, kept: torch.Tensor) -> None:
     """Keeps only these output channels, in place."""
     _replace(module, weight_of(module)[kept])
     if module.bias is not None:
-        module.bias = nn.Parameter(module.bias.detach()[kept].clone(), requires_grad=module.bias.requires_grad)
+        module.bias = nn.Parameter(
+            module.bias.detach()[kept].clone(), requires_grad=module.bias.requires_grad
+        )
 
 
 def keep_inputs(module: Any, kept: torch.Tensor) -> None:

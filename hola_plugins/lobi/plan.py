@@ -21,6 +21,11 @@ class Plan:
     origin: str
     schemes: Mapping[str, str]
 
+    @property
+    def is_uniform(self) -> bool:
+        """Whether it gives every group one scheme, as far as shapes allow."""
+        return self.origin.startswith("uniform")
+
     def by_layer(self, groups: Sequence[Group]) -> dict[str, Scheme]:
         """Gives the scheme of every linear layer by its name."""
         return {
@@ -71,7 +76,9 @@ def _uniform(
     """Gives every group the scheme, or the next one with more bits that its shapes allow."""
     start = names.index(name)
     return {
-        group.name: next((one for one in names[start:] if one in allowed[group.name]), allowed[group.name][-1])
+        group.name: next(
+            (one for one in names[start:] if one in allowed[group.name]), allowed[group.name][-1]
+        )
         for group in groups
     }
 
@@ -85,8 +92,8 @@ def _mix(
 ) -> dict[str, str]:
     """Takes ``over`` in these layers or this role, ``under`` elsewhere."""
     return {
-        group.name: (
-            over if (layers is not None and group.layer in layers) or group.role == role else under
-        )[group.name]
+        group.name: (over if (layers is not None and group.layer in layers) or group.role == role else under)[
+            group.name
+        ]
         for group in groups
     }

@@ -16,12 +16,15 @@ from hola_plugins.lobi.fake_quantisation import Quantiser
 from hola_plugins.lobi.gptq import GptqRounding
 from hola_plugins.lobi.guard import Measured, choose, largest_that_fit
 from hola_plugins.lobi.linear import is_transposed, weight_shape
-from hola_plugins.lobi.plan import hand_made_plans
+from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantise import quantise_weight
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 from hola_plugins.lobi.score_cache import cache_key, cached_scores
 from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
 from hola_plugins.lobi.structure import Group, Structure
+
+_HOPELESS = 3.0
+"""A rule-made plan whose score is over this multiple of the solver's is not measured."""
 
 Allowed = dict[str, list[str]]
 """Names of the schemes that a group may have, by its name, fewest bytes first."""
@@ -70,16 +73,12 @@ def allowed_schemes(model: Any, groups: Sequence[Group], names: Sequence[str]) -
             return name == UNQUANTISED
         return all(parse_scheme(name).fits(*weight_shape(module)) for module in modules)
 
-    def size(group: Group, name: str) -> int:
-        return weight_bytes(model, group.members, parse_scheme(name))
-
-    return {
-        group.name: sorted(
-            [name for name in names if fits(group, name)] or [UNQUANTISED],
-            key=lambda name, group=group: size(group, name),
-        )
-        for group in groups
-    }
+    found: Allowed = {}
+    for group in groups:
+        names_that_fit = [name for name in names if fits(group, name)] or [UNQUANTISED]
+        sizes = {name: weight_bytes(model, group.members, parse_scheme(name)) for name in names_that_fit}
+        found[group.name] = sorted(sizes, key=sizes.__getitem__)
+    return found
 
 
 def make_budget(config: LoBiConfig, model: Any, structure: Structure, original_bytes: int) -> Budget:
@@ -128,15 +127,25 @@ def allocate_bits(
     solved = budget.solve(scores)
     candidates = [(solved, budget.size(solved))]
     if config.guard:
-        by_bits = sorted(config.scheme_names, key=lambda name: parse_scheme(name).stored_bits)
-        families = hand_made_plans(groups, allowed, by_bits)
-        candidates += [
-            other
-            for other in largest_that_fit(families, budget.size, budget.fits)
-            if other[0].schemes != solved.schemes
-        ]
+        candidates += _rivals(config, budget, scores, solved)
     measured = choose(model, candidates, groups, text.held_out, original, quantise)
     return Allocation(groups, scores, measured, budget.bits(measured[0].plan))
+
+
+def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) -> list[tuple[Plan, int]]:
+    """Gives the plans to compare with: every uniform one that fits, and the rule-made ones that may win."""
+
+    def score(plan: Plan) -> float:
+        return sum(scores[group][name] for group, name in plan.schemes.items())
+
+    by_bits = sorted(config.scheme_names, key=lambda name: parse_scheme(name).stored_bits)
+    families = hand_made_plans(budget.groups, budget.allowed, by_bits)
+    limit = _HOPELESS * score(solved)
+    return [
+        (plan, size)
+        for plan, size in largest_that_fit(families, budget.size, budget.fits)
+        if plan.schemes != solved.schemes and (plan.is_uniform or score(plan) <= limit)
+    ]
 
 
 def _rounding(config: LoBiConfig, model: Any, structure: Structure, text: Calibration) -> Quantiser:

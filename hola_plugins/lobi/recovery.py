@@ -75,7 +75,9 @@ def recover(
     after = measure(model, text.held_out, held_out).kl if steps else math.inf
     if not after < before:
         model.load_state_dict(weights)
-        logger.info("recovery did not help (best KL %.4g, %.4g without): taken back", min(best, after), before)
+        logger.info(
+            "recovery did not help (best KL %.4g, %.4g without): taken back", min(best, after), before
+        )
         after, steps = before, 0
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(needs[name])
@@ -135,7 +137,10 @@ def _with_factors(model: Any, structure: Structure, config: LoraConfig, seed: in
             "'peft' is not installed. Install it with: pip install 'hola-plugins[llmcompressor]'"
         ) from error
     settings = PeftConfig(
-        r=config.rank, lora_alpha=2 * config.rank, target_modules=structure.linear_names, task_type="CAUSAL_LM"
+        r=config.rank,
+        lora_alpha=2 * config.rank,
+        target_modules=structure.linear_names,
+        task_type="CAUSAL_LM",
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

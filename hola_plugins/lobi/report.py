@@ -35,7 +35,9 @@ def make_report(model: Any, config: LoBiConfig, outcome: Outcome, size: int) -> 
         "cut": outcome.cut and asdict(outcome.cut),
         "recovery": outcome.recovery and asdict(outcome.recovery),
         "layers": _table(model, outcome),
-        "plans": [] if allocation is None else [_row(one.plan.origin, one.size, one.quality) for one in allocation.measured],
+        "plans": []
+        if allocation is None
+        else [_row(one.plan.origin, one.size, one.quality) for one in allocation.measured],
         "seconds": outcome.seconds,
     }
 
@@ -67,7 +69,9 @@ def _table(model: Any, outcome: Outcome) -> list[dict[str, Any]]:
                 "layer": group.layer,
                 "role": group.role,
                 "shapes": [list(shape) for shape in shapes],
-                "saliency_kept": outcome.saliency_kept.get(group.members[0]) if len(group.members) == 1 else None,
+                "saliency_kept": outcome.saliency_kept.get(group.members[0])
+                if len(group.members) == 1
+                else None,
                 "scheme": name,
                 "bytes": size,
                 "bits": 8 * size / sum(rows * columns for rows, columns in shapes),

@@ -59,7 +59,9 @@ def _read(file: Path) -> Scores | None:
     """Reads a file of scores; None, with a warning, where it is not one."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        scores = {group: {name: float(value) for name, value in row.items()} for group, row in content.items()}
+        scores = {
+            group: {name: float(value) for name, value in row.items()} for group, row in content.items()
+        }
         if all(math.isfinite(value) for row in scores.values() for value in row.values()):
             return scores
     except (ValueError, AttributeError, TypeError, OSError) as error:

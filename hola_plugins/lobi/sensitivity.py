@@ -52,7 +52,9 @@ def fisher_scores(
     flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
     hooks = [
         model.get_submodule(member).register_forward_hook(
-            _on_output(member, [parse_scheme(name) for name in allowed[group.name]], scores[group.name], quantise)
+            _on_output(
+                member, [parse_scheme(name) for name in allowed[group.name]], scores[group.name], quantise
+            )
         )
         for group in groups
         for member in group.members
@@ -63,7 +65,9 @@ def fisher_scores(
         model.requires_grad_(False)
         for batch in track(batches, "sensitivity", len(batches)):
             logits = batch.logits(model)
-            drawn = torch.multinomial(functional.softmax(logits.detach().cpu(), dim=-1), 1, generator=generator)
+            drawn = torch.multinomial(
+                functional.softmax(logits.detach().cpu(), dim=-1), 1, generator=generator
+            )
             functional.cross_entropy(logits, drawn[:, 0].to(logits.device), reduction="sum").backward()
     finally:
         for hook in hooks:

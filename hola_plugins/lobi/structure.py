@@ -192,7 +192,9 @@ def _blocks_of(
         blocks[kind] = block
     expert = next((name for name, weight in layer.named_parameters() if weight.dim() > 2), None)
     if set(blocks) != {"attention", "mlp"} or expert is not None:
-        reason = f"the weight {prefix}{expert} of a mixture of experts" if expert else f"only {sorted(blocks)}"
+        reason = (
+            f"the weight {prefix}{expert} of a mixture of experts" if expert else f"only {sorted(blocks)}"
+        )
         raise LoBiError(f"decoder layer {number} has {reason}; Lo-Bi needs one attention and one dense MLP")
     return blocks
 
