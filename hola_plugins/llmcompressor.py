@@ -11,16 +11,21 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from compressed_tensors.quantization import QuantizationScheme
+from compressed_tensors.utils import patch_attr
 from llmcompressor.core import Event, State
 from llmcompressor.modeling.offset_norm import NormCalibrationModule
 from llmcompressor.modifiers import Modifier
 from llmcompressor.modifiers.factory import ModifierFactory
 from llmcompressor.modifiers.gptq import GPTQModifier
 from llmcompressor.modifiers.quantization import QuantizationModifier
+from llmcompressor.modifiers.transform.awq import AWQModifier
+from llmcompressor.pipelines.cache import IntermediatesCache
 from pydantic import ConfigDict, PrivateAttr, model_validator
 
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
@@ -70,6 +75,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         self._outcome = outcome
         self._report = make_report(model, config, outcome, checkpoint_bytes(model, schemes))
         self._stages = _quantisers(self.quantizer, plan)
+        self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
         for stage in self._stages:
             stage.initialize(state, **kwargs)
         return True
@@ -81,8 +87,9 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
 
     def on_sequential_epoch_end(self, state: State, event: Event, modules: Any, **kwargs: Any) -> None:
         """Passes the event on."""
-        for stage in self._stages:
-            stage.on_sequential_epoch_end(state, event, modules=modules, **kwargs)
+        with _pinned_memory_only_for_accelerators():
+            for stage in self._stages:
+                stage.on_sequential_epoch_end(state, event, modules=modules, **kwargs)
 
     def on_calibration_end(self, state: State, event: Event, **kwargs: Any) -> None:
         """Passes the event on."""
@@ -101,6 +108,17 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
                 _write_json(Path(self.report), self._report)
             self._outcome = None
         return True
+
+
+def _pinned_memory_only_for_accelerators() -> AbstractContextManager[None]:
+    """Lets llmcompressor's AWQ run without an accelerator, where it stops in asking for pinned memory."""
+    if torch.accelerator.is_available():
+        return nullcontext()
+    return cast("AbstractContextManager[None]", patch_attr(IntermediatesCache, "pin_memory", _pin_nothing))
+
+
+def _pin_nothing(*_: Any, **__: Any) -> None:
+    """Stands in for pinning where there is nothing to copy to."""
 
 
 def _forget_origin(model: Any) -> None:
@@ -135,8 +153,6 @@ def _quantisers(quantizer: str, plan: dict[str, list[str]]) -> list[Modifier]:
     rounding = QuantizationModifier(config_groups=groups)
     if quantizer == "rtn":
         return [rounding]
-    from llmcompressor.modifiers.transform.awq import AWQModifier
-
     return [AWQModifier(), rounding]
 
 

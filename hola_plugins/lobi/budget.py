@@ -10,7 +10,7 @@ from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes, layer_bytes, we
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiConfig
 from hola_plugins.lobi.linear import weight_shape
 from hola_plugins.lobi.plan import Plan
-from hola_plugins.lobi.scheme import parse_scheme
+from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 from hola_plugins.lobi.sensitivity import Scores
 from hola_plugins.lobi.structure import Group
 
@@ -100,7 +100,7 @@ class Budget:
 
     def _menu(self, scores: Scores, *, header: bool) -> dict[str, dict[str, Choice]]:
         """Gives cost and score of every choice."""
-        largest = self.size(Plan("largest", {group.name: "BF16" for group in self.groups}))
+        largest = self.size(Plan("largest", {group.name: UNQUANTISED for group in self.groups}))
 
         def cost(group: Group, name: str) -> int:
             scheme = parse_scheme(name)
@@ -129,7 +129,10 @@ class Budget:
             asked, least = f"target_bits is {self._bits}", f"target_bits: {self.bits(cheapest):.4f}"
         else:
             asked, least = f"the budget is {self._ceiling} bytes", f"target_bytes: {self.size(cheapest)}"
-        return (
-            f"{asked}, the smallest that is feasible is {least}; raise it, add a choice of fewer bits, or "
-            "let the model be cut as well (prune: auto)"
-        )
+        if all(list(names) == [UNQUANTISED] for names in self.allowed.values()):
+            remedy = (
+                "none of its layers can be quantised (compressed-tensors knows no Conv1D); set prune: auto"
+            )
+        else:
+            remedy = "raise it, add a choice of fewer bits, or let the model be cut as well (prune: auto)"
+        return f"{asked}, the smallest that is feasible is {least}; {remedy}"

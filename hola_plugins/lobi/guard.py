@@ -6,6 +6,7 @@ Users of automatic mixed precision ask for exactly that (auto-round 2118, exllam
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,9 +42,9 @@ def largest_that_fit(
     """Gives of each family, ordered from small to large, the largest plan that fits, equal plans once."""
     found: dict[tuple[tuple[str, str], ...], tuple[Plan, int]] = {}
     for family in families:
-        fitting = [plan for plan in family if fits(plan)]
-        if fitting:
-            plan = max(fitting, key=size_of)
+        count = bisect_left(family, True, key=lambda plan: not fits(plan))
+        if count:
+            plan = family[count - 1]
             found.setdefault(tuple(sorted(plan.schemes.items())), (plan, size_of(plan)))
     return list(found.values())
 

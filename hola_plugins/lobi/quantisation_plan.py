@@ -26,6 +26,9 @@ from hola_plugins.lobi.structure import Group, Structure
 _HOPELESS = 3.0
 """A rule-made plan whose score is over this multiple of the solver's is not measured."""
 
+_MOST_STATISTICS = 8 << 30
+"""Bytes of input statistics up to which scores and guard round as GPTQ does."""
+
 Allowed = dict[str, list[str]]
 """Names of the schemes that a group may have, by its name, fewest bytes first."""
 
@@ -149,7 +152,9 @@ def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) ->
 
 
 def _rounding(config: LoBiConfig, model: Any, structure: Structure, text: Calibration) -> Quantiser:
-    """Gives the rounding of the chosen quantiser."""
-    if config.quantizer == "gptq":
+    """Gives the rounding of the chosen quantiser; to nearest where GPTQ's statistics would not fit."""
+    columns = [weight_shape(model.get_submodule(name))[1] for name in structure.linear_names]
+    small = 4 * sum(count**2 for count in columns) <= _MOST_STATISTICS
+    if config.quantizer == "gptq" and small:
         return GptqRounding(model, text.fitting, structure.linear_names)
     return lambda _, weight, scheme: quantise_weight(weight, scheme)
