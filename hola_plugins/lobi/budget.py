@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -52,11 +53,8 @@ class Budget:
     def bits(self, plan: Plan) -> float:
         """Gives the mean of stored bits, scales included, over the weights that may be quantised."""
         by_layer = plan.by_layer(self.groups)
-        return (
-            8
-            * sum(weight_bytes(self._model, [name], scheme) for name, scheme in by_layer.items())
-            / self.weights
-        )
+        stored = sum(weight_bytes(self._model, [name], scheme) for name, scheme in by_layer.items())
+        return 8 * stored / self.weights
 
     def fits(self, plan: Plan) -> bool:
         """Tells whether a plan keeps within the budget."""
@@ -83,19 +81,19 @@ class Budget:
     def _solve_bytes(self, scores: Scores) -> Plan:
         """Solves under the ceiling in bytes.
 
-        Header entries are bounded from above while solving. What that leaves over is handed back once, so
-        that the plan is the best one up to some bytes of the header.
+        How long header entries are depends on the whole plan by some digits. Costs bound them from above; what
+        a plan is off by is taken from the capacity until it fits, and what it leaves over is handed back once.
         """
         menu = self._menu(scores, header=True)
         cheapest = self._solve_unbounded(scores)
         least = sum(menu[group][name].cost for group, name in cheapest.schemes.items())
-        room = self._ceiling - self.size(cheapest)
-        found = Plan("solver", allocate(menu, least + room))
-        if not self.fits(found):
-            over = self.size(found) - self._ceiling
-            return Plan("solver", allocate(menu, max(least, least + room - over)))
+        capacity = least + self._ceiling - self.size(cheapest)
+        found = Plan("solver", allocate(menu, capacity))
+        while not self.fits(found):
+            capacity = max(least, capacity - (self.size(found) - self._ceiling))
+            found = Plan("solver", allocate(menu, capacity))
         left = self._ceiling - self.size(found)
-        more = Plan("solver", allocate(menu, least + room + left))
+        more = Plan("solver", allocate(menu, capacity + left))
         return more if self.fits(more) else found
 
     def _menu(self, scores: Scores, *, header: bool) -> dict[str, dict[str, Choice]]:
@@ -126,7 +124,10 @@ class Budget:
     def _too_small(self, cheapest: Plan) -> str:
         """Says what the budget is and what would do."""
         if self._bits is not None:
-            asked, least = f"target_bits is {self._bits}", f"target_bits: {self.bits(cheapest):.4f}"
+            asked, least = (
+                f"target_bits is {self._bits}",
+                f"target_bits: {math.ceil(self.bits(cheapest) * 1e4) / 1e4}",
+            )
         else:
             asked, least = f"the budget is {self._ceiling} bytes", f"target_bytes: {self.size(cheapest)}"
         if all(list(names) == [UNQUANTISED] for names in self.allowed.values()):

@@ -85,10 +85,10 @@ def model_tensors(model: nn.Module, schemes: Mapping[str, Scheme]) -> list[Store
     """
     seen: set[int] = set()
     tensors: list[StoredTensor] = []
-    for key, tensor in model.state_dict().items():
-        if tensor.data_ptr() in seen and tensor.numel():
+    for key, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) in seen:
             continue
-        seen.add(tensor.data_ptr())
+        seen.add(id(tensor))
         name = key.removesuffix(".weight")
         if name in schemes and key != name:
             rows, columns = weight_shape(model.get_submodule(name))

@@ -14,7 +14,7 @@ import torch
 from hola_plugins.lobi.calibration import Calibration, read_calibration
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiConfig, LoBiError, PruneConfig
-from hola_plugins.lobi.cut import Cut, apply_cut, plan_cut
+from hola_plugins.lobi.cut import Cut, apply_cut, plan_cut, rebuild
 from hola_plugins.lobi.divergence import Quality, Recorded, measure, record
 from hola_plugins.lobi.quantisation_plan import Allocation, allocate_bits, make_budget
 from hola_plugins.lobi.recovery import Recovery, recover
@@ -110,24 +110,30 @@ def _run(model: Any, start: Outcome, config: LoBiConfig, prune: PruneConfig) -> 
     """Runs the stages at one depth of the cut."""
     outcome = copy.copy(start)
     outcome.prune, outcome.seconds = prune, {}
-    allocates = config.has_budget and config.plan is None
-    if allocates and not prune.active:
-        make_budget(config, model, start.structure, start.original_bytes)
+    _check_budget(model, start, config, prune)
     recovers = config.lora.steps > 0 and (prune.active or config.lora.when == "always")
     fitting = record(model, start.text.fitting, _FITTING_KEPT) if recovers else []
     if prune.active:
         _cut(model, outcome, config)
-    if allocates:
-        make_budget(config, model, outcome.structure, start.original_bytes)
     if recovers:
         _recover(model, outcome, config, fitting)
-    if allocates:
+    if config.allocates:
         began = time.perf_counter()
         outcome.allocation = allocate_bits(
             config, model, outcome.structure, outcome.text, outcome.original, outcome.original_bytes
         )
         outcome.seconds["allocation"] = time.perf_counter() - began
     return outcome
+
+
+def _check_budget(model: Any, start: Outcome, config: LoBiConfig, prune: PruneConfig) -> None:
+    """Refuses a cut that cannot be made, and a budget that it does not make feasible, before any work."""
+    structure, trial = start.structure, model
+    if prune.active:
+        cut = plan_cut(model, structure, prune)
+        trial, structure = rebuild(model, structure, cut), structure.first_layers(cut.layers)
+    if config.allocates:
+        make_budget(config, trial, structure, start.original_bytes)
 
 
 def _cut(model: Any, outcome: Outcome, config: LoBiConfig) -> None:
@@ -154,12 +160,13 @@ def _search(model: Any, start: Outcome, config: LoBiConfig, may_drop_layers: boo
     tried: list[tuple[float, Any, Outcome]] = []
     refused: LoBiError | None = None
     for prune in _grid(start.structure, may_drop_layers):
-        trial = copy.deepcopy(model)
         try:
-            outcome = _run(trial, start, config, prune)
+            _check_budget(model, start, config, prune)
         except LoBiError as error:
             refused = error
             continue
+        trial = copy.deepcopy(model)
+        outcome = _run(trial, start, config, prune)
         if outcome.allocation is not None:
             tried.append((outcome.allocation.best.quality.kl, trial, outcome))
             logger.info("cut %s: KL %.4g on held-out text", prune, tried[-1][0])

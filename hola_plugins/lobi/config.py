@@ -87,8 +87,8 @@ class LoBiConfig(_Settings):
     target_ratio: float | None = Field(default=None, gt=0.0, le=1.0)
     """Largest size of model.safetensors as a share of that of the model as it came."""
 
-    target_device: Literal["cpu", "cuda"] = "cpu"
-    """Where vLLM will run the checkpoint: fixes which schemes load."""
+    target_device: Literal["cpu", "cpu_avx2", "cuda"] = "cpu"
+    """Where vLLM will run the checkpoint: fixes which schemes load. cpu means one with AVX-512."""
 
     choices: list[str] | None = None
     """Schemes to choose from; null takes the default of the target device."""
@@ -107,7 +107,8 @@ class LoBiConfig(_Settings):
     """Which of llmcompressor's methods quantises."""
 
     guard: bool = True
-    """Compare the plan with every uniform and rule-made one that fits, on held-out text, and keep the best."""
+    """Compare the plan on held-out text with every uniform one that fits, and the rule-made ones whose scores
+    come near, and keep the best."""
 
     samples: int = Field(default=128, ge=2)
     """Calibration sequences used for saliency, recovery and scores; GPTQ sees all."""
@@ -155,9 +156,10 @@ class LoBiConfig(_Settings):
         return self.choices or list(DEFAULT_CHOICES[self.target_device])
 
     @property
-    def has_budget(self) -> bool:
-        """Whether a budget was given, so that layers are quantised."""
-        return (self.target_bytes or self.target_bits or self.target_ratio) is not None
+    def allocates(self) -> bool:
+        """Whether bits are allocated: a budget was given, and no finished plan."""
+        budget = self.target_bytes or self.target_bits or self.target_ratio
+        return budget is not None and self.plan is None
 
 
 def explain_unknown_keys(keys: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:

@@ -49,7 +49,7 @@ def plan_cut(model: Any, structure: Structure, config: PruneConfig) -> Cut:
         kv_heads=_kept_heads(model.config, config.kv_heads),
         layers=max(1, round(structure.depth * (1 - config.layers))),
     )
-    _try_on_config(model, structure, cut)
+    rebuild(model, structure, cut)
     return cut
 
 
@@ -82,16 +82,22 @@ def _kept_heads(config: Any, fraction: float) -> int | None:
     return kept
 
 
-def _try_on_config(model: Any, structure: Structure, cut: Cut) -> None:
-    """Rebuilds the model on the meta device at the new sizes and compares the widths."""
+def rebuild(model: Any, structure: Structure, cut: Cut) -> Any:
+    """Builds a model of the new sizes from the configuration, on the meta device: shapes without memory.
+
+    Raises:
+        LoBiError: If the configuration does not lead to these sizes, with the reason.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+
     config = copy.deepcopy(model.config)
     what = f"{cut.channels} channels, {cut.kv_heads or 'all'} key-value heads and {cut.layers} layers"
     try:
         _resize(config, structure, cut, list(range(cut.layers)))
         with torch.device("meta"):
-            trial = type(model)(config)
-        found = read_widths(trial, structure)
-    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+            trial = type(model)(type(config).from_dict(config.to_dict())).to(model.dtype)
+        found = _widths(trial, structure)
+    except (StrictDataclassError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise LoBiError(f"{type(model).__name__} cannot be rebuilt with {what}: {error}") from None
     heads = structure.attentions[0].width
     if cut.kv_heads is not None:
@@ -101,9 +107,10 @@ def _try_on_config(model: Any, structure: Structure, cut: Cut) -> None:
             f"{type(model).__name__} does not take {what}: its config makes {found[0]} channels, "
             f"{found[1]} head channels and {found[2]} layers"
         )
+    return trial
 
 
-def read_widths(model: Any, structure: Structure) -> tuple[int, int, int]:
+def _widths(model: Any, structure: Structure) -> tuple[int, int, int]:
     """Gives the channels of the first MLP, those of the first attention's heads, and the number of layers."""
     mlp, attention = (
         weight_shape(model.get_submodule(block.output))[1]
@@ -124,7 +131,7 @@ def apply_cut(
         cut: What remains.
 
     Returns:
-        The share of saliency kept, by name of each block's output layer; 0 for a layer that went.
+        The share of saliency kept, by the new name of each remaining block's output layer.
     """
     shares: dict[str, float] = {}
     heads = getattr(model.config, "num_key_value_heads", 0)
@@ -136,13 +143,20 @@ def apply_cut(
             _cut_block(model, attention, saliency, heads, kept) if cut.kv_heads else 1.0
         )
     layers = _kept_layers(structure, saliency, cut.layers)
-    for mlp, attention in zip(structure.mlps, structure.attentions, strict=True):
-        if mlp.layer not in layers:
-            shares[mlp.output] = shares[attention.output] = 0.0
     if len(layers) < structure.depth:
         _drop_layers(model, structure, layers)
     _resize(model.config, structure, cut, layers)
-    return shares
+    return _renumbered(shares, structure, layers)
+
+
+def _renumbered(shares: Mapping[str, float], structure: Structure, layers: list[int]) -> dict[str, float]:
+    """Gives the shares of the remaining layers by their new names."""
+    found: dict[str, float] = {}
+    for new, old in enumerate(layers):
+        for block in (structure.attentions[old], structure.mlps[old]):
+            name = block.output.removeprefix(f"{structure.layers}.{old}.")
+            found[f"{structure.layers}.{new}.{name}"] = shares[block.output]
+    return found
 
 
 def _cut_block(model: Any, block: Block, saliency: Mapping[str, Saliency], units: int, kept: int) -> float:

@@ -64,7 +64,7 @@ def quantisable_groups(structure: Structure, ignore: Sequence[str]) -> tuple[Gro
     return tuple(group for group in structure.groups if not any(ignored(name) for name in group.members))
 
 
-def allowed_schemes(model: Any, groups: Sequence[Group], names: Sequence[str]) -> Allowed:
+def allowed_schemes(model: Any, groups: Sequence[Group], names: Sequence[str], device: str) -> Allowed:
     """Gives the schemes that the shapes of each group allow; at least to leave it as it is.
 
     compressed-tensors knows no layer of GPT-2's layout, so those are left as they are.
@@ -74,7 +74,7 @@ def allowed_schemes(model: Any, groups: Sequence[Group], names: Sequence[str]) -
         modules = [model.get_submodule(member) for member in group.members]
         if any(is_transposed(module) for module in modules):
             return name == UNQUANTISED
-        return all(parse_scheme(name).fits(*weight_shape(module)) for module in modules)
+        return all(parse_scheme(name).fits(*weight_shape(module), device) for module in modules)
 
     found: Allowed = {}
     for group in groups:
@@ -91,7 +91,7 @@ def make_budget(config: LoBiConfig, model: Any, structure: Structure, original_b
         InfeasibleBudgetError: If no plan fits.
     """
     groups = quantisable_groups(structure, config.ignore)
-    allowed = allowed_schemes(model, groups, config.scheme_names)
+    allowed = allowed_schemes(model, groups, config.scheme_names, config.target_device)
     budget = Budget(config, model, groups, allowed, original_bytes)
     budget.solve({group.name: {} for group in groups})
     return budget

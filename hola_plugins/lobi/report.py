@@ -11,7 +11,7 @@ from hola_plugins.lobi.config import LoBiConfig
 from hola_plugins.lobi.divergence import Quality
 from hola_plugins.lobi.linear import weight_shape
 from hola_plugins.lobi.quantisation_plan import Allocation
-from hola_plugins.lobi.scheme import parse_scheme
+from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 
 
 def make_report(model: Any, config: LoBiConfig, outcome: Outcome, size: int) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def _table(model: Any, outcome: Outcome) -> list[dict[str, Any]]:
     schemes = allocation.best.plan.schemes if allocation else {}
     rows = []
     for group in outcome.structure.groups:
-        name = schemes.get(group.name, "BF16")
+        name = schemes.get(group.name, UNQUANTISED)
         shapes = [weight_shape(model.get_submodule(member)) for member in group.members]
         size = weight_bytes(model, group.members, parse_scheme(name))
         rows.append(

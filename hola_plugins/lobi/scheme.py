@@ -41,16 +41,15 @@ class Scheme:
         """Bits of a weight with its share of 16-bit scales; those by output channel are left out."""
         return self.bits + 16 / self.group_size if self.group_size else self.bits
 
-    def fits(self, rows: int, columns: int) -> bool:
-        """Tells whether a weight of this shape, output by input, can be stored and run."""
-        if self.kind == "none":
-            return True
+    def fits(self, rows: int, columns: int, device: str) -> bool:
+        """Tells whether vLLM runs a weight of this shape, output by input, on a device."""
         if self.group_size is not None and columns % self.group_size:
             return False
-        return rows % 32 == 0 and columns % 32 == 0 if self.packed else True
+        step_rows, step_columns = _PACKED_STEPS[device] if self.packed else (1, 1)
+        return rows % step_rows == 0 and columns % step_columns == 0
 
     def loads_on(self, device: str) -> bool:
-        """Tells whether vLLM loads it on ``cpu`` or ``cuda``."""
+        """Tells whether vLLM loads it on a device."""
         return self.name in LOADABLE[device]
 
     def as_config_group(self, targets: list[str]) -> dict[str, Any]:
@@ -88,11 +87,19 @@ SCHEMES = {
     )
 }
 
+_PACKED_STEPS = {"cpu": (32, 32), "cpu_avx2": (32, 32), "cuda": (64, 128)}
+"""Steps of output and input channels that vLLM's kernels for packed weights take, by device."""
+
 _EVERYWHERE = ("W4A16", "W4A16_G64", "W4A16_G32", "W4A16_CHANNEL", "W8A8", "FP8", UNQUANTISED)
-LOADABLE = {"cpu": _EVERYWHERE, "cuda": (*_EVERYWHERE, "W8A16", "W8A16_CHANNEL")}
-"""Names of the schemes that vLLM loads, by device."""
+LOADABLE = {
+    "cpu": _EVERYWHERE,
+    "cpu_avx2": ("W8A8", UNQUANTISED),
+    "cuda": (*_EVERYWHERE, "W8A16", "W8A16_CHANNEL"),
+}
+"""Names of the schemes that vLLM loads, by device. Its kernel for packed weights on a CPU needs AVX-512."""
 
 DEFAULT_CHOICES = {
+    "cpu_avx2": LOADABLE["cpu_avx2"],
     "cpu": ("W4A16_CHANNEL", "W4A16", "W4A16_G64", "W4A16_G32", "W8A8", UNQUANTISED),
     "cuda": ("W4A16_CHANNEL", "W4A16", "W4A16_G64", "W4A16_G32", "W8A16", "W8A8", "FP8", UNQUANTISED),
 }

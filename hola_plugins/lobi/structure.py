@@ -74,6 +74,16 @@ class Structure:
         """Names of all linear layers of the decoder layers."""
         return [member for group in self.groups for member in group.members]
 
+    def first_layers(self, depth: int) -> Structure:
+        """Gives the structure of a model with this many of its layers, named anew from the first on."""
+        return Structure(
+            self.layers,
+            depth,
+            tuple(group for group in self.groups if group.layer < depth),
+            self.mlps[:depth],
+            self.attentions[:depth],
+        )
+
 
 def read_structure(model: nn.Module) -> Structure:
     """Reads the structure of a causal language model of transformers.

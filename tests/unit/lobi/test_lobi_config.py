@@ -34,12 +34,12 @@ def test_a_number_cuts_channels() -> None:
 
 
 def test_the_default_choices_load_on_their_device() -> None:
-    for device in ("cpu", "cuda"):
+    for device in ("cpu", "cpu_avx2", "cuda"):
         config = LoBiConfig.model_validate({"target_device": device})
         assert config.scheme_names
         load_config({"target_device": device, "choices": config.scheme_names})
 
 
 def test_without_a_budget_nothing_is_quantised() -> None:
-    assert not load_config({"prune": 0.5}).has_budget
-    assert load_config({"target_bits": 4.5}).has_budget
+    assert not load_config({"prune": 0.5}).allocates
+    assert load_config({"target_bits": 4.5}).allocates

@@ -118,7 +118,7 @@ def test_layers_that_are_ignored_or_of_another_layout_are_left_as_they_are():
     assert len(groups) == 5
     gpt2 = make("gpt2")
     groups = read_structure(gpt2).groups
-    assert set(map(tuple, allowed_schemes(gpt2, groups, NAMES).values())) == {("BF16",)}
+    assert set(map(tuple, allowed_schemes(gpt2, groups, NAMES, "cpu").values())) == {("BF16",)}
 
 
 def test_pruning_alone_plans_no_bits():
