@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hola_plugins.llmcompressor import LoBiModifier
     from hola_plugins.vllm import HSDProposer
 
     __version__: str
 
-__all__ = ["HSDProposer", "__version__"]
+__all__ = ["HSDProposer", "LoBiModifier", "__version__"]
 
 _DISTRIBUTION = "hola-plugins"
-_HOMES = {"HSDProposer": "hola_plugins.vllm"}
+_HOMES = {"HSDProposer": "hola_plugins.vllm", "LoBiModifier": "hola_plugins.llmcompressor"}
 """The module that defines each public name."""
 
 

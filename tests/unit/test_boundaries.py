@@ -13,8 +13,21 @@ PACKAGE = ROOT / "hola_plugins"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 HOSTS = {"vllm": "vllm", "langchain": "langchain_core", "llmcompressor": "llmcompressor"}
 METHODS = ("hsd", "adacomp", "lobi")
-EXTRAS = {"adacomp": ["langchain"], "corpus": ["langchain"], "langchain": ["langchain", "minilm"]}
+EXTRAS = {
+    "adacomp": ["langchain"],
+    "corpus": ["langchain"],
+    "langchain": ["langchain", "minilm"],
+    "lobi": ["llmcompressor"],
+    "llmcompressor": ["llmcompressor"],
+}
 MODULES_OF = {"faiss-cpu": "faiss"}
+ARRIVE_WITH = {
+    "vllm": {"vllm", "torch", "transformers"},
+    "langchain": {"langchain_core", "torch", "transformers"},
+    "llmcompressor": {"llmcompressor", "compressed_tensors", "torch", "transformers"},
+    "lobi": {"torch", "transformers"},
+}
+"""What a door's host, or a method's extra, installs."""
 
 
 def place(path):
@@ -63,9 +76,9 @@ def test_third_party_imports_are_declared(path):
     ]
     names = {re.match(r"[\w-]+", line).group() for line in lines}
     declared = {MODULES_OF.get(name, name.replace("-", "_")) for name in names}
-    host = {HOSTS[place(path)], "torch", "transformers"} if place(path) in HOSTS else set()
     tops = {name.split(".")[0] for name in imports(path)}
-    assert not tops - sys.stdlib_module_names - declared - host - {"hola_plugins"}
+    known = sys.stdlib_module_names | declared | ARRIVE_WITH.get(place(path), set()) | {"hola_plugins"}
+    assert not tops - known
 
 
 @each_module()

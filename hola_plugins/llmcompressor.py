@@ -1,0 +1,168 @@
+"""The door to llmcompressor: `LoBiModifier`, one entry in a recipe. Importing this module registers it.
+
+    import hola_plugins.llmcompressor
+    oneshot(model=model, recipe="lobi.yaml", dataset=texts, output_dir="out")
+
+Everything that needs gradients or logits happens in `on_initialize`: llmcompressor's pipelines run without
+both. The quantisation itself is left to llmcompressor's own modifiers, whose events are passed on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from compressed_tensors.quantization import QuantizationScheme
+from compressed_tensors.utils import patch_attr
+from llmcompressor.core import Event, State
+from llmcompressor.modeling.offset_norm import NormCalibrationModule
+from llmcompressor.modifiers import Modifier
+from llmcompressor.modifiers.factory import ModifierFactory
+from llmcompressor.modifiers.gptq import GPTQModifier
+from llmcompressor.modifiers.quantization import QuantizationModifier
+from llmcompressor.modifiers.transform.awq import AWQModifier
+from llmcompressor.pipelines.cache import IntermediatesCache
+from pydantic import ConfigDict, PrivateAttr, model_validator
+
+from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
+from hola_plugins.lobi.compression import Outcome, compress
+from hola_plugins.lobi.config import LoBiConfig, explain_unknown_keys
+from hola_plugins.lobi.divergence import measure
+from hola_plugins.lobi.report import make_report
+from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+
+logger = logging.getLogger(__name__)
+
+
+class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
+    """LoRA-guided pruning, recovery, and a bit width for every layer under one budget.
+
+    Its keys are the fields of `hola_plugins.lobi.config.LoBiConfig`. After a run, ``plan`` and ``prune``
+    hold what was decided, so that the saved recipe makes the same checkpoint again without searching.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=False)
+
+    requires_calibration_data: bool = True
+
+    _stages: list[Modifier] = PrivateAttr(default_factory=list)
+    _outcome: Outcome | None = PrivateAttr(default=None)
+    _report: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            explain_unknown_keys(values, cls.model_fields)
+        return values
+
+    def on_initialize(self, state: State, **kwargs: Any) -> bool:
+        """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
+        model = state.model
+        config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
+        outcome = compress(model, state.data.calib, config, may_drop_layers=not _has_offset_norms(model))
+        self.prune = outcome.prune
+        if outcome.cut is not None:
+            _forget_origin(model)
+        if outcome.allocation is not None:
+            self.plan = _layers_by_scheme(outcome.allocation.best.plan.by_layer(outcome.allocation.groups))
+        plan = self.plan or {}
+        schemes = {layer: parse_scheme(name) for name, layers in plan.items() for layer in layers}
+        self._outcome = outcome
+        self._report = make_report(model, config, outcome, checkpoint_bytes(model, schemes))
+        self._stages = _quantisers(self.quantizer, plan)
+        self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
+        for stage in self._stages:
+            stage.initialize(state, **kwargs)
+        return True
+
+    def on_calibration_start(self, state: State, event: Event, **kwargs: Any) -> None:
+        """Passes the event on."""
+        for stage in self._stages:
+            stage.on_calibration_start(state, event, **kwargs)
+
+    def on_sequential_epoch_end(self, state: State, event: Event, modules: Any, **kwargs: Any) -> None:
+        """Passes the event on."""
+        with _pinned_memory_only_for_accelerators():
+            for stage in self._stages:
+                stage.on_sequential_epoch_end(state, event, modules=modules, **kwargs)
+
+    def on_calibration_end(self, state: State, event: Event, **kwargs: Any) -> None:
+        """Passes the event on."""
+        for stage in self._stages:
+            stage.on_calibration_end(state, event, **kwargs)
+            stage.ended_ = True
+
+    def on_finalize(self, state: State, **kwargs: Any) -> bool:
+        """Ends llmcompressor's modifiers, measures the quantised model and writes the report."""
+        for stage in self._stages:
+            stage.finalize(state, **kwargs)
+        if self._outcome is not None:
+            found = measure(state.model, self._outcome.text.held_out, self._outcome.original)
+            self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity}
+            if self.report is not None:
+                _write_json(Path(self.report), self._report)
+            self._outcome = None
+        return True
+
+
+def _pinned_memory_only_for_accelerators() -> AbstractContextManager[None]:
+    """Lets llmcompressor's AWQ run without an accelerator, where it stops in asking for pinned memory."""
+    if torch.accelerator.is_available():
+        return nullcontext()
+    return cast("AbstractContextManager[None]", patch_attr(IntermediatesCache, "pin_memory", _pin_nothing))
+
+
+def _pin_nothing(*_: Any, **__: Any) -> None:
+    """Stands in for pinning where there is nothing to copy to."""
+
+
+def _forget_origin(model: Any) -> None:
+    """Keeps llmcompressor from saving the uncut config.json, which it copies from where the model came."""
+    model.config._name_or_path = ""  # noqa: SLF001
+
+
+def _has_offset_norms(model: Any) -> bool:
+    """Tells whether llmcompressor has replaced norms (Gemma's), which it puts back by name at the end."""
+    return any(isinstance(module, NormCalibrationModule) for module in model.modules())
+
+
+def _layers_by_scheme(schemes: Any) -> dict[str, list[str]]:
+    """Gives the quantised layers of each scheme."""
+    plan: dict[str, list[str]] = {}
+    for layer, scheme in schemes.items():
+        if scheme.name != UNQUANTISED:
+            plan.setdefault(scheme.name, []).append(layer)
+    return plan
+
+
+def _quantisers(quantizer: str, plan: dict[str, list[str]]) -> list[Modifier]:
+    """Makes llmcompressor's modifiers for a plan; none where nothing is quantised."""
+    if not plan:
+        return []
+    groups = {
+        name.lower(): QuantizationScheme.model_validate(parse_scheme(name).as_config_group(layers))
+        for name, layers in plan.items()
+    }
+    if quantizer == "gptq":
+        return [GPTQModifier(config_groups=groups, actorder=None)]
+    rounding = QuantizationModifier(config_groups=groups)
+    if quantizer == "rtn":
+        return [rounding]
+    return [AWQModifier(), rounding]
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    """Writes a file in one move."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    staged = file.with_name(f".{file.name}.new")
+    staged.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    staged.replace(file)
+    logger.info("report written to %s", file)
+
+
+ModifierFactory.register("LoBiModifier", LoBiModifier)

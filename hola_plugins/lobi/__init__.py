@@ -1,0 +1,1 @@
+"""Lo-Bi: LoRA-guided structured pruning, and a bit width for every layer under one byte budget."""

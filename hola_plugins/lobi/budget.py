@@ -1,0 +1,139 @@
+"""A budget, of any of the three kinds, against plans for one model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hola_plugins.lobi.allocation import Choice, allocate
+from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes, layer_bytes, weight_bytes
+from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiConfig
+from hola_plugins.lobi.linear import weight_shape
+from hola_plugins.lobi.plan import Plan
+from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+from hola_plugins.lobi.sensitivity import Scores
+from hola_plugins.lobi.structure import Group
+
+
+class Budget:
+    """What a plan may take.
+
+    Args:
+        config: The settings; one budget is given.
+        model: The model that is quantised, after any cut.
+        groups: Its groups that may be quantised.
+        allowed: Names of the schemes that fit each group.
+        original_bytes: Size of model.safetensors of the model as it came.
+    """
+
+    def __init__(
+        self,
+        config: LoBiConfig,
+        model: Any,
+        groups: tuple[Group, ...],
+        allowed: Mapping[str, Sequence[str]],
+        original_bytes: int,
+    ) -> None:
+        self._model = model
+        self.groups = groups
+        self.allowed = allowed
+        self._bits = config.target_bits
+        self.weights = sum(
+            rows * columns
+            for group in groups
+            for rows, columns in (weight_shape(model.get_submodule(name)) for name in group.members)
+        )
+        self._ceiling = config.target_bytes or int((config.target_ratio or 1.0) * original_bytes)
+
+    def size(self, plan: Plan) -> int:
+        """Gives the exact size of model.safetensors under a plan, in bytes."""
+        return checkpoint_bytes(self._model, plan.by_layer(self.groups))
+
+    def bits(self, plan: Plan) -> float:
+        """Gives the mean of stored bits, scales included, over the weights that may be quantised."""
+        by_layer = plan.by_layer(self.groups)
+        stored = sum(weight_bytes(self._model, [name], scheme) for name, scheme in by_layer.items())
+        return 8 * stored / self.weights
+
+    def fits(self, plan: Plan) -> bool:
+        """Tells whether a plan keeps within the budget."""
+        return self.bits(plan) <= self._bits if self._bits is not None else self.size(plan) <= self._ceiling
+
+    def smallest(self) -> int:
+        """Gives the size of the smallest checkpoint, in bytes."""
+        return self.size(self._solve_unbounded({group.name: {} for group in self.groups}))
+
+    def solve(self, scores: Scores) -> Plan:
+        """Gives the plan of least total score that fits.
+
+        Raises:
+            InfeasibleBudgetError: If none fits; the message names the smallest that does.
+        """
+        cheapest = self._solve_unbounded(scores)
+        if not self.fits(cheapest):
+            raise InfeasibleBudgetError(self._too_small(cheapest))
+        if self._bits is not None:
+            menu = self._menu(scores, header=False)
+            return Plan("solver", allocate(menu, int(self._bits * self.weights / 8)))
+        return self._solve_bytes(scores)
+
+    def _solve_bytes(self, scores: Scores) -> Plan:
+        """Solves under the ceiling in bytes.
+
+        How long header entries are depends on the whole plan by some digits. Costs bound them from above; what
+        a plan is off by is taken from the capacity until it fits, and what it leaves over is handed back once.
+        """
+        menu = self._menu(scores, header=True)
+        cheapest = self._solve_unbounded(scores)
+        least = sum(menu[group][name].cost for group, name in cheapest.schemes.items())
+        capacity = least + self._ceiling - self.size(cheapest)
+        found = Plan("solver", allocate(menu, capacity))
+        while not self.fits(found):
+            capacity = max(least, capacity - (self.size(found) - self._ceiling))
+            found = Plan("solver", allocate(menu, capacity))
+        left = self._ceiling - self.size(found)
+        more = Plan("solver", allocate(menu, capacity + left))
+        return more if self.fits(more) else found
+
+    def _menu(self, scores: Scores, *, header: bool) -> dict[str, dict[str, Choice]]:
+        """Gives cost and score of every choice."""
+        largest = self.size(Plan("largest", {group.name: UNQUANTISED for group in self.groups}))
+
+        def cost(group: Group, name: str) -> int:
+            scheme = parse_scheme(name)
+            if header:
+                return layer_bytes(self._model, group.members, scheme, largest)
+            return weight_bytes(self._model, group.members, scheme)
+
+        return {
+            group.name: {
+                name: Choice(cost(group, name), scores[group.name].get(name, 0.0))
+                for name in self.allowed[group.name]
+            }
+            for group in self.groups
+        }
+
+    def _solve_unbounded(self, scores: Scores) -> Plan:
+        """Gives the cheapest plan."""
+        chosen: dict[str, str] = {}
+        for group, choices in self._menu(scores, header=self._bits is None).items():
+            chosen[group] = min(choices.items(), key=lambda item: item[1].cost)[0]
+        return Plan("smallest", chosen)
+
+    def _too_small(self, cheapest: Plan) -> str:
+        """Says what the budget is and what would do."""
+        if self._bits is not None:
+            asked, least = (
+                f"target_bits is {self._bits}",
+                f"target_bits: {math.ceil(self.bits(cheapest) * 1e4) / 1e4}",
+            )
+        else:
+            asked, least = f"the budget is {self._ceiling} bytes", f"target_bytes: {self.size(cheapest)}"
+        if all(list(names) == [UNQUANTISED] for names in self.allowed.values()):
+            remedy = (
+                "none of its layers can be quantised (compressed-tensors knows no Conv1D); set prune: auto"
+            )
+        else:
+            remedy = "raise it, add a choice of fewer bits, or let the model be cut as well (prune: auto)"
+        return f"{asked}, the smallest that is feasible is {least}; {remedy}"

@@ -1,0 +1,113 @@
+"""Calibration text as token rows: read from a loader, checked, split, batched."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from hola_plugins.lobi.config import LoBiError
+
+_BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one length.
+
+    Attributes:
+        ids: Token ids, int64[rows, length].
+        mask: 1 where there is a token, int64[rows, length].
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+
+    @property
+    def predicted(self) -> torch.Tensor:
+        """Where a next token follows, bool[rows, length - 1]."""
+        return self.mask[:, 1:].bool() & self.mask[:, :-1].bool()
+
+    def logits(self, model: Any) -> torch.Tensor:
+        """Runs the model; gives the logits of every position that a token follows, float32[n, vocabulary]."""
+        device = next(model.parameters()).device
+        out = model(input_ids=self.ids.to(device), attention_mask=self.mask.to(device), use_cache=False)
+        kept: torch.Tensor = out.logits[:, :-1][self.predicted.to(device)]
+        return kept.float()
+
+    def labels(self) -> torch.Tensor:
+        """Gives the tokens that follow, int64[n]."""
+        return self.ids[:, 1:][self.predicted]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Text for fitting, and text kept for measuring.
+
+    Attributes:
+        fitting: Batches that saliency, recovery and scores read.
+        held_out: Batches that only measurements read.
+    """
+
+    fitting: tuple[Batch, ...]
+    held_out: tuple[Batch, ...]
+
+
+def read_calibration(loader: Iterable[Any] | None, samples: int, held_out: float) -> Calibration:
+    """Reads at most ``samples`` rows and keeps a share of them for measuring.
+
+    Args:
+        loader: Mappings with input_ids and, if padded, attention_mask, [rows, length] each.
+        samples: Most rows.
+        held_out: Share of the rows that is kept for measuring, at least one row.
+
+    Raises:
+        LoBiError: If there are not two rows of two tokens.
+    """
+    rows = [row for row in _rows(loader or (), samples) if int(row[1].sum()) > 1]
+    if len(rows) < 2:
+        raise LoBiError(
+            f"the calibration data has {len(rows)} sequences of two tokens or more; Lo-Bi needs at least 2, "
+            "and some dozens to be of use: pass dataset= to oneshot"
+        )
+    every = min(len(rows), max(2, round(1 / held_out)))
+    kept = rows[every - 1 :: every]
+    return Calibration(
+        _batches([row for place, row in enumerate(rows) if (place + 1) % every]), _batches(kept)
+    )
+
+
+def _rows(loader: Iterable[Any], samples: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
+    """Yields rows of ids and masks, int64[length] each."""
+    given = 0
+    for item in loader:
+        if not isinstance(item, Mapping) or "input_ids" not in item:
+            raise LoBiError(
+                f"calibration data must be mappings with 'input_ids', got {type(item).__name__}: "
+                "pass tokenised text"
+            )
+        ids = torch.atleast_2d(torch.as_tensor(item["input_ids"]))
+        mask = item.get("attention_mask")
+        masks = torch.ones_like(ids) if mask is None else torch.atleast_2d(torch.as_tensor(mask))
+        for row in zip(ids.cpu(), masks.cpu(), strict=True):
+            if given == samples:
+                return
+            given += 1
+            yield row
+
+
+def _batches(rows: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[Batch, ...]:
+    """Stacks rows of one length, up to about 4,096 tokens a batch."""
+    by_length: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = defaultdict(list)
+    for row in rows:
+        by_length[len(row[0])].append(row)
+    found = []
+    for length, same in by_length.items():
+        step = max(1, _BATCH_TOKENS // length)
+        for start in range(0, len(same), step):
+            ids, masks = zip(*same[start : start + step], strict=True)
+            found.append(Batch(torch.stack(ids), torch.stack(masks)))
+    return tuple(found)

@@ -1,0 +1,150 @@
+"""Bytes of a checkpoint before it is written: tensors of every scheme, and the safetensors header.
+
+The layout is that of safetensors (8 bytes of length, a JSON header padded to 8 bytes, the tensors sorted by
+dtype and name) and of compressed-tensors 0.19 (packed 32-bit words, scales in the layer's dtype).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from hola_plugins.lobi.linear import weight_shape
+from hola_plugins.lobi.scheme import Scheme
+
+_CODES = {
+    torch.float32: "F32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+_WIDTH = {"F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1}
+_ORDER = ["I64", "F32", "I32", "BF16", "F16", "F8_E4M3", "I8", "U8", "BOOL"]
+"""Dtypes in the order in which safetensors writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """One tensor of a file.
+
+    Attributes:
+        name: Its key.
+        dtype: Its dtype, as safetensors calls it.
+        shape: Its shape.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its data."""
+        return math.prod(self.shape) * _WIDTH[self.dtype]
+
+
+def weight_tensors(name: str, rows: int, columns: int, scheme: Scheme, dtype: str) -> list[StoredTensor]:
+    """Lists what replaces a layer's weight.
+
+    Args:
+        name: The layer's name.
+        rows: Output channels.
+        columns: Input channels.
+        scheme: How the weight is stored.
+        dtype: Dtype of the layer, which scales keep.
+    """
+    if scheme.kind == "none":
+        return [StoredTensor(f"{name}.weight", dtype, (rows, columns))]
+    groups = 1 if scheme.group_size is None else columns // scheme.group_size
+    scale = StoredTensor(f"{name}.weight_scale", dtype, (rows, groups))
+    if scheme.packed:
+        words = math.ceil(columns * scheme.bits / 32)
+        packed = StoredTensor(f"{name}.weight_packed", "I32", (rows, words))
+        return [packed, scale, StoredTensor(f"{name}.weight_shape", "I64", (2,))]
+    return [
+        StoredTensor(f"{name}.weight", "I8" if scheme.kind == "int" else "F8_E4M3", (rows, columns)),
+        scale,
+    ]
+
+
+def model_tensors(model: nn.Module, schemes: Mapping[str, Scheme]) -> list[StoredTensor]:
+    """Lists every tensor of a model's checkpoint; tied ones count once.
+
+    Args:
+        model: The model.
+        schemes: Scheme by name of the layers that are quantised.
+    """
+    seen: set[int] = set()
+    tensors: list[StoredTensor] = []
+    for key, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        name = key.removesuffix(".weight")
+        if name in schemes and key != name:
+            rows, columns = weight_shape(model.get_submodule(name))
+            tensors += weight_tensors(name, rows, columns, schemes[name], _CODES[tensor.dtype])
+        else:
+            tensors.append(StoredTensor(key, _CODES[tensor.dtype], tuple(tensor.shape)))
+    return tensors
+
+
+def file_bytes(tensors: Iterable[StoredTensor]) -> int:
+    """Gives the exact size of a safetensors file of these tensors, as transformers writes it."""
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for tensor in sorted(tensors, key=lambda one: (_ORDER.index(one.dtype), one.name)):
+        end = offset + tensor.size
+        header[tensor.name] = {
+            "dtype": tensor.dtype,
+            "shape": list(tensor.shape),
+            "data_offsets": [offset, end],
+        }
+        offset = end
+    length = len(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode())
+    return 8 + math.ceil(length / 8) * 8 + offset
+
+
+def checkpoint_bytes(model: nn.Module, schemes: Mapping[str, Scheme]) -> int:
+    """Gives the exact size of model.safetensors with these schemes."""
+    return file_bytes(model_tensors(model, schemes))
+
+
+def weight_bytes(model: nn.Module, names: Sequence[str], scheme: Scheme) -> int:
+    """Gives the bytes of layers' weights and scales, without header entries."""
+    return sum(tensor.size for tensor in _weights(model, names, scheme))
+
+
+def layer_bytes(model: nn.Module, names: Sequence[str], scheme: Scheme, largest_offset: int) -> int:
+    """Bounds what layers take in a file, data and header entries, from above.
+
+    Args:
+        model: The model.
+        names: The layers.
+        scheme: Their scheme.
+        largest_offset: No offset in the header exceeds it; its digits are counted for each offset.
+    """
+    offset = int("9" * len(str(largest_offset)))
+    total = 0
+    for tensor in _weights(model, names, scheme):
+        entry = {"dtype": tensor.dtype, "shape": list(tensor.shape), "data_offsets": [offset, offset]}
+        text = json.dumps({tensor.name: entry}, separators=(",", ":"), ensure_ascii=False)
+        total += tensor.size + len(text.encode()) - 1
+    return total
+
+
+def _weights(model: nn.Module, names: Sequence[str], scheme: Scheme) -> Iterator[StoredTensor]:
+    """Yields the tensors that replace the weights of layers."""
+    for name in names:
+        module = model.get_submodule(name)
+        rows, columns = weight_shape(module)
+        yield from weight_tensors(name, rows, columns, scheme, _CODES[module.get_parameter("weight").dtype])

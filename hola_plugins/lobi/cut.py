@@ -1,0 +1,240 @@
+"""Cuts MLP channels, key-value heads and whole layers so that a standard architecture remains.
+
+Widths stay equal in all layers, because neither vLLM nor transformers loads others. Every cut is tried on
+the configuration first: a model that cannot be rebuilt from it at the new sizes is refused untouched.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from hola_plugins.lobi.config import LoBiError, PruneConfig
+from hola_plugins.lobi.linear import keep_inputs, keep_outputs, weight_shape
+from hola_plugins.lobi.saliency import Saliency
+from hola_plugins.lobi.structure import Block, Structure
+
+_WIDTH_KEYS = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What remains.
+
+    Attributes:
+        channels: Channels of every MLP.
+        kv_heads: Key-value heads of every attention; None leaves them.
+        layers: Decoder layers.
+    """
+
+    channels: int
+    kv_heads: int | None
+    layers: int
+
+
+def plan_cut(model: Any, structure: Structure, config: PruneConfig) -> Cut:
+    """Turns fractions into sizes and tries them on the configuration.
+
+    Raises:
+        LoBiError: If the model cannot take the cut, with the reason.
+    """
+    width = structure.mlps[0].width
+    cut = Cut(
+        channels=_rounded_width(width, config),
+        kv_heads=_kept_heads(model.config, config.kv_heads),
+        layers=max(1, round(structure.depth * (1 - config.layers))),
+    )
+    rebuild(model, structure, cut)
+    return cut
+
+
+def _rounded_width(width: int, config: PruneConfig) -> int:
+    """Gives the kept channels: a multiple, and all of them where nothing is to be cut."""
+    if config.channels == 0:
+        return width
+    kept = round(width * (1 - config.channels) / config.multiple) * config.multiple
+    if not 0 < kept < width:
+        raise LoBiError(
+            f"prune.channels {config.channels} of {width} channels keeps {kept}, in multiples of "
+            f"{config.multiple}; that is no cut that can be made: change the fraction or prune.multiple"
+        )
+    return kept
+
+
+def _kept_heads(config: Any, fraction: float) -> int | None:
+    """Gives the kept key-value heads."""
+    if fraction == 0:
+        return None
+    heads = getattr(config, "num_key_value_heads", None)
+    if heads is None or getattr(config, "head_dim", None) is None:
+        raise LoBiError(
+            f"key-value heads of {config.model_type} cannot be cut: its config has no head_dim of its own, "
+            "so fewer heads would change their size; set prune.kv_heads to 0"
+        )
+    kept = max(1, round(int(heads) * (1 - fraction)))
+    if kept == heads:
+        raise LoBiError(f"prune.kv_heads {fraction} of {heads} key-value heads cuts none: raise it or set 0")
+    return kept
+
+
+def rebuild(model: Any, structure: Structure, cut: Cut) -> Any:
+    """Builds a model of the new sizes from the configuration, on the meta device: shapes without memory.
+
+    Raises:
+        LoBiError: If the configuration does not lead to these sizes, with the reason.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+
+    config = copy.deepcopy(model.config)
+    what = f"{cut.channels} channels, {cut.kv_heads or 'all'} key-value heads and {cut.layers} layers"
+    try:
+        _resize(config, structure, cut, list(range(cut.layers)))
+        with torch.device("meta"):
+            trial = type(model)(type(config).from_dict(config.to_dict())).to(model.dtype)
+        found = _widths(trial, structure)
+    except (StrictDataclassError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise LoBiError(f"{type(model).__name__} cannot be rebuilt with {what}: {error}") from None
+    heads = structure.attentions[0].width
+    if cut.kv_heads is not None:
+        heads = heads // model.config.num_key_value_heads * cut.kv_heads
+    if found != (cut.channels, heads, cut.layers):
+        raise LoBiError(
+            f"{type(model).__name__} does not take {what}: its config makes {found[0]} channels, "
+            f"{found[1]} head channels and {found[2]} layers"
+        )
+    return trial
+
+
+def _widths(model: Any, structure: Structure) -> tuple[int, int, int]:
+    """Gives the channels of the first MLP, those of the first attention's heads, and the number of layers."""
+    mlp, attention = (
+        weight_shape(model.get_submodule(block.output))[1]
+        for block in (structure.mlps[0], structure.attentions[0])
+    )
+    return mlp, attention, len(model.get_submodule(structure.layers))
+
+
+def apply_cut(
+    model: Any, structure: Structure, saliency: Mapping[str, Saliency], cut: Cut
+) -> dict[str, float]:
+    """Cuts the model in place.
+
+    Args:
+        model: The model.
+        structure: Its structure.
+        saliency: Saliency by linear layer.
+        cut: What remains.
+
+    Returns:
+        The share of saliency kept, by the new name of each remaining block's output layer.
+    """
+    shares: dict[str, float] = {}
+    heads = getattr(model.config, "num_key_value_heads", 0)
+    for mlp in structure.mlps:
+        shares[mlp.output] = _cut_block(model, mlp, saliency, mlp.width, cut.channels)
+    for attention in structure.attentions:
+        kept = heads if cut.kv_heads is None else cut.kv_heads
+        shares[attention.output] = (
+            _cut_block(model, attention, saliency, heads, kept) if cut.kv_heads else 1.0
+        )
+    layers = _kept_layers(structure, saliency, cut.layers)
+    if len(layers) < structure.depth:
+        _drop_layers(model, structure, layers)
+    _resize(model.config, structure, cut, layers)
+    return _renumbered(shares, structure, layers)
+
+
+def _renumbered(shares: Mapping[str, float], structure: Structure, layers: list[int]) -> dict[str, float]:
+    """Gives the shares of the remaining layers by their new names."""
+    found: dict[str, float] = {}
+    for new, old in enumerate(layers):
+        for block in (structure.attentions[old], structure.mlps[old]):
+            name = block.output.removeprefix(f"{structure.layers}.{old}.")
+            found[f"{structure.layers}.{new}.{name}"] = shares[block.output]
+    return found
+
+
+def _cut_block(model: Any, block: Block, saliency: Mapping[str, Saliency], units: int, kept: int) -> float:
+    """Keeps the most salient units of a block: channels of an MLP, or key-value heads with their queries."""
+    if kept == units:
+        return 1.0
+    total = saliency[block.output].inputs.reshape(units, -1).sum(1)
+    for name in block.inputs:
+        total = total + _by_unit(saliency[name].outputs, units, block.width)
+    chosen = total.topk(kept).indices.sort().values
+    for name in block.inputs:
+        module = model.get_submodule(name)
+        keep_outputs(module, _positions(weight_shape(module)[0], units, chosen, block.width))
+    keep_inputs(model.get_submodule(block.output), _positions(block.width, units, chosen, block.width))
+    return float(total[chosen].sum() / total.sum())
+
+
+def _sections(rows: int, width: int) -> list[int]:
+    """Splits the rows of a layer into its parts: gate and up, or query, key and value, where they are fused."""
+    if rows <= width:
+        return [rows]
+    if rows % width == 0:
+        return [width] * (rows // width)
+    rest = (rows - width) // 2
+    return [width, rest, rest]
+
+
+def _by_unit(values: torch.Tensor, units: int, width: int) -> torch.Tensor:
+    """Sums values over the rows of each unit, float32[units]."""
+    parts = values.split(_sections(len(values), width))
+    return torch.stack([part.reshape(units, -1).sum(1) for part in parts]).sum(0)
+
+
+def _positions(rows: int, units: int, chosen: torch.Tensor, width: int) -> torch.Tensor:
+    """Gives the rows of the chosen units."""
+    found, start = [], 0
+    for size in _sections(rows, width):
+        found.append(start + torch.arange(size).reshape(units, -1)[chosen].reshape(-1))
+        start += size
+    return torch.cat(found)
+
+
+def _kept_layers(structure: Structure, saliency: Mapping[str, Saliency], kept: int) -> list[int]:
+    """Gives the numbers of the most salient layers, in order."""
+    total = [0.0] * structure.depth
+    for group in structure.groups:
+        total[group.layer] += sum(float(saliency[name].outputs.sum()) for name in group.members)
+    best = sorted(range(structure.depth), key=lambda layer: total[layer], reverse=True)[:kept]
+    return sorted(best)
+
+
+def _drop_layers(model: Any, structure: Structure, kept: list[int]) -> None:
+    """Keeps only these decoder layers and numbers them anew."""
+    layers = model.get_submodule(structure.layers)
+    remaining = [layers[number] for number in kept]
+    parent, _, name = structure.layers.rpartition(".")
+    setattr(model.get_submodule(parent), name, nn.ModuleList(remaining))
+    for number, layer in enumerate(remaining):
+        for module in layer.modules():
+            if hasattr(module, "layer_idx"):
+                module.layer_idx = number
+
+
+def _resize(config: Any, structure: Structure, cut: Cut, layers: list[int]) -> None:
+    """Writes the new sizes into a configuration."""
+    width = structure.mlps[0].width
+    if cut.channels != width:
+        key = next((key for key in _WIDTH_KEYS if getattr(config, key, 0) in (width, None)), None)
+        if key is None:
+            raise ValueError(f"its config has none of {', '.join(_WIDTH_KEYS)} equal to {width}")
+        setattr(config, key, cut.channels)
+    if cut.kv_heads is not None:
+        queries = config.num_attention_heads // config.num_key_value_heads
+        config.num_key_value_heads, config.num_attention_heads = cut.kv_heads, cut.kv_heads * queries
+    if len(layers) == structure.depth:
+        return
+    for key in ("layer_types", "no_rope_layers", "mlp_layer_types"):
+        by_layer = getattr(config, key, None)
+        if isinstance(by_layer, list) and len(by_layer) == structure.depth:
+            setattr(config, key, [by_layer[number] for number in layers])
+    config.num_hidden_layers = len(layers)

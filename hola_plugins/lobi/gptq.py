@@ -1,0 +1,100 @@
+"""Weights as GPTQ would leave them, from one pass over the text (Frantar et al., arXiv 2210.17323).
+
+The scores and the guard round with these, because plain rounding overstates the harm of few bits by
+different amounts in different layers. The checkpoint itself is quantised by llmcompressor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from hola_plugins.lobi.calibration import Batch
+from hola_plugins.lobi.progress import track
+from hola_plugins.lobi.quantise import grid_scale, quantise_weight, to_grid
+from hola_plugins.lobi.scheme import Scheme
+
+_DAMPING = 0.01
+_BLOCK = 128
+_MANY_BITS = 8
+"""From here on rounding to nearest is as good."""
+
+
+class GptqRounding:
+    """Rounds weights by GPTQ; call it like `quantise_weight`, with the layer's name in front.
+
+    Args:
+        model: The model.
+        batches: Text that the inputs of layers are seen on.
+        names: The layers.
+    """
+
+    def __init__(self, model: Any, batches: Sequence[Batch], names: Sequence[str]) -> None:
+        self._factors: dict[str, torch.Tensor] = {}
+        self._hessians = _input_products(model, batches, names)
+        self._rounded: dict[tuple[str, str], torch.Tensor] = {}
+
+    def __call__(self, name: str, weight: torch.Tensor, scheme: Scheme) -> torch.Tensor:
+        """Gives the rounded weight, float32[output, input]; computed once."""
+        if scheme.bits >= _MANY_BITS:
+            return quantise_weight(weight, scheme)
+        key = (name, scheme.name)
+        if key not in self._rounded:
+            self._rounded[key] = _gptq(weight, self._factor(name), scheme).to(weight.dtype)
+        return self._rounded[key].float()
+
+    def _factor(self, name: str) -> torch.Tensor:
+        """Gives the upper Cholesky factor of the inverse Hessian, [input, input]."""
+        if name not in self._factors:
+            hessian = self._hessians.pop(name)
+            diagonal = hessian.diagonal()
+            diagonal[diagonal == 0] = 1.0
+            diagonal += _DAMPING * diagonal.mean()
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
+            self._factors[name] = torch.linalg.cholesky(inverse, upper=True)
+        return self._factors[name]
+
+
+def _input_products(model: Any, batches: Sequence[Batch], names: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Sums x xᵀ over the inputs of each layer, float32[input, input]."""
+    products: dict[str, torch.Tensor] = {}
+
+    def note(name: str, values: torch.Tensor) -> None:
+        flat = values.detach().reshape(-1, values.shape[-1]).float()
+        products[name] = products.get(name, 0) + flat.T @ flat
+
+    hooks = [
+        model.get_submodule(name).register_forward_pre_hook(lambda _, args, name=name: note(name, args[0]))
+        for name in names
+    ]
+    try:
+        with torch.no_grad():
+            for batch in track(batches, "inputs of layers", len(batches)):
+                batch.logits(model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return products
+
+
+def _gptq(weight: torch.Tensor, factor: torch.Tensor, scheme: Scheme) -> torch.Tensor:
+    """Rounds column by column and spreads each error over the columns to come, block by block."""
+    left = weight.float().clone()
+    rounded = torch.zeros_like(left)
+    rows, columns = left.shape
+    width = scheme.group_size or columns
+    scales = grid_scale(left.reshape(rows, -1, width), scheme.kind, scheme.bits).to(weight.dtype).float()
+    for start in range(0, columns, _BLOCK):
+        end = min(start + _BLOCK, columns)
+        errors = torch.zeros_like(left[:, start:end])
+        for column in range(start, end):
+            value = left[:, column : column + 1]
+            near = to_grid(value, scales[:, column // width], scheme.kind, scheme.bits)
+            rounded[:, column : column + 1] = near
+            error = (value - near) / factor[column, column]
+            left[:, column:end] -= error @ factor[column : column + 1, column:end]
+            errors[:, column - start] = error[:, 0]
+        left[:, end:] -= errors @ factor[start:end, end:]
+    return rounded

@@ -1,0 +1,99 @@
+"""A plan: the scheme of every group; and the plans that people write by hand, to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hola_plugins.lobi.scheme import Scheme, parse_scheme
+from hola_plugins.lobi.structure import Group
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Schemes of all groups.
+
+    Attributes:
+        origin: Where it came from: solver, uniform, or the name of a rule.
+        schemes: Scheme's name by group's name.
+    """
+
+    origin: str
+    schemes: Mapping[str, str]
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether it gives every group one scheme, as far as shapes allow."""
+        return self.origin.startswith("uniform")
+
+    def by_layer(self, groups: Sequence[Group]) -> dict[str, Scheme]:
+        """Gives the scheme of every linear layer by its name."""
+        return {
+            member: parse_scheme(self.schemes[group.name])
+            for group in groups
+            if group.name in self.schemes
+            for member in group.members
+        }
+
+
+def hand_made_plans(
+    groups: Sequence[Group], allowed: Mapping[str, Sequence[str]], names: Sequence[str]
+) -> Iterator[list[Plan]]:
+    """Yields families of plans that people make without measuring, each from small to large.
+
+    Args:
+        groups: The groups, first layer first.
+        allowed: Names of the schemes that fit each group's shapes.
+        names: All schemes to choose from, fewest bits first.
+
+    Yields:
+        One family a rule; of each, the largest that fits a budget is worth comparing.
+    """
+    for name in names:
+        yield [Plan(f"uniform {name}", _uniform(groups, allowed, names, name))]
+    depth = max(group.layer for group in groups) + 1
+    orders = {
+        "first layers": list(range(depth)),
+        "last layers": list(range(depth - 1, -1, -1)),
+        "outer layers": sorted(range(depth), key=lambda layer: (min(layer, depth - 1 - layer), layer)),
+    }
+    for low_place, low in enumerate(names):
+        for high in names[low_place + 1 :]:
+            under = _uniform(groups, allowed, names, low)
+            over = _uniform(groups, allowed, names, high)
+            for rule, order in orders.items():
+                yield [
+                    Plan(f"{rule} {high}, rest {low}", _mix(groups, under, over, set(order[:count]), None))
+                    for count in range(1, depth)
+                ]
+            for role in ("mlp_out", "attention_in", "attention_out", "mlp_in"):
+                yield [Plan(f"{role} {high}, rest {low}", _mix(groups, under, over, None, role))]
+
+
+def _uniform(
+    groups: Sequence[Group], allowed: Mapping[str, Sequence[str]], names: Sequence[str], name: str
+) -> dict[str, str]:
+    """Gives every group the scheme, or the next one with more bits that its shapes allow."""
+    start = names.index(name)
+    return {
+        group.name: next(
+            (one for one in names[start:] if one in allowed[group.name]), allowed[group.name][-1]
+        )
+        for group in groups
+    }
+
+
+def _mix(
+    groups: Sequence[Group],
+    under: Mapping[str, str],
+    over: Mapping[str, str],
+    layers: set[int] | None,
+    role: str | None,
+) -> dict[str, str]:
+    """Takes ``over`` in these layers or this role, ``under`` elsewhere."""
+    return {
+        group.name: (over if (layers is not None and group.layer in layers) or group.role == role else under)[
+            group.name
+        ]
+        for group in groups
+    }

@@ -1,0 +1,160 @@
+"""From scores to the plan: which schemes each group may have, the scores, the solver, the guard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hola_plugins.lobi.budget import Budget
+from hola_plugins.lobi.calibration import Calibration
+from hola_plugins.lobi.checkpoint_bytes import weight_bytes
+from hola_plugins.lobi.config import LoBiConfig
+from hola_plugins.lobi.divergence import Recorded
+from hola_plugins.lobi.fake_quantisation import Quantiser
+from hola_plugins.lobi.gptq import GptqRounding
+from hola_plugins.lobi.guard import Measured, choose, largest_that_fit
+from hola_plugins.lobi.linear import is_transposed, weight_shape
+from hola_plugins.lobi.plan import Plan, hand_made_plans
+from hola_plugins.lobi.quantise import quantise_weight
+from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+from hola_plugins.lobi.score_cache import cache_key, cached_scores
+from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
+from hola_plugins.lobi.structure import Group, Structure
+
+_HOPELESS = 3.0
+"""A rule-made plan whose score is over this multiple of the solver's is not measured."""
+
+_MOST_STATISTICS = 8 << 30
+"""Bytes of input statistics up to which scores and guard round as GPTQ does."""
+
+Allowed = dict[str, list[str]]
+"""Names of the schemes that a group may have, by its name, fewest bytes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """The outcome for one model.
+
+    Attributes:
+        groups: Groups that the plan covers.
+        scores: Their scores.
+        measured: The chosen plan, and behind it all that it was compared with.
+        bits: Mean stored bits of the weights that the chosen plan covers.
+    """
+
+    groups: tuple[Group, ...]
+    scores: Scores
+    measured: list[Measured]
+    bits: float
+
+    @property
+    def best(self) -> Measured:
+        """The chosen plan."""
+        return self.measured[0]
+
+
+def quantisable_groups(structure: Structure, ignore: Sequence[str]) -> tuple[Group, ...]:
+    """Gives the groups of which no layer is to be ignored."""
+
+    def ignored(name: str) -> bool:
+        return any(re.match(one[3:], name) if one.startswith("re:") else one == name for one in ignore)
+
+    return tuple(group for group in structure.groups if not any(ignored(name) for name in group.members))
+
+
+def allowed_schemes(model: Any, groups: Sequence[Group], names: Sequence[str], device: str) -> Allowed:
+    """Gives the schemes that the shapes of each group allow; at least to leave it as it is.
+
+    compressed-tensors knows no layer of GPT-2's layout, so those are left as they are.
+    """
+
+    def fits(group: Group, name: str) -> bool:
+        modules = [model.get_submodule(member) for member in group.members]
+        if any(is_transposed(module) for module in modules):
+            return name == UNQUANTISED
+        return all(parse_scheme(name).fits(*weight_shape(module), device) for module in modules)
+
+    found: Allowed = {}
+    for group in groups:
+        names_that_fit = [name for name in names if fits(group, name)] or [UNQUANTISED]
+        sizes = {name: weight_bytes(model, group.members, parse_scheme(name)) for name in names_that_fit}
+        found[group.name] = sorted(sizes, key=sizes.__getitem__)
+    return found
+
+
+def make_budget(config: LoBiConfig, model: Any, structure: Structure, original_bytes: int) -> Budget:
+    """Makes the budget, and raises at once where no plan fits it.
+
+    Raises:
+        InfeasibleBudgetError: If no plan fits.
+    """
+    groups = quantisable_groups(structure, config.ignore)
+    allowed = allowed_schemes(model, groups, config.scheme_names, config.target_device)
+    budget = Budget(config, model, groups, allowed, original_bytes)
+    budget.solve({group.name: {} for group in groups})
+    return budget
+
+
+def allocate_bits(
+    config: LoBiConfig,
+    model: Any,
+    structure: Structure,
+    text: Calibration,
+    original: Sequence[Recorded],
+    original_bytes: int,
+) -> Allocation:
+    """Scores, solves, compares.
+
+    Args:
+        config: The settings.
+        model: The model, after any cut.
+        structure: Its structure.
+        text: Text for scores and for measuring.
+        original: What the model as it came says to the held-out text.
+        original_bytes: Size of model.safetensors of the model as it came.
+    """
+    budget = make_budget(config, model, structure, original_bytes)
+    groups, allowed = budget.groups, budget.allowed
+    quantise = _rounding(config, model, structure, text)
+    settings = config.model_dump(include={"sensitivity", "quantizer", "seed"}) | {"allowed": allowed}
+    key = cache_key(model, text.fitting, settings) if config.cache else ""
+
+    def score() -> Scores:
+        if config.sensitivity == "kl":
+            return kl_scores(model, text.fitting, groups, allowed, quantise)
+        return fisher_scores(model, text.fitting, groups, allowed, quantise, config.seed)
+
+    scores = cached_scores(config.cache, key, score)
+    solved = budget.solve(scores)
+    candidates = [(solved, budget.size(solved))]
+    if config.guard:
+        candidates += _rivals(config, budget, scores, solved)
+    measured = choose(model, candidates, groups, text.held_out, original, quantise)
+    return Allocation(groups, scores, measured, budget.bits(measured[0].plan))
+
+
+def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) -> list[tuple[Plan, int]]:
+    """Gives the plans to compare with: every uniform one that fits, and the rule-made ones that may win."""
+
+    def score(plan: Plan) -> float:
+        return sum(scores[group][name] for group, name in plan.schemes.items())
+
+    by_bits = sorted(config.scheme_names, key=lambda name: parse_scheme(name).stored_bits)
+    families = hand_made_plans(budget.groups, budget.allowed, by_bits)
+    limit = _HOPELESS * score(solved)
+    return [
+        (plan, size)
+        for plan, size in largest_that_fit(families, budget.size, budget.fits)
+        if plan.schemes != solved.schemes and (plan.is_uniform or score(plan) <= limit)
+    ]
+
+
+def _rounding(config: LoBiConfig, model: Any, structure: Structure, text: Calibration) -> Quantiser:
+    """Gives the rounding of the chosen quantiser; to nearest where GPTQ's statistics would not fit."""
+    columns = [weight_shape(model.get_submodule(name))[1] for name in structure.linear_names]
+    small = 4 * sum(count**2 for count in columns) <= _MOST_STATISTICS
+    if config.quantizer == "gptq" and small:
+        return GptqRounding(model, text.fitting, structure.linear_names)
+    return lambda _, weight, scheme: quantise_weight(weight, scheme)

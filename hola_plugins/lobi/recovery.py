@@ -1,0 +1,170 @@
+"""Recovery after a cut: LoRA by distillation from the uncut model, held-out early stop, never worse than none.
+
+On a small model, cross-entropy on the calibration text overfits it; distillation of logits does not
+(measured: KL 0.055 against 0.36 after the same cut).
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from hola_plugins.lobi.calibration import Batch, Calibration
+from hola_plugins.lobi.config import LoraConfig
+from hola_plugins.lobi.divergence import Recorded, measure
+from hola_plugins.lobi.progress import track
+from hola_plugins.lobi.structure import Structure
+
+logger = logging.getLogger(__name__)
+
+_ROWS_A_STEP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What recovery did.
+
+    Attributes:
+        before: KL divergence on held-out text without it.
+        after: The same with it; equal where it did not help and was taken back.
+        steps: The optimiser step that was kept; 0 for none.
+    """
+
+    before: float
+    after: float
+    steps: int
+
+
+def recover(
+    model: Any,
+    structure: Structure,
+    text: Calibration,
+    fitting: Sequence[Recorded],
+    held_out: Sequence[Recorded],
+    config: LoraConfig,
+    seed: int,
+) -> Recovery:
+    """Trains LoRA factors on all linear layers and merges the best step into the weights, in place.
+
+    Args:
+        model: The cut model.
+        structure: Its structure.
+        text: Text for fitting and for measuring.
+        fitting: What the uncut model says to the fitting batches.
+        held_out: What it says to the held-out ones.
+        config: Settings of LoRA.
+        seed: Seed of the factors and of the order of rows.
+
+    Raises:
+        ImportError: If peft is not installed.
+    """
+    before = measure(model, text.held_out, held_out).kl
+    weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    dtype, needs = model.dtype, {name: p.requires_grad for name, p in model.named_parameters()}
+    if next(model.parameters()).device.type == "cpu":
+        model.float()
+    best, steps = _train(model, structure, text, fitting, held_out, config, seed)
+    model.to(dtype)
+    after = measure(model, text.held_out, held_out).kl if steps else math.inf
+    if not after < before:
+        model.load_state_dict(weights)
+        logger.info(
+            "recovery did not help (best KL %.4g, %.4g without): taken back", min(best, after), before
+        )
+        after, steps = before, 0
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(needs[name])
+    return Recovery(before, after, steps)
+
+
+def _train(
+    model: Any,
+    structure: Structure,
+    text: Calibration,
+    fitting: Sequence[Recorded],
+    held_out: Sequence[Recorded],
+    config: LoraConfig,
+    seed: int,
+) -> tuple[float, int]:
+    """Trains and merges the best step; gives its divergence and its number."""
+    adapted = _with_factors(model, structure, config, seed)
+    factors = {name: p for name, p in adapted.named_parameters() if p.requires_grad}
+    optimiser = torch.optim.AdamW(factors.values(), lr=config.learning_rate, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
+    order = torch.Generator().manual_seed(seed)
+    best, kept, best_step, stale = math.inf, _copies(factors), 0, 0
+    for step in track(range(1, config.steps + 1), "recovery", config.steps):
+        loss = _loss(model, text.fitting, fitting, config, order)
+        if not bool(torch.isfinite(loss)):
+            logger.warning("recovery stopped at step %d: the loss is %s", step, float(loss))
+            break
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(factors.values(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % config.check_every and step != config.steps:
+            continue
+        divergence = measure(model, text.held_out, held_out).kl
+        stale += 1
+        if divergence < best:
+            best, kept, best_step, stale = divergence, _copies(factors), step, 0
+        if stale >= config.patience:
+            break
+    with torch.no_grad():
+        for name, parameter in factors.items():
+            parameter.copy_(kept[name])
+    if config.adapter is not None:
+        adapted.save_pretrained(Path(config.adapter))
+    adapted.merge_and_unload()
+    return best, best_step
+
+
+def _with_factors(model: Any, structure: Structure, config: LoraConfig, seed: int) -> Any:
+    """Puts peft's LoRA factors beside all linear layers, in place."""
+    try:
+        from peft import LoraConfig as PeftConfig
+        from peft import get_peft_model
+    except ImportError as error:
+        raise ImportError(
+            "'peft' is not installed. Install it with: pip install 'hola-plugins[llmcompressor]'"
+        ) from error
+    settings = PeftConfig(
+        r=config.rank,
+        lora_alpha=2 * config.rank,
+        target_modules=structure.linear_names,
+        task_type="CAUSAL_LM",
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return get_peft_model(model, settings)
+
+
+def _loss(
+    model: Any,
+    batches: Sequence[Batch],
+    recorded: Sequence[Recorded],
+    config: LoraConfig,
+    order: torch.Generator,
+) -> torch.Tensor:
+    """Gives the loss of some rows of a batch, both drawn."""
+    which = int(torch.randint(len(batches), (), generator=order))
+    batch, original = batches[which], recorded[which]
+    rows = torch.randperm(len(batch.ids), generator=order)[:_ROWS_A_STEP]
+    some = Batch(batch.ids[rows], batch.mask[rows])
+    logits = some.logits(model)
+    if config.loss == "language_modelling":
+        return functional.cross_entropy(logits, some.labels().to(logits.device))
+    return original.rows(batch, rows).divergence(logits).mean()
+
+
+def _copies(factors: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Copies the factors."""
+    return {name: parameter.detach().clone() for name, parameter in factors.items()}

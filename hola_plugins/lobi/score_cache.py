@@ -1,0 +1,78 @@
+"""Scores on disk, keyed by model, data and settings: another budget, or a killed run, does not score again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from hola_plugins.lobi.calibration import Batch
+from hola_plugins.lobi.sensitivity import Scores
+
+logger = logging.getLogger(__name__)
+
+
+def cache_key(model: nn.Module, batches: Sequence[Batch], settings: dict[str, Any]) -> str:
+    """Gives the key of scores: a digest of all weights, all tokens and the settings."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, tensor in model.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(_bytes(tensor))
+    for batch in batches:
+        digest.update(_bytes(batch.ids))
+        digest.update(_bytes(batch.mask))
+    return digest.hexdigest()
+
+
+def cached_scores(folder: str | None, key: str, compute: Callable[[], Scores]) -> Scores:
+    """Reads scores, or computes and keeps them.
+
+    Args:
+        folder: Where they are kept; None keeps none.
+        key: Their key.
+        compute: Computes them.
+    """
+    if folder is None:
+        return compute()
+    file = Path(folder) / f"{key}.json"
+    if file.is_file():
+        found = _read(file)
+        if found is not None:
+            logger.info("scores read from %s", file)
+            return found
+    scores = compute()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    staged = file.with_suffix(f".{os.getpid()}")
+    staged.write_text(json.dumps(scores, indent=1), encoding="utf-8")
+    staged.replace(file)
+    return scores
+
+
+def _read(file: Path) -> Scores | None:
+    """Reads a file of scores; None, with a warning, where it is not one."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        scores = {
+            group: {name: float(value) for name, value in row.items()} for group, row in content.items()
+        }
+        if all(math.isfinite(value) for row in scores.values() for value in row.values()):
+            return scores
+    except (ValueError, AttributeError, TypeError, OSError) as error:
+        logger.warning("%s is damaged and is written again: %s", file, error)
+    return None
+
+
+def _bytes(tensor: Any) -> bytes:
+    """Gives the memory of a tensor."""
+    import torch
+
+    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    found: bytes = flat.numpy().tobytes()
+    return found

@@ -1,0 +1,46 @@
+"""Calibration data: what is missing is named, what is kept for measuring is not fitted on."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hola_plugins.lobi.calibration import read_calibration
+from hola_plugins.lobi.config import LoBiError
+
+
+def rows(count, length=8):
+    return [{"input_ids": torch.arange(length) + place} for place in range(count)]
+
+
+@pytest.mark.parametrize("loader", [None, [], rows(1), rows(5, length=1)])
+def test_too_little_text_is_refused(loader):
+    with pytest.raises(LoBiError, match="at least 2"):
+        read_calibration(loader, 128, 0.25)
+
+
+def test_text_that_is_not_tokenised_is_refused():
+    with pytest.raises(LoBiError, match="got str"):
+        read_calibration(["hello"], 128, 0.25)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 16, 17])
+def test_every_row_is_fitted_on_or_held_out(count):
+    text = read_calibration(rows(count), 128, 0.25)
+    fitting = {int(row[0]) for batch in text.fitting for row in batch.ids}
+    held_out = {int(row[0]) for batch in text.held_out for row in batch.ids}
+    assert fitting and held_out
+    assert not fitting & held_out
+    assert len(fitting | held_out) == count
+
+
+def test_no_more_rows_than_asked_are_read():
+    text = read_calibration(rows(50), 10, 0.5)
+    assert sum(len(batch.ids) for batch in (*text.fitting, *text.held_out)) == 10
+
+
+def test_padding_is_not_predicted():
+    padded = {"input_ids": torch.arange(6)[None], "attention_mask": torch.tensor([[0, 0, 1, 1, 1, 0]])}
+    text = read_calibration([padded, padded], 4, 0.5)
+    assert text.fitting[0].labels().tolist() == [3, 4]

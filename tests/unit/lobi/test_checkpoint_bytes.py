@@ -1,0 +1,99 @@
+"""Predicted sizes equal those of saved files, to the byte."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from safetensors.torch import save_file
+from small_models import FAMILIES, make, target
+
+from hola_plugins.lobi.checkpoint_bytes import (
+    StoredTensor,
+    checkpoint_bytes,
+    file_bytes,
+    layer_bytes,
+    model_tensors,
+)
+from hola_plugins.lobi.scheme import SCHEMES
+from hola_plugins.lobi.structure import read_structure
+
+DTYPES = {
+    "F32": torch.float32,
+    "BF16": torch.bfloat16,
+    "I32": torch.int32,
+    "I64": torch.int64,
+    "I8": torch.int8,
+    "F8_E4M3": torch.float8_e4m3fn,
+}
+TENSORS = st.lists(
+    st.builds(
+        StoredTensor,
+        st.text(
+            st.characters(codec="utf-8", categories=["L", "N"], include_characters="._"),
+            min_size=1,
+            max_size=40,
+        ),
+        st.sampled_from(sorted(DTYPES)),
+        st.lists(st.integers(0, 40), max_size=3).map(tuple),
+    ),
+    max_size=12,
+    unique_by=lambda one: one.name,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tensors=TENSORS)
+def test_a_file_of_any_tensors(tmp_path_factory, tensors):
+    file = tmp_path_factory.mktemp("bytes") / "model.safetensors"
+    save_file(
+        {one.name: torch.zeros(one.shape, dtype=DTYPES[one.dtype]) for one in tensors},
+        file,
+        metadata={"format": "pt"},
+    )
+    assert file_bytes(tensors) == file.stat().st_size
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_model_as_it_is(family, tied, tmp_path):
+    model = make(family, tie_word_embeddings=tied)
+    model.save_pretrained(tmp_path)
+    assert checkpoint_bytes(model, {}) == (tmp_path / "model.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize(
+    "scheme", [one for one in SCHEMES.values() if one.kind != "none"], ids=lambda one: one.name
+)
+def test_a_model_in_every_scheme_as_compressed_tensors_saves_it(scheme, tmp_path):
+    quantization = pytest.importorskip("compressed_tensors.quantization")
+    from compressed_tensors.compressors import ModelCompressor
+
+    model = target().bfloat16()
+    names = [name for name in read_structure(model).linear_names if scheme.fits(*shape(model, name), "cpu")]
+    predicted = checkpoint_bytes(model, dict.fromkeys(names, scheme))
+    config = quantization.QuantizationConfig(config_groups={"group": scheme.as_config_group(names)})
+    quantization.apply_quantization_config(model, config)
+    for name in names:
+        model.get_submodule(name).weight_scale.data.fill_(1.0)
+    ModelCompressor.from_pretrained_model(model).compress_model(model)
+    model.save_pretrained(tmp_path)
+    assert predicted == (tmp_path / "model.safetensors").stat().st_size
+
+
+def test_the_bound_of_layers_holds():
+    model = target()
+    names = read_structure(model).linear_names
+    for scheme in SCHEMES.values():
+        bound = layer_bytes(model, names, scheme, checkpoint_bytes(model, {}))
+        rest = [one for one in model_tensors(model, {}) if one.name.removesuffix(".weight") not in names]
+        found = checkpoint_bytes(model, dict.fromkeys(names, scheme)) - file_bytes(rest)
+        assert found - 16 <= bound <= found * 1.02 + 4096
+
+
+def shape(model, name):
+    return tuple(model.get_submodule(name).weight.shape)

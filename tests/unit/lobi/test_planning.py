@@ -1,0 +1,173 @@
+"""Scores, the solver under a budget, the guard, and the cache, on the embedded target."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("scipy")
+
+from small_models import make, random_rows, target, target_rows
+
+from hola_plugins.lobi.calibration import read_calibration
+from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
+from hola_plugins.lobi.compression import compress
+from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiError, load_config
+from hola_plugins.lobi.divergence import measure, record
+from hola_plugins.lobi.fake_quantisation import quantised
+from hola_plugins.lobi.gptq import GptqRounding
+from hola_plugins.lobi.guard import choose
+from hola_plugins.lobi.plan import Plan
+from hola_plugins.lobi.quantisation_plan import allowed_schemes, make_budget, quantisable_groups
+from hola_plugins.lobi.quantise import quantise_weight
+from hola_plugins.lobi.scheme import parse_scheme
+from hola_plugins.lobi.score_cache import cached_scores
+from hola_plugins.lobi.sensitivity import fisher_scores, kl_scores
+from hola_plugins.lobi.structure import read_structure
+
+NAMES = ["W4A16", "W4A16_G32", "W8A8", "BF16"]
+
+
+def nearest(_, weight, scheme):
+    return quantise_weight(weight, scheme)
+
+
+@pytest.fixture(scope="module")
+def setting():
+    model = target()
+    text, structure = read_calibration(target_rows(), 8, 0.25), read_structure(model)
+    return model, text, structure, record(model, text.held_out)
+
+
+def test_one_backward_pass_ranks_as_measured_divergence_does(setting):
+    model, text, structure, _ = setting
+    allowed = {group.name: ["W4A16"] for group in structure.groups}
+    fisher = fisher_scores(model, text.fitting, structure.groups, allowed, nearest, 0)
+    measured = kl_scores(model, text.fitting, structure.groups, allowed, nearest)
+    pairs = torch.tensor([[fisher[name]["W4A16"], measured[name]["W4A16"]] for name in fisher])
+    assert float(torch.corrcoef(pairs.T.argsort().argsort().float())[0, 1]) > 0.8
+    assert 0.3 < float(pairs[:, 0].sum() / pairs[:, 1].sum()) < 3.0
+
+
+def test_gptq_rounding_keeps_outputs_better_than_rounding_to_nearest(setting):
+    model, text, structure, original = setting
+    schemes = dict.fromkeys(structure.linear_names, parse_scheme("W4A16"))
+    found = {}
+    for name, quantise in (
+        ("gptq", GptqRounding(model, text.fitting, structure.linear_names)),
+        ("rtn", nearest),
+    ):
+        with quantised(model, schemes, quantise):
+            found[name] = measure(model, text.held_out, original).kl
+    assert found["gptq"] < found["rtn"]
+    assert measure(model, text.held_out, original).kl < 1e-6
+
+
+@pytest.mark.parametrize(
+    "budget", [{"target_bytes": 2_200_000}, {"target_ratio": 0.35}, {"target_bits": 5.0}]
+)
+def test_the_plan_keeps_the_budget_and_fused_layers_together(setting, budget):
+    model, _, structure, _ = setting
+    config = load_config({**budget, "choices": NAMES, "guard": False, "quantizer": "rtn"})
+    outcome = compress(model, target_rows(), config)
+    plan = outcome.allocation.best.plan
+    by_layer = plan.by_layer(structure.groups)
+    size = checkpoint_bytes(model, by_layer)
+    assert size == outcome.allocation.best.size
+    assert size <= budget.get("target_bytes", outcome.original_bytes)
+    assert size <= budget.get("target_ratio", 1) * outcome.original_bytes
+    assert outcome.allocation.bits <= budget.get("target_bits", 32)
+    for group in structure.groups:
+        assert len({by_layer[member] for member in group.members}) == 1
+
+
+def test_the_smallest_feasible_budget_that_is_named_is_feasible(setting):
+    model, _, structure, _ = setting
+    with pytest.raises(InfeasibleBudgetError, match="target_bytes: ") as caught:
+        compress(model, target_rows(), load_config({"target_bytes": 1000}))
+    least = int(str(caught.value).split("target_bytes: ")[1].split(";")[0])
+    make_budget(load_config({"target_bytes": least}), model, structure, 0)
+    with pytest.raises(InfeasibleBudgetError):
+        make_budget(load_config({"target_bytes": least - 1}), model, structure, 0)
+
+
+def test_the_guard_returns_a_uniform_plan_where_that_is_best(setting):
+    model, text, structure, original = setting
+    solver = Plan("solver", {group.name: "W4A16" for group in structure.groups})
+    uniform = Plan("uniform W8A8", {group.name: "W8A8" for group in structure.groups})
+    found = choose(model, [(solver, 1), (uniform, 2)], structure.groups, text.held_out, original, nearest)
+    assert [one.plan for one in found] == [uniform, solver]
+
+
+def test_the_chosen_plan_is_no_worse_than_any_it_was_compared_with():
+    config = load_config({"target_ratio": 0.6, "choices": NAMES, "quantizer": "rtn"})
+    allocation = compress(target(), target_rows(), config).allocation
+    origins = [one.plan.origin for one in allocation.measured]
+    assert {"solver", "uniform W4A16"} <= set(origins)
+    assert allocation.best.quality.kl == min(one.quality.kl for one in allocation.measured)
+
+
+def test_layers_that_are_ignored_or_of_another_layout_are_left_as_they_are():
+    structure = read_structure(make("llama"))
+    groups = quantisable_groups(structure, ["re:.*mlp.*", structure.attentions[0].inputs[1]])
+    assert {group.role for group in groups} == {"attention_in", "attention_out"}
+    assert len(groups) == 5
+    gpt2 = make("gpt2")
+    groups = read_structure(gpt2).groups
+    assert set(map(tuple, allowed_schemes(gpt2, groups, NAMES, "cpu").values())) == {("BF16",)}
+
+
+def test_pruning_alone_plans_no_bits():
+    outcome = compress(
+        make("llama"), random_rows(), load_config({"prune": {"layers": 0.34}, "lora": {"steps": 0}})
+    )
+    assert outcome.allocation is None
+    assert outcome.structure.depth == 2
+
+
+def test_an_automatic_cut_makes_a_small_budget_feasible():
+    pytest.importorskip("peft")
+    model = target()
+    least = make_budget(load_config({"target_bits": 32.0}), model, read_structure(model), 0).smallest()
+    config = load_config(
+        {"target_bytes": least - 50_000, "prune": "auto", "lora": {"steps": 2}, "quantizer": "rtn"}
+    )
+    outcome = compress(model, target_rows(), config)
+    assert outcome.cut.channels == model.config.intermediate_size == 256
+    by_layer = outcome.allocation.best.plan.by_layer(outcome.structure.groups)
+    assert checkpoint_bytes(model, by_layer) <= least - 50_000
+
+
+def test_weights_that_are_no_numbers_are_refused():
+    model = make("llama")
+    model.model.layers[1].mlp.up_proj.weight.data[0, 0] = float("nan")
+    with pytest.raises(LoBiError, match=r"layers\.1\.mlp\.up_proj\.weight holds NaN"):
+        compress(model, random_rows(), load_config({"target_bits": 8.0}))
+
+
+def test_scores_are_computed_once(tmp_path):
+    first = cached_scores(str(tmp_path), "key", lambda: {"q": {"W8A8": 0.5}})
+    assert cached_scores(str(tmp_path), "key", lambda: pytest.fail("scored again")) == first
+    assert cached_scores(str(tmp_path), "other", dict) == {}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"q": {"a": "x"}}', json.dumps({"q": {"a": float("nan")}})])
+def test_damaged_scores_are_computed_again(tmp_path, content, caplog):
+    (tmp_path / "key.json").write_text(content)
+    with caplog.at_level(logging.WARNING):
+        assert cached_scores(str(tmp_path), "key", lambda: {"q": {"a": 1.0}}) == {"q": {"a": 1.0}}
+    assert json.loads((tmp_path / "key.json").read_text()) == {"q": {"a": 1.0}}
+
+
+def test_another_budget_is_solved_from_kept_scores(tmp_path):
+    settings = {"cache": str(tmp_path), "guard": False, "quantizer": "rtn", "choices": NAMES}
+    compress(target(), target_rows(), load_config({**settings, "target_ratio": 0.5}))
+    (kept,) = tmp_path.iterdir()
+    before = kept.stat().st_mtime_ns
+    outcome = compress(target(), target_rows(), load_config({**settings, "target_ratio": 0.4}))
+    assert [file.stat().st_mtime_ns for file in tmp_path.iterdir()] == [before]
+    assert outcome.allocation.best.size <= 0.4 * outcome.original_bytes
