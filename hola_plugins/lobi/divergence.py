@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from hola_plugins.lobi.calibration import Batch
+from hola_plugins.lobi.precision import computed_in_float32
 
 _KEPT = 4096
 _TINY = 1e-9
@@ -71,6 +72,7 @@ class Quality:
     perplexity: float
 
 
+@computed_in_float32
 def record(model: Any, batches: Sequence[Batch], kept: int = _KEPT) -> list[Recorded]:
     """Records the model's distributions over every batch."""
     found = []
@@ -86,6 +88,7 @@ def record(model: Any, batches: Sequence[Batch], kept: int = _KEPT) -> list[Reco
     return found
 
 
+@computed_in_float32
 def measure(model: Any, batches: Sequence[Batch], recorded: Sequence[Recorded]) -> Quality:
     """Measures a model against the recorded original."""
     divergence, loss, count = 0.0, 0.0, 0

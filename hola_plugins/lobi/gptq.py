@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from hola_plugins.lobi.calibration import Batch
+from hola_plugins.lobi.precision import computed_in_float32
 from hola_plugins.lobi.progress import track
 from hola_plugins.lobi.quantise import grid_scale, quantise_weight, to_grid
 from hola_plugins.lobi.scheme import Scheme
@@ -33,17 +34,18 @@ class GptqRounding:
 
     def __init__(self, model: Any, batches: Sequence[Batch], names: Sequence[str]) -> None:
         self._factors: dict[str, torch.Tensor] = {}
+        self._scales = model.dtype
         self._hessians = _input_products(model, batches, names)
         self._rounded: dict[tuple[str, str], torch.Tensor] = {}
 
     def __call__(self, name: str, weight: torch.Tensor, scheme: Scheme) -> torch.Tensor:
         """Gives the rounded weight, float32[output, input]; computed once."""
         if scheme.bits >= _MANY_BITS:
-            return quantise_weight(weight, scheme)
+            return quantise_weight(weight, scheme, self._scales)
         key = (name, scheme.name)
         if key not in self._rounded:
-            self._rounded[key] = _gptq(weight, self._factor(name), scheme).to(weight.dtype)
-        return self._rounded[key].float()
+            self._rounded[key] = _gptq(weight, self._factor(name), scheme, self._scales)
+        return self._rounded[key]
 
     def _factor(self, name: str) -> torch.Tensor:
         """Gives the upper Cholesky factor of the inverse Hessian, [input, input]."""
@@ -57,6 +59,7 @@ class GptqRounding:
         return self._factors[name]
 
 
+@computed_in_float32
 def _input_products(model: Any, batches: Sequence[Batch], names: Sequence[str]) -> dict[str, torch.Tensor]:
     """Sums x xᵀ over the inputs of each layer, float32[input, input]."""
     products: dict[str, torch.Tensor] = {}
@@ -79,13 +82,13 @@ def _input_products(model: Any, batches: Sequence[Batch], names: Sequence[str]) 
     return products
 
 
-def _gptq(weight: torch.Tensor, factor: torch.Tensor, scheme: Scheme) -> torch.Tensor:
+def _gptq(weight: torch.Tensor, factor: torch.Tensor, scheme: Scheme, scales_in: torch.dtype) -> torch.Tensor:
     """Rounds column by column and spreads each error over the columns to come, block by block."""
     left = weight.float().clone()
     rounded = torch.zeros_like(left)
     rows, columns = left.shape
     width = scheme.group_size or columns
-    scales = grid_scale(left.reshape(rows, -1, width), scheme.kind, scheme.bits).to(weight.dtype).float()
+    scales = grid_scale(left.reshape(rows, -1, width), scheme.kind, scheme.bits).to(scales_in).float()
     for start in range(0, columns, _BLOCK):
         end = min(start + _BLOCK, columns)
         errors = torch.zeros_like(left[:, start:end])

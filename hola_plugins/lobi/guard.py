@@ -15,6 +15,7 @@ from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.divergence import Quality, Recorded, measure
 from hola_plugins.lobi.fake_quantisation import Quantiser, quantised
 from hola_plugins.lobi.plan import Plan
+from hola_plugins.lobi.precision import computed_in_float32
 from hola_plugins.lobi.progress import track
 from hola_plugins.lobi.structure import Group
 
@@ -49,6 +50,7 @@ def largest_that_fit(
     return list(found.values())
 
 
+@computed_in_float32
 def choose(
     model: Any,
     candidates: Sequence[tuple[Plan, int]],

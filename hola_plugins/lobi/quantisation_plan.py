@@ -23,8 +23,11 @@ from hola_plugins.lobi.score_cache import cache_key, cached_scores
 from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
 from hola_plugins.lobi.structure import Group, Structure
 
-_HOPELESS = 3.0
+_HOPELESS = 2.0
 """A rule-made plan whose score is over this multiple of the solver's is not measured."""
+
+_MOST_RIVALS = 8
+"""Rule-made plans that are measured, those of the lowest scores."""
 
 _MOST_STATISTICS = 8 << 30
 """Bytes of input statistics up to which scores and guard round as GPTQ does."""
@@ -144,11 +147,14 @@ def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) ->
     by_bits = sorted(config.scheme_names, key=lambda name: parse_scheme(name).stored_bits)
     families = hand_made_plans(budget.groups, budget.allowed, by_bits)
     limit = _HOPELESS * score(solved)
-    return [
-        (plan, size)
-        for plan, size in largest_that_fit(families, budget.size, budget.fits)
-        if plan.schemes != solved.schemes and (plan.is_uniform or score(plan) <= limit)
+    found = [
+        one
+        for one in largest_that_fit(families, budget.size, budget.fits)
+        if one[0].schemes != solved.schemes
     ]
+    uniform = [one for one in found if one[0].is_uniform]
+    ruled = sorted((one for one in found if not one[0].is_uniform), key=lambda one: score(one[0]))
+    return uniform + [one for one in ruled[:_MOST_RIVALS] if score(one[0]) <= limit]
 
 
 def _rounding(config: LoBiConfig, model: Any, structure: Structure, text: Calibration) -> Quantiser:
@@ -157,4 +163,5 @@ def _rounding(config: LoBiConfig, model: Any, structure: Structure, text: Calibr
     small = 4 * sum(count**2 for count in columns) <= _MOST_STATISTICS
     if config.quantizer == "gptq" and small:
         return GptqRounding(model, text.fitting, structure.linear_names)
-    return lambda _, weight, scheme: quantise_weight(weight, scheme)
+    dtype = model.dtype
+    return lambda _, weight, scheme: quantise_weight(weight, scheme, dtype)

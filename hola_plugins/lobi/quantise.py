@@ -29,12 +29,13 @@ def to_grid(values: torch.Tensor, scale: torch.Tensor, scheme_kind: str, bits: i
     return (values / scale).round().clamp(-half, half - 1) * scale
 
 
-def quantise_weight(weight: torch.Tensor, scheme: Scheme) -> torch.Tensor:
+def quantise_weight(weight: torch.Tensor, scheme: Scheme, scales_in: torch.dtype) -> torch.Tensor:
     """Rounds a weight to nearest.
 
     Args:
         weight: [output, input], floating point.
         scheme: The scheme; its group size divides the input.
+        scales_in: Dtype in which scales are stored: that of the checkpoint.
 
     Returns:
         The weight after storing and loading, float32[output, input].
@@ -43,7 +44,7 @@ def quantise_weight(weight: torch.Tensor, scheme: Scheme) -> torch.Tensor:
         return weight.float()
     rows, columns = weight.shape
     grouped = weight.float().reshape(rows, -1, scheme.group_size or columns)
-    scale = grid_scale(grouped, scheme.kind, scheme.bits).to(weight.dtype).float()
+    scale = grid_scale(grouped, scheme.kind, scheme.bits).to(scales_in).float()
     return to_grid(grouped, scale, scheme.kind, scheme.bits).reshape(rows, columns)
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.linear import weight_of, weight_shape
+from hola_plugins.lobi.precision import computed_in_float32
 from hola_plugins.lobi.progress import track
 from hola_plugins.lobi.structure import Structure
 
@@ -52,6 +53,7 @@ def estimate_gradient(
     return gradient_b @ a + b @ gradient_a - gradient_b @ gradient_a
 
 
+@computed_in_float32
 def lora_saliency(
     model: Any, batches: Sequence[Batch], structure: Structure, rank: int, seed: int
 ) -> dict[str, Saliency]:

@@ -19,6 +19,7 @@ from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.divergence import measure, record
 from hola_plugins.lobi.fake_quantisation import Quantiser, quantised
 from hola_plugins.lobi.linear import weight_of
+from hola_plugins.lobi.precision import computed_in_float32
 from hola_plugins.lobi.progress import track
 from hola_plugins.lobi.quantise import quantise_activation
 from hola_plugins.lobi.scheme import Scheme, parse_scheme
@@ -28,6 +29,7 @@ Scores = dict[str, dict[str, float]]
 """Expected KL divergence in nats a token, by group, by name of the scheme."""
 
 
+@computed_in_float32
 def fisher_scores(
     model: Any,
     batches: Sequence[Batch],
@@ -115,6 +117,7 @@ def _harm(
     return 0.5 * float((gradient.float() * error).sum(-1).square().sum())
 
 
+@computed_in_float32
 def kl_scores(
     model: Any,
     batches: Sequence[Batch],

@@ -33,7 +33,7 @@ NAMES = ["W4A16", "W4A16_G32", "W8A8", "BF16"]
 
 
 def nearest(_, weight, scheme):
-    return quantise_weight(weight, scheme)
+    return quantise_weight(weight, scheme, weight.dtype)
 
 
 @pytest.fixture(scope="module")
