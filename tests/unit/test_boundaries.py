@@ -25,7 +25,7 @@ ARRIVE_WITH = {
     "vllm": {"vllm", "torch", "transformers"},
     "langchain": {"langchain_core", "torch", "transformers"},
     "llmcompressor": {"llmcompressor", "compressed_tensors", "torch", "transformers"},
-    "lobi": {"torch", "transformers"},
+    "lobi": {"huggingface_hub", "torch", "transformers"},
 }
 """What a door's host, or a method's extra, installs."""
 
