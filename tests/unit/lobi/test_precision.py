@@ -15,9 +15,8 @@ from hola_plugins.lobi.precision import computed_in_float32, float32_on_cpu
 def test_weights_come_back_even_after_an_error():
     model = make("llama").bfloat16()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(RuntimeError, match="inside"), float32_on_cpu(model):
-        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-        raise RuntimeError("inside")
+    with pytest.raises(RuntimeError, match="inside"):
+        _fail_in_float32(model)
     after = model.state_dict()
     assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
     assert {tensor.dtype for tensor in after.values()} == {torch.bfloat16}
@@ -36,3 +35,9 @@ def test_a_function_computes_in_float32():
     model = make("qwen3").bfloat16()
     with torch.no_grad():
         torch.testing.assert_close(run(model), make("qwen3").bfloat16().float()(input_ids=ids).logits)
+
+
+def _fail_in_float32(model):
+    with float32_on_cpu(model):
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+        raise RuntimeError("inside")
