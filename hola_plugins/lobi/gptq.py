@@ -30,33 +30,36 @@ class GptqRounding:
         model: The model.
         batches: Text that the inputs of layers are seen on.
         names: The layers.
+        schemes: The schemes that will be asked for; those of few bits are rounded in one sweep over a layer.
     """
 
-    def __init__(self, model: Any, batches: Sequence[Batch], names: Sequence[str]) -> None:
-        self._factors: dict[str, torch.Tensor] = {}
-        self._scales = model.dtype
+    def __init__(
+        self, model: Any, batches: Sequence[Batch], names: Sequence[str], schemes: Sequence[Scheme]
+    ) -> None:
+        self._scales_in = model.dtype
+        self._schemes = [scheme for scheme in schemes if scheme.bits < _MANY_BITS]
         self._hessians = _input_products(model, batches, names)
         self._rounded: dict[tuple[str, str], torch.Tensor] = {}
 
     def __call__(self, name: str, weight: torch.Tensor, scheme: Scheme) -> torch.Tensor:
         """Gives the rounded weight, float32[output, input]; computed once."""
         if scheme.bits >= _MANY_BITS:
-            return quantise_weight(weight, scheme, self._scales)
-        key = (name, scheme.name)
-        if key not in self._rounded:
-            self._rounded[key] = _gptq(weight, self._factor(name), scheme, self._scales)
-        return self._rounded[key]
+            return quantise_weight(weight, scheme, self._scales_in)
+        if (name, scheme.name) not in self._rounded:
+            columns = weight.shape[1]
+            fitting = [one for one in self._schemes if columns % (one.group_size or columns) == 0]
+            rounded = _gptq(weight, self._factor(name), fitting, self._scales_in)
+            self._rounded |= {(name, one.name): part for one, part in zip(fitting, rounded, strict=True)}
+        return self._rounded[name, scheme.name]
 
     def _factor(self, name: str) -> torch.Tensor:
         """Gives the upper Cholesky factor of the inverse Hessian, [input, input]."""
-        if name not in self._factors:
-            hessian = self._hessians.pop(name)
-            diagonal = hessian.diagonal()
-            diagonal[diagonal == 0] = 1.0
-            diagonal += _DAMPING * diagonal.mean()
-            inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
-            self._factors[name] = torch.linalg.cholesky(inverse, upper=True)
-        return self._factors[name]
+        hessian = self._hessians.pop(name)
+        diagonal = hessian.diagonal()
+        diagonal[diagonal == 0] = 1.0
+        diagonal += _DAMPING * diagonal.mean()
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
+        return torch.linalg.cholesky(inverse, upper=True)
 
 
 @computed_in_float32
@@ -82,22 +85,34 @@ def _input_products(model: Any, batches: Sequence[Batch], names: Sequence[str]) 
     return products
 
 
-def _gptq(weight: torch.Tensor, factor: torch.Tensor, scheme: Scheme, scales_in: torch.dtype) -> torch.Tensor:
-    """Rounds column by column and spreads each error over the columns to come, block by block."""
-    left = weight.float().clone()
+def _gptq(
+    weight: torch.Tensor, factor: torch.Tensor, schemes: Sequence[Scheme], scales_in: torch.dtype
+) -> tuple[torch.Tensor, ...]:
+    """Rounds column by column and spreads each error over the columns to come, block by block.
+
+    Rows do not depend on each other, so the schemes, all of one kind and number of bits, lie below each other.
+    """
+    rows, columns = weight.shape
+    kind, bits = schemes[0].kind, schemes[0].bits
+    left = weight.float().repeat(len(schemes), 1)
+    scales = torch.cat([_column_scales(weight.float(), scheme, scales_in) for scheme in schemes])
     rounded = torch.zeros_like(left)
-    rows, columns = left.shape
-    width = scheme.group_size or columns
-    scales = grid_scale(left.reshape(rows, -1, width), scheme.kind, scheme.bits).to(scales_in).float()
     for start in range(0, columns, _BLOCK):
         end = min(start + _BLOCK, columns)
         errors = torch.zeros_like(left[:, start:end])
         for column in range(start, end):
-            value = left[:, column : column + 1]
-            near = to_grid(value, scales[:, column // width], scheme.kind, scheme.bits)
-            rounded[:, column : column + 1] = near
-            error = (value - near) / factor[column, column]
-            left[:, column:end] -= error @ factor[column : column + 1, column:end]
-            errors[:, column - start] = error[:, 0]
+            value = left[:, column]
+            rounded[:, column] = to_grid(value, scales[:, column], kind, bits)
+            error = (value - rounded[:, column]) / factor[column, column]
+            left[:, column + 1 : end].addr_(error, factor[column, column + 1 : end], alpha=-1)
+            errors[:, column - start] = error
         left[:, end:] -= errors @ factor[start:end, end:]
-    return rounded
+    return tuple(rounded.split(rows))
+
+
+def _column_scales(weight: torch.Tensor, scheme: Scheme, scales_in: torch.dtype) -> torch.Tensor:
+    """Gives the scale of every weight, float32[output, input]."""
+    rows, columns = weight.shape
+    width = scheme.group_size or columns
+    scales = grid_scale(weight.reshape(rows, -1, width), scheme.kind, scheme.bits).to(scales_in).float()
+    return scales.expand(-1, -1, width).reshape(rows, columns)

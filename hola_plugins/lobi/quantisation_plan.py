@@ -162,6 +162,7 @@ def _rounding(config: LoBiConfig, model: Any, structure: Structure, text: Calibr
     columns = [weight_shape(model.get_submodule(name))[1] for name in structure.linear_names]
     small = 4 * sum(count**2 for count in columns) <= _MOST_STATISTICS
     if config.quantizer == "gptq" and small:
-        return GptqRounding(model, text.fitting, structure.linear_names)
+        schemes = [parse_scheme(name) for name in config.scheme_names]
+        return GptqRounding(model, text.fitting, structure.linear_names, schemes)
     dtype = model.dtype
     return lambda _, weight, scheme: quantise_weight(weight, scheme, dtype)

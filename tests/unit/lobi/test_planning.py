@@ -58,7 +58,10 @@ def test_gptq_rounding_keeps_outputs_better_than_rounding_to_nearest(setting):
     schemes = dict.fromkeys(structure.linear_names, parse_scheme("W4A16"))
     found = {}
     for name, quantise in (
-        ("gptq", GptqRounding(model, text.fitting, structure.linear_names)),
+        (
+            "gptq",
+            GptqRounding(model, text.fitting, structure.linear_names, [parse_scheme(name) for name in NAMES]),
+        ),
         ("rtn", nearest),
     ):
         with quantised(model, schemes, quantise):
