@@ -67,43 +67,32 @@ def make_block(
     owner = np.zeros((rows, longest), dtype=np.int32)
     survival = np.ones(rows, dtype=np.float32)
     walks = np.zeros((calibration.shape[0], rows, WALK_CANDIDATES + 2 * MAX_CANDIDATES), dtype=np.int64)
-    arrays = (
-        window,
-        state,
-        chance,
-        owner,
-        survival,
-        trail,
-        trail_length,
-        calibration,
-        success,
-        resume,
-        walks,
-    )
+    evidence = (trail, trail_length, calibration, success, resume)
+    arrays = (*evidence, window, state, chance, owner, survival, walks)
     return Block(*arrays, table=address_table(*arrays))
+
+
+@njit(cache=True, inline="always")
+def evidence_views(table):
+    """Views trail, trail_length, calibration, success and resume: the first rows of a block's or feedback's table."""
+    return (
+        int32_3d(table, 0),
+        int32_1d(table, 1),
+        float32_2d(table, 2),
+        float32_2d(table, 3),
+        int32_1d(table, 4),
+    )
 
 
 @njit(cache=True, inline="always")
 def draft_views(table):
     """Views window, state, chance, owner and survival of a block."""
     return (
-        int32_2d(table, 0),
-        int32_2d(table, 1),
-        float32_2d(table, 2),
-        int32_2d(table, 3),
-        float32_1d(table, 4),
-    )
-
-
-@njit(cache=True, inline="always")
-def evidence_views(table):
-    """Views trail, trail_length, calibration, success and resume of a block."""
-    return (
-        int32_3d(table, 5),
-        int32_1d(table, 6),
+        int32_2d(table, 5),
+        int32_2d(table, 6),
         float32_2d(table, 7),
-        float32_2d(table, 8),
-        int32_1d(table, 9),
+        int32_2d(table, 8),
+        float32_1d(table, 9),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hola_plugins.hsd.block import draft_views
+from hola_plugins.hsd.block import draft_views, evidence_views
 from hola_plugins.hsd.level import (
     BUCKET,
     DRAFTED,
@@ -29,11 +29,9 @@ from hola_plugins.hsd.level import (
 )
 from hola_plugins.hsd.memory import (
     address_table,
-    float32_2d,
     float64_2d,
     int32_1d,
     int32_2d,
-    int32_3d,
     int64_1d,
     int64_2d,
 )
@@ -52,18 +50,9 @@ _RATE = 0.15
 
 
 @njit(cache=True, inline="always")
-def _verdict_views(table):
-    """Views trail, trail_length, calibration, success, resume, hits, trials and counters."""
-    return (
-        int32_3d(table, 0),
-        int32_1d(table, 1),
-        float32_2d(table, 2),
-        float32_2d(table, 3),
-        int32_1d(table, 4),
-        float64_2d(table, 5),
-        float64_2d(table, 6),
-        int64_2d(table, 7),
-    )
+def _tally_views(table):
+    """Views hits, trials and counters."""
+    return float64_2d(table, 5), float64_2d(table, 6), int64_2d(table, 7)
 
 
 @njit(cache=True, inline="always")
@@ -86,7 +75,8 @@ def score_rows(table, slots, lengths, buffer, request_level) -> int:
     the target is not counted as accepted where that token happens to equal the next one of the draft.
     A prediction can be judged when its token has come and every drafted token before it was right.
     """
-    trail, trail_length, calibration, success, resume, hits, trials, counters = _verdict_views(table)
+    trail, trail_length, calibration, success, resume = evidence_views(table)
+    hits, trials, counters = _tally_views(table)
     drafted_at, draft, draft_length, sent, owner = _draft_views(table)
     accepted_in_all = 0
     for row in range(slots.shape[0]):

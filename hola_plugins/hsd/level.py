@@ -68,32 +68,32 @@ class Block:
     """The drafts of one call while they grow.
 
     Attributes:
+        trail: Every prediction of every level, int32[slots, entries, TRAIL_FIELDS].
+        trail_length: Entries used, int32[slots].
+        calibration: Match probability by level and bucket, float32[levels, buckets].
+        success: Recent match rate of a level in a request, float32[levels, slots].
+        resume: Position after the token that the last draft got wrong, int32[slots]; -1 for none.
         window: Context and draft, int32[rows, WINDOW + max_draft]; -1 where there is no token.
         state: One row of `STATE_FIELDS` columns a request, int32.
         chance: Match probability of each drafted token, float32[rows, max_draft + 1]; the last column is
             that of the offer.
         owner: Level that drafted each token, int32[rows, max_draft].
         survival: Probability that the whole draft is accepted, float32[rows].
-        trail: Every prediction of every level, int32[slots, entries, TRAIL_FIELDS].
-        trail_length: Entries used, int32[slots].
-        calibration: Match probability by level and bucket, float32[levels, buckets].
-        success: Recent match rate of a level in a request, float32[levels, slots].
-        resume: Position after the token that the last draft got wrong, int32[slots]; -1 for none.
         walks: Where a retrieval level's candidates stand while the draft grows, int64[levels, rows, fields];
             see `hola_plugins.hsd.retrieval`.
         table: The addresses of all of them for kernels, in this order; see `hola_plugins.hsd.memory`.
     """
 
-    window: Int32
-    state: Int32
-    chance: Float32
-    owner: Int32
-    survival: Float32
     trail: Int32
     trail_length: Int32
     calibration: Float32
     success: Float32
     resume: Int32
+    window: Int32
+    state: Int32
+    chance: Float32
+    owner: Int32
+    survival: Float32
     walks: Int64
     table: Int64
 

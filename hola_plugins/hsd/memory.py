@@ -1,7 +1,6 @@
 """Arrays by address: a table of many arrays, so that a kernel takes one argument in their place.
 
-Every array that a kernel receives costs about 0.15 microseconds of unboxing, and a call into a level takes a
-dozen. A table row holds an array's address and shape; inside the kernel the array is viewed again, free of
+Every array that a kernel receives has to be unboxed, and a call into a level takes a dozen. A table row holds an array's address and shape; inside the kernel the array is viewed again, free of
 charge and of reference counts. Whoever makes a table keeps its arrays alive and in place.
 """
 
