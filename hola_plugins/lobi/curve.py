@@ -14,6 +14,7 @@ from hola_plugins.lobi.progress import track
 from hola_plugins.lobi.quantisation_plan import Allocation
 
 _POINTS = 24
+"""Budgets to solve for; closer to each other where bits are few and the divergence falls fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def tradeoff(config: LoBiConfig, model: Any, allocation: Allocation) -> list[Poi
     """
     at_ease = Plan("at ease", {group: _best(row) for group, row in allocation.scores.items()})
     free = _budget(config, model, allocation, 1)
-    sizes = np.linspace(free.smallest(), free.size(at_ease), _POINTS).astype(int)
+    least, most = free.smallest(), free.size(at_ease)
+    sizes = (least + (most - least) * np.linspace(0.0, 1.0, _POINTS) ** 2).astype(int)
     found: dict[int, Point] = {}
     for size in track(sizes, "size against divergence", len(sizes)):
         budget = _budget(config, model, allocation, int(size))

@@ -49,7 +49,7 @@ def _headline(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     before, size = report["original"], report["predicted"]["bytes"]
     yield (
         "Size",
-        f"{figures.in_bytes(before['bytes'])} → {figures.in_bytes(size)}",
+        figures.from_to(before["bytes"], size),
         f"{figures.share(size, before['bytes'])} of the original{_budget(report)}",
     )
     after, how = _quality(report)

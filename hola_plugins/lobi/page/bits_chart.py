@@ -13,7 +13,7 @@ from hola_plugins.lobi.page.svg import add, drawing, markup
 _LABELS = 104
 _CELL = 30
 _ROW = 24
-_LEGEND_ITEM = 200
+_LEGEND_ITEM = 160
 _LAYERS_A_BAND = 24
 """Layers beside each other; deeper models continue below."""
 
@@ -28,7 +28,7 @@ def bits_chart(rows: Sequence[Mapping[str, Any]]) -> str:
     layers = sorted({row["layer"] for row in rows})
     bands = [layers[first : first + _LAYERS_A_BAND] for first in range(0, len(layers), _LAYERS_A_BAND)]
     schemes = _by_bits(rows)
-    width = max(_LABELS + _CELL * len(bands[0]), _LABELS + 2 * _LEGEND_ITEM)
+    width = max(_LABELS + _CELL * len(bands[0]), 2 * _LEGEND_ITEM)
     a_line = width // _LEGEND_ITEM
     band_height = _ROW * (len(roles) + 1) + 12
     legend_height = _ROW * -(-len(schemes) // a_line)

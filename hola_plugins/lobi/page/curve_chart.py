@@ -11,10 +11,10 @@ from hola_plugins.lobi.page.colours import DOT, LINE
 from hola_plugins.lobi.page.figures import byte_unit, in_bytes, number
 from hola_plugins.lobi.page.svg import add, drawing, markup
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 464.0, 40.0, 340.0
-_HEIGHT = 384
+_LEFT, _RIGHT, _TOP, _BOTTOM = 80.0, 560.0, 56.0, 356.0
+_HEIGHT = 400
 _LABELS = _RIGHT + 32
-_LETTER = 6.4
+_LETTER = 7.4
 _LINE = 15.0
 
 
@@ -77,7 +77,8 @@ def _draw_limit(svg: Element, place: float, limit: int) -> None:
     dashes = {"stroke": "currentColor", "stroke_dasharray": "6 4", "stroke_width": 1.5}
     hint = f"budget: {in_bytes(limit)}"
     add(svg, "line", hint=hint, class_="budget", x1=place, y1=_TOP, x2=place, y2=_BOTTOM, **dashes)
-    add(svg, "text", hint, x=place - 6, y=_TOP + 12, text_anchor="end")
+    beside = min(max(place, _LEFT + 56), _RIGHT - 56)
+    add(svg, "text", hint, x=beside, y=_TOP - 8, text_anchor="middle")
 
 
 def _draw_line(svg: Element, points: Sequence[tuple[float, float, int, float]]) -> None:

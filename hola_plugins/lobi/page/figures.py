@@ -18,6 +18,14 @@ def in_bytes(size: float) -> str:
     return f"{size:g} B" if unit == 1 else f"{size / unit:.2f} {name}"
 
 
+def from_to(before: float, after: float) -> str:
+    """Gives two sizes: ``5.78 → 2.57 MB``."""
+    first, last = in_bytes(before), in_bytes(after)
+    if first.rpartition(" ")[2] == last.rpartition(" ")[2]:
+        first = first.rpartition(" ")[0]
+    return f"{first} → {last}"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """Gives a number to some significant digits; a dash where there is none."""
     if value is None:
