@@ -28,6 +28,7 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 TARGET = ROOT / "tests" / "models" / "target"
 CALIBRATION, HELD_OUT = ROOT / "README.md", ROOT / "tests" / "models" / "README.md"
 SMALL = ["--samples", "24", "--length", "64"]
+STEPS = 20
 each_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 
 
@@ -47,6 +48,18 @@ def settings_of(recipe: Path) -> dict[str, Any]:
     (stage,) = yaml.safe_load(recipe.read_text()).values()
     (modifiers,) = stage.values()
     return modifiers.get("LoBiModifier", {})
+
+
+def with_few_steps(recipe: Path, folder: Path) -> Path:
+    """A copy of the recipe whose recovery is short."""
+    content = yaml.safe_load(recipe.read_text())
+    for modifiers in next(iter(content.values())).values():
+        lora = modifiers.get("LoBiModifier", {}).get("lora")
+        if lora is not None:
+            lora["steps"] = min(lora["steps"], STEPS)
+    copy = folder / recipe.name
+    copy.write_text(yaml.safe_dump(content))
+    return copy
 
 
 def weights_of(folder: Path) -> dict[str, Any]:
