@@ -89,8 +89,8 @@ def _quality(report: Mapping[str, Any]) -> tuple[Mapping[str, float] | None, str
 def _bits(report: Mapping[str, Any]) -> float:
     """Gives the mean of stored bits over all linear layers of the decoder."""
     rows = report["layers"]
-    weights = sum(out * into for row in rows for out, into in row["shapes"])
-    return 8 * float(sum(row["bytes"] for row in rows)) / weights
+    weights = sum(int(out * into) for row in rows for out, into in row["shapes"])
+    return 8 * sum(int(row["bytes"]) for row in rows) / weights
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

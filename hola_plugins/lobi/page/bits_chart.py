@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from hola_plugins.lobi.page.colours import ink_on, scheme_colour
 from hola_plugins.lobi.page.figures import words
-from hola_plugins.lobi.page.svg import add, drawing, markup
+from hola_plugins.lobi.page.svg import Attributes, add, drawing, markup
 
 _LABELS = 104
 _CELL = 30
@@ -62,30 +62,32 @@ def _draw_band(
     cells: Mapping[tuple[str, int], Mapping[str, Any]],
 ) -> None:
     """Draws all roles of some layers."""
-    add(svg, "text", "layer", x=_LABELS - 8, y=top + 16, text_anchor="end")
+    margin = _LABELS - 8
+    add(svg, "text", {"x": margin, "y": top + 16, "text-anchor": "end"}, "layer")
+    for line, role in enumerate(roles, 1):
+        add(svg, "text", {"x": margin, "y": top + _ROW * line + 16, "text-anchor": "end"}, words(role))
     for column, layer in enumerate(layers):
         left = _LABELS + column * _CELL
-        add(svg, "text", str(layer), x=left + _CELL / 2, y=top + 16, text_anchor="middle")
-        for line, role in enumerate(roles):
+        add(svg, "text", {"x": left + _CELL / 2, "y": top + 16, "text-anchor": "middle"}, str(layer))
+        for line, role in enumerate(roles, 1):
             if (role, layer) in cells:
-                _draw_cell(svg, left, top + _ROW * (line + 1), cells[role, layer])
-    for line, role in enumerate(roles):
-        add(svg, "text", words(role), x=_LABELS - 8, y=top + _ROW * (line + 1) + 16, text_anchor="end")
+                _draw_cell(svg, left, top + _ROW * line, cells[role, layer])
 
 
 def _draw_cell(svg: Element, left: float, top: float, row: Mapping[str, Any]) -> None:
     """Draws one group with its bits."""
     colour, bits = scheme_colour(row["scheme"]), f"{row['bits']:.3g}"
     hint = f"layer {row['layer']}, {words(row['role'])}: {row['scheme']}, {bits} bits a weight"
-    size = {"width": _CELL - 2, "height": _ROW - 2}
-    add(svg, "rect", hint=hint, class_="group", x=left + 1, y=top + 1, rx=3, fill=colour, **size)
-    ink = {"fill": ink_on(colour), "font_size": 10, "text_anchor": "middle", "pointer_events": "none"}
-    add(svg, "text", bits, x=left + _CELL / 2, y=top + 16, **ink)
+    box: Attributes = {"x": left + 1, "y": top + 1, "width": _CELL - 2, "height": _ROW - 2, "rx": 3}
+    ink: Attributes = {"fill": ink_on(colour), "font-size": 10, "pointer-events": "none"}
+    add(svg, "rect", {"class": "group", "fill": colour, **box}, hint=hint)
+    add(svg, "text", {"x": left + _CELL / 2, "y": top + 16, "text-anchor": "middle", **ink}, bits)
 
 
 def _draw_legend(svg: Element, top: float, schemes: Mapping[str, int], a_line: int) -> None:
     """Draws colour and name of each scheme with the number of its groups."""
     for place, (name, count) in enumerate(schemes.items()):
         left, line = place % a_line * _LEGEND_ITEM, top + place // a_line * _ROW
-        add(svg, "rect", x=left + 1, y=line + 4, width=16, height=16, rx=3, fill=scheme_colour(name))
-        add(svg, "text", f"{name} ({count})", class_="legend", x=left + 24, y=line + 16)
+        box: Attributes = {"x": left + 1, "y": line + 4, "width": 16, "height": 16, "rx": 3}
+        add(svg, "rect", {"fill": scheme_colour(name), **box})
+        add(svg, "text", {"class": "legend", "x": left + 24, "y": line + 16}, f"{name} ({count})")

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from hola_plugins.lobi.page.axis import Axis, linear_axis, log_axis
 from hola_plugins.lobi.page.colours import DOT, LINE
 from hola_plugins.lobi.page.figures import byte_unit, in_bytes, number
-from hola_plugins.lobi.page.svg import add, drawing, markup
+from hola_plugins.lobi.page.svg import Attributes, add, drawing, markup
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80.0, 560.0, 56.0, 356.0
 _HEIGHT = 400
@@ -53,32 +53,33 @@ def _label(plans: Sequence[Mapping[str, Any]], limit: int) -> str:
 def _draw_axes(svg: Element, across: Axis, up: Axis, title: str) -> None:
     """Draws ticks, grid and titles."""
     for tick in across.ticks:
-        place = across.place(tick)
-        add(svg, "text", f"{tick:g}", class_="tick-x", x=place, y=_BOTTOM + 18, text_anchor="middle")
-        _draw_rule(svg, place, _BOTTOM, place, _BOTTOM + 4, 0.6)
+        x = across.place(tick)
+        add(svg, "text", {"class": "tick-x", "x": x, "y": _BOTTOM + 18, "text-anchor": "middle"}, f"{tick:g}")
+        _draw_rule(svg, x, _BOTTOM, x, _BOTTOM + 4, 0.6)
     for tick in up.ticks:
-        place = up.place(tick)
-        add(svg, "text", f"{tick:g}", class_="tick-y", x=_LEFT - 8, y=place + 4, text_anchor="end")
-        _draw_rule(svg, _LEFT, place, _RIGHT, place, 0.15)
+        y = up.place(tick)
+        add(svg, "text", {"class": "tick-y", "x": _LEFT - 8, "y": y + 4, "text-anchor": "end"}, f"{tick:g}")
+        _draw_rule(svg, _LEFT, y, _RIGHT, y, 0.15)
     _draw_rule(svg, _LEFT, _BOTTOM, _RIGHT, _BOTTOM, 0.6)
-    add(svg, "text", title, x=(_LEFT + _RIGHT) / 2, y=_BOTTOM + 38, text_anchor="middle")
+    add(svg, "text", {"x": (_LEFT + _RIGHT) / 2, "y": _BOTTOM + 38, "text-anchor": "middle"}, title)
     middle = (_TOP + _BOTTOM) / 2
-    turned = {"transform": f"rotate(-90 14 {middle:g})", "text_anchor": "middle"}
-    add(svg, "text", "KL to the original, nats a token", x=14, y=middle, **turned)
+    turned: Attributes = {"transform": f"rotate(-90 14 {middle:g})", "text-anchor": "middle"}
+    add(svg, "text", {"x": 14, "y": middle, **turned}, "KL to the original, nats a token")
 
 
 def _draw_rule(svg: Element, x1: float, y1: float, x2: float, y2: float, opacity: float) -> None:
     """Draws a thin line."""
-    add(svg, "line", x1=x1, y1=y1, x2=x2, y2=y2, stroke="currentColor", stroke_opacity=opacity)
+    ink: Attributes = {"stroke": "currentColor", "stroke-opacity": opacity}
+    add(svg, "line", {"x1": x1, "y1": y1, "x2": x2, "y2": y2, **ink})
 
 
-def _draw_limit(svg: Element, place: float, limit: int) -> None:
+def _draw_limit(svg: Element, x: float, limit: int) -> None:
     """Draws the budget."""
-    dashes = {"stroke": "currentColor", "stroke_dasharray": "6 4", "stroke_width": 1.5}
     hint = f"budget: {in_bytes(limit)}"
-    add(svg, "line", hint=hint, class_="budget", x1=place, y1=_TOP, x2=place, y2=_BOTTOM, **dashes)
-    beside = min(max(place, _LEFT + 56), _RIGHT - 56)
-    add(svg, "text", hint, x=beside, y=_TOP - 8, text_anchor="middle")
+    dashes: Attributes = {"stroke": "currentColor", "stroke-dasharray": "6 4", "stroke-width": 1.5}
+    add(svg, "line", {"class": "budget", "x1": x, "y1": _TOP, "x2": x, "y2": _BOTTOM, **dashes}, hint=hint)
+    inside = min(max(x, _LEFT + 56), _RIGHT - 56)
+    add(svg, "text", {"x": inside, "y": _TOP - 8, "text-anchor": "middle"}, hint)
 
 
 def _draw_line(svg: Element, points: Sequence[tuple[float, float, int, float]]) -> None:
@@ -86,32 +87,37 @@ def _draw_line(svg: Element, points: Sequence[tuple[float, float, int, float]]) 
     if not points:
         return
     path = " ".join(f"{x:.2f},{y:.2f}" for x, y, _, _ in points)
-    add(svg, "polyline", points=path, fill="none", stroke=LINE, stroke_width=2)
+    add(svg, "polyline", {"points": path, "fill": "none", "stroke": LINE, "stroke-width": 2})
     for x, y, size, kl in points:
         hint = f"expected: {in_bytes(size)}, KL {number(kl)}"
-        add(svg, "circle", hint=hint, class_="expected", cx=x, cy=y, r=2.5, fill=LINE)
+        add(svg, "circle", {"class": "expected", "cx": x, "cy": y, "r": 2.5, "fill": LINE}, hint=hint)
 
 
 def _draw_plans(
     svg: Element, plans: Sequence[Mapping[str, Any]], places: Sequence[tuple[float, float]]
 ) -> None:
-    """Draws what was measured: a dot each, the chosen one larger and square, with names to the right."""
+    """Draws what was measured, the chosen plan last and so on top, with names to the right."""
     heights = _apart([y for _, y in places])
-    for number_, ((x, y), height) in reversed(list(enumerate(zip(places, heights, strict=True)))):
-        plan, chosen = plans[number_], number_ == 0
-        name = _name(plan, chosen=chosen)
-        hint = f"{name}: {in_bytes(plan['bytes'])}, KL {number(plan['kl'])}"
+    for rank in reversed(range(len(plans))):
+        (x, y), height, name = places[rank], heights[rank], _name(plans[rank], chosen=rank == 0)
         bend = f"{x:.2f},{y:.2f} {_RIGHT + 8:g},{height:.2f} {_LABELS - 6:g},{height:.2f}"
-        add(svg, "polyline", points=bend, fill="none", stroke="currentColor", stroke_opacity=0.35)
-        edge = {"fill": DOT, "stroke": "#000000", "stroke_width": 1}
-        if chosen:
-            turn = f"rotate(45 {x:.2f} {y:.2f})"
-            box = {"x": x - 6, "y": y - 6, "width": 12, "height": 12}
-            add(svg, "rect", hint=hint, class_="measured chosen", transform=turn, **box, **edge)
-        else:
-            add(svg, "circle", hint=hint, class_="measured", cx=x, cy=y, r=4.5, **edge)
-        weight = "bold" if chosen else "normal"
-        add(svg, "text", name, class_="name", x=_LABELS, y=height + 4, font_weight=weight)
+        thin: Attributes = {"fill": "none", "stroke": "currentColor", "stroke-opacity": 0.35}
+        add(svg, "polyline", {"points": bend, **thin})
+        hint = f"{name}: {in_bytes(plans[rank]['bytes'])}, KL {number(plans[rank]['kl'])}"
+        _draw_dot(svg, x, y, hint, chosen=rank == 0)
+        weight = "bold" if rank == 0 else "normal"
+        add(svg, "text", {"class": "name", "x": _LABELS, "y": height + 4, "font-weight": weight}, name)
+
+
+def _draw_dot(svg: Element, x: float, y: float, hint: str, *, chosen: bool) -> None:
+    """Draws a measured plan: a circle, or a larger square on its corner for the chosen one."""
+    edge: Attributes = {"fill": DOT, "stroke": "#000000"}
+    if not chosen:
+        add(svg, "circle", {"class": "measured", "cx": x, "cy": y, "r": 4.5, **edge}, hint=hint)
+        return
+    turned = f"rotate(45 {x:.2f} {y:.2f})"
+    box: Attributes = {"x": x - 6, "y": y - 6, "width": 12, "height": 12, "transform": turned}
+    add(svg, "rect", {"class": "measured chosen", **box, **edge}, hint=hint)
 
 
 def _name(plan: Mapping[str, Any], *, chosen: bool) -> str:
@@ -135,8 +141,9 @@ def _apart(heights: Sequence[float]) -> list[float]:
 
 
 def _draw_legend(svg: Element) -> None:
-    """Says what line, dot and square are."""
-    add(svg, "line", x1=_LEFT, y1=16, x2=_LEFT + 24, y2=16, stroke=LINE, stroke_width=2)
-    add(svg, "text", "expected of the solver's plans", x=_LEFT + 30, y=20)
-    add(svg, "circle", cx=_LEFT + 232, cy=16, r=4.5, fill=DOT, stroke="#000000")
-    add(svg, "text", "measured on held-out text", x=_LEFT + 242, y=20)
+    """Says what line and dots are."""
+    stroke: Attributes = {"x1": _LEFT, "x2": _LEFT + 24, "stroke": LINE, "stroke-width": 2}
+    add(svg, "line", {"y1": 16, "y2": 16, **stroke})
+    add(svg, "text", {"x": _LEFT + 30, "y": 20}, "expected of the solver's plans")
+    add(svg, "circle", {"cx": _LEFT + 232, "cy": 16, "r": 4.5, "fill": DOT, "stroke": "#000000"})
+    add(svg, "text", {"x": _LEFT + 242, "y": 20}, "measured on held-out text")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element, SubElement, tostring
+
+Attributes = Mapping[str, float | str]
 
 
 def drawing(width: float, height: float, label: str) -> Element:
@@ -29,28 +32,27 @@ def drawing(width: float, height: float, label: str) -> Element:
     )
 
 
-def add(parent: Element, tag: str, content: str = "", hint: str = "", **attributes: float | str) -> Element:
+def add(parent: Element, tag: str, attributes: Attributes, content: str = "", hint: str = "") -> None:
     """Adds an element.
 
     Args:
         parent: Where it goes.
         tag: Its name.
+        attributes: Its attributes.
         content: Its text.
         hint: Text shown while a pointer rests on it.
-        attributes: Its attributes; ``_`` stands for ``-``, and one at the end is left out (``class_``).
     """
     found = SubElement(
         parent,
         tag,
         {
-            name.rstrip("_").replace("_", "-"): value if isinstance(value, str) else f"{round(value, 3):g}"
+            name: value if isinstance(value, str) else f"{round(value, 2):g}"
             for name, value in attributes.items()
         },
     )
     found.text = content or None
     if hint:
         SubElement(found, "title").text = hint
-    return found
 
 
 def markup(element: Element) -> str:
