@@ -28,7 +28,6 @@ RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 TARGET = ROOT / "tests" / "models" / "target"
 CALIBRATION, HELD_OUT = ROOT / "README.md", ROOT / "tests" / "models" / "README.md"
 SMALL = ["--samples", "24", "--length", "64"]
-STEPS = 20
 each_recipe = pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 
 
@@ -48,18 +47,6 @@ def settings_of(recipe: Path) -> dict[str, Any]:
     (stage,) = yaml.safe_load(recipe.read_text()).values()
     (modifiers,) = stage.values()
     return modifiers.get("LoBiModifier", {})
-
-
-def with_few_steps(recipe: Path, folder: Path) -> Path:
-    """A copy of the recipe whose recovery is short."""
-    content = yaml.safe_load(recipe.read_text())
-    for modifiers in next(iter(content.values())).values():
-        lora = modifiers.get("LoBiModifier", {}).get("lora")
-        if lora is not None:
-            lora["steps"] = min(lora["steps"], STEPS)
-    copy = folder / recipe.name
-    copy.write_text(yaml.safe_dump(content))
-    return copy
 
 
 def weights_of(folder: Path) -> dict[str, Any]:
@@ -82,10 +69,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Pat
 
 
 def _run(recipe: Path, folder: Path) -> None:
-    """Runs the command as it stands, with this model, text and folder for its placeholders."""
+    """Runs the command as it stands, in the folder, with a model and a text for its placeholders."""
     places = {
         "MODEL": str(TARGET),
-        "OUT": "OUT",
         "FILE": str(CALIBRATION),
         f"recipes/{recipe.name}": str(recipe),
     }
