@@ -30,6 +30,9 @@ class RetrieverSettings(BaseRetriever):
     embeddings: Embeddings | None = None
     """Embeds queries, and sentences for the compressor; by default the vector store's own."""
 
+    symmetric_embeddings: bool = False
+    """Whether the model embeds queries as it embeds documents; then `batch` embeds all its queries in one call."""
+
     k: int | None = Field(default=None, ge=1)
     """Exactly this many passages; None lets the depth follow the query."""
 

@@ -13,7 +13,7 @@ from hola_plugins.adacomp.calibration import Calibration, calibrate
 from hola_plugins.adacomp.conformal import NEVER, coverage_threshold
 from hola_plugins.adacomp.decision import DepthBounds
 from hola_plugins.adacomp.policy import GapPolicy
-from hola_plugins.adacomp.signals import ScoreShape, WordCoverage
+from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
 from retrieval_pools import Pool, Searched
 
 Keep: TypeAlias = Callable[[Pool], Sequence[int]]
@@ -105,8 +105,10 @@ def mmr(searched: Searched, k: int) -> Keep:
     return keep
 
 
-def calibrated(calibration: Sequence[Pool], target: float) -> tuple[Keep, Calibration]:
+def calibrated(
+    calibration: Sequence[Pool], target: float, signals: Sequence[Signal] = SIGNALS
+) -> tuple[Keep, Calibration]:
     """Ours."""
-    learnt = calibrate([pool.labelled() for pool in calibration], SIGNALS, target=target, bounds=BOUNDS)
-    policy = CalibratedPolicy(learnt, SIGNALS)
+    learnt = calibrate([pool.labelled() for pool in calibration], signals, target=target, bounds=BOUNDS)
+    policy = CalibratedPolicy(learnt, signals)
     return lambda pool: policy.decide(pool.question.text, pool.candidates, BOUNDS).kept, learnt
