@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hola_plugins.adacomp.head_words import HeadWords, heads_of
 from hola_plugins.adacomp.lexical_arrays import as_arrays, from_arrays
 from hola_plugins.adacomp.source import Float32, WordMatch
 from hola_plugins.adacomp.words import words
@@ -41,26 +42,27 @@ class Asked:
         rarity: Worth of each distinct word of the question, float32[w].
         holders: Row of a passage for every telling word that it holds, int[entries].
         columns: That word, by its place in the question, int64[entries].
-        rows: Row of every passage by id.
+        index: The index asked.
     """
 
     scores: Float32
     rarity: Float32
     holders: NDArray[Any]
     columns: Int64
-    rows: Mapping[str, int]
+    index: LexicalIndex
 
     def match(self, ids: Sequence[str]) -> WordMatch:
         """Picks some passages and says which of the words they hold; one that is not indexed matches nothing."""
         unknown = len(self.scores)
-        rows = np.array([self.rows.get(name, unknown) for name in ids], dtype=np.int64)
+        rows = self.index.rows_or(ids, unknown)
         places = np.zeros(unknown + 1, dtype=np.int32)
         places[rows] = np.arange(1, len(ids) + 1)
         place = places[self.holders]
         among = np.flatnonzero(place)
         holds = np.zeros((len(ids), len(self.rarity)), dtype=np.bool_)
         holds[place[among] - 1, self.columns[among]] = True
-        return WordMatch(np.append(self.scores, np.float32(0.0))[rows], holds, self.rarity)
+        scores = np.append(self.scores, np.float32(0.0))[rows]
+        return WordMatch(scores, holds, self.rarity, self.index.heads.picked(rows))
 
 
 class LexicalIndex:
@@ -76,16 +78,17 @@ class LexicalIndex:
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.ids: tuple[str, ...] = tuple(texts)
         self._rows = {name: row for row, name in enumerate(self.ids)}
-        self._vocabulary: dict[str, int] = {}
+        self.vocabulary: dict[str, int] = {}
         tokens = [[self._number(word) for word in words(text)] for text in texts.values()]
-        self._matrix = _bm25(tokens, self._vocabulary) if self._vocabulary else _EMPTY
+        self._matrix = _bm25(tokens, self.vocabulary) if self.vocabulary else _EMPTY
+        self._set_heads(heads_of(tokens))
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Gives what, with the ids, makes an index that scores the same; see `restore`."""
-        return as_arrays(self._vocabulary, self._matrix) if self._vocabulary else {}
+        return as_arrays(self.vocabulary, self._matrix, self.heads.numbers[:-1]) if self.vocabulary else {}
 
     @classmethod
     def restore(cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> LexicalIndex:
@@ -97,14 +100,16 @@ class LexicalIndex:
         index = cls({})
         index.ids = tuple(ids)
         index._rows = {name: row for row, name in enumerate(index.ids)}
+        heads = heads_of([()] * len(index))
         if arrays:
-            index._vocabulary, index._matrix = from_arrays(arrays, len(index))
+            index.vocabulary, index._matrix, heads = from_arrays(arrays, len(index))
+        index._set_heads(heads)
         return index
 
     def ask(self, query: str) -> Asked:
         """Looks the words of a question up; a word that is asked twice counts twice."""
         asked = Counter(words(query))
-        numbers = np.array([self._vocabulary.get(word, -1) for word in asked], dtype=np.int64)
+        numbers = np.array([self.vocabulary.get(word, -1) for word in asked], dtype=np.int64)
         starts = self._matrix["indptr"]
         counts = np.where(numbers >= 0, starts[numbers + 1] - starts[numbers], 0)
         worth = rarity(counts, len(self))
@@ -120,7 +125,7 @@ class LexicalIndex:
         np.add.at(
             scores, holders, values if (times == 1.0).all() else values * np.repeat(times, counts[telling])
         )
-        return Asked(scores, worth, holders, np.repeat(telling, counts[telling]), self._rows)
+        return Asked(scores, worth, holders, np.repeat(telling, counts[telling]), self)
 
     def scores(self, query: str) -> Float32:
         """Scores every passage, float32[len(self)], 0 where no telling word is shared."""
@@ -137,14 +142,25 @@ class LexicalIndex:
         """Gives the rows of the ids that are indexed."""
         return [row for name in ids if (row := self._rows.get(name)) is not None]
 
+    def rows_or(self, ids: Sequence[str], unknown: int) -> Int64:
+        """Gives the row of every id, `unknown` for one that is not indexed, int64[len(ids)]."""
+        return np.array([self._rows.get(name, unknown) for name in ids], dtype=np.int64)
+
+    def _set_heads(self, heads: NDArray[np.int32]) -> None:
+        """Keeps the first words of every passage, with an empty row for one that is not indexed."""
+        numbers = np.concatenate([heads, heads_of([()])])
+        worth = rarity(np.append(np.diff(self._matrix["indptr"]), len(self)), len(self))
+        self.heads = HeadWords(numbers, worth[numbers], self.vocabulary)
+
     def _number(self, word: str) -> int:
-        return self._vocabulary.setdefault(word, len(self._vocabulary))
+        return self.vocabulary.setdefault(word, len(self.vocabulary))
 
 
 def match_among(query: str, texts: Sequence[str]) -> WordMatch:
     """Scores a few passages by BM25 with their own statistics, and finds the question's words in them."""
     asked = list(dict.fromkeys(words(query)))
-    counts = [Counter(words(text)) for text in texts]
+    tokens = [words(text) for text in texts]
+    counts = [Counter(found) for found in tokens]
     frequency = np.array([[count[word] for word in asked] for count in counts], dtype=np.float32)
     frequency = frequency.reshape(len(texts), len(asked))
     lengths = np.array([max(count.total(), 1) for count in counts], dtype=np.float32).reshape(-1, 1)
@@ -153,7 +169,17 @@ def match_among(query: str, texts: Sequence[str]) -> WordMatch:
     weight = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5)).astype(np.float32)
     norm = _K1 * (1.0 - _B + _B * lengths / max(float(lengths.mean()), 1.0)) if len(texts) else lengths
     scores: Float32 = ((frequency / (frequency + norm)) @ weight).astype(np.float32)
-    return WordMatch(scores, holds, rarity(holding, len(texts)))
+    return WordMatch(scores, holds, rarity(holding, len(texts)), _heads_among(tokens))
+
+
+def _heads_among(tokens: Sequence[Sequence[str]]) -> HeadWords:
+    """Gives the first words of a few passages, worth by how many of these hold them."""
+    vocabulary: dict[str, int] = {}
+    numbers = [[vocabulary.setdefault(word, len(vocabulary)) for word in found] for found in tokens]
+    holding = np.bincount([number for found in numbers for number in {*found}], minlength=len(vocabulary))
+    worth = rarity(np.append(holding, len(tokens)), len(tokens))
+    heads = heads_of(numbers)
+    return HeadWords(heads, worth[heads], vocabulary)
 
 
 def rarity(holding: Any, passages: int) -> Float32:

@@ -19,6 +19,7 @@ from hola_plugins.adacomp.calibrated import CalibratedPolicy
 from hola_plugins.adacomp.calibration import Calibration, Promise, calibrate
 from hola_plugins.adacomp.decision import DepthBounds
 from hola_plugins.adacomp.gate import EvidenceGate
+from hola_plugins.adacomp.naming import NamedByBetter
 from hola_plugins.adacomp.pipeline import DepthPlan
 from hola_plugins.adacomp.policy import DepthPolicy, GapPolicy
 from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
@@ -255,7 +256,7 @@ class AdaCompRetriever(RetrieverSettings):
         return self.state.compressor(self.token_budget, self.length_function, self.embeddings)
 
     def _signals(self) -> tuple[Signal, ...]:
-        return (ScoreShape(), WordCoverage(), *self.signals)
+        return (ScoreShape(), WordCoverage(), NamedByBetter(), *self.signals)
 
     def _bounds(self) -> DepthBounds:
         return DepthBounds(self.k_min, self.k_max)

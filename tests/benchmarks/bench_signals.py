@@ -24,6 +24,7 @@ from rich.table import Table
 from beir_data import load
 from bench_retrieval import drawn, embed
 from embedding_cache import EmbeddingCache, MiniLM, TokenCounter
+from hola_plugins.adacomp.naming import NamedByBetter
 from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
 from retrieval_measures import fixed_curves, interval, measure, oracle, resampled, saved
 from retrieval_policies import BOUNDS, calibrated, tuned_fixed
@@ -31,7 +32,8 @@ from retrieval_pools import Searched, search_all
 
 VARIANTS: dict[str, tuple[Signal, ...]] = {
     "score shape": (ScoreShape(),),
-    "score shape and word coverage": (ScoreShape(), WordCoverage()),
+    "score shape, word coverage": (ScoreShape(), WordCoverage()),
+    "score shape, word coverage, named by better": (ScoreShape(), WordCoverage(), NamedByBetter()),
 }
 """What is chosen from; the last is what the retriever has."""
 

@@ -12,6 +12,7 @@ from hola_plugins.adacomp.calibrated import CalibratedPolicy
 from hola_plugins.adacomp.calibration import Calibration, calibrate
 from hola_plugins.adacomp.conformal import NEVER, coverage_threshold
 from hola_plugins.adacomp.decision import DepthBounds
+from hola_plugins.adacomp.naming import NamedByBetter
 from hola_plugins.adacomp.policy import GapPolicy
 from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
 from retrieval_pools import Pool, Searched
@@ -20,7 +21,7 @@ Keep: TypeAlias = Callable[[Pool], Sequence[int]]
 """Gives the rows of the kept candidates."""
 
 BOUNDS = DepthBounds(1, 20)
-SIGNALS = (ScoreShape(), WordCoverage())
+SIGNALS = (ScoreShape(), WordCoverage(), NamedByBetter())
 
 
 def by_dense(pool: Pool) -> np.ndarray:

@@ -135,7 +135,7 @@ def test_nothing_is_pickled_and_old_data_goes(saved):
     arrays = [
         "bm25_rows.npy",
         "bm25_scores.npy",
-        "bm25_starts.npy",
+        "bm25_heads.npy", "bm25_starts.npy",
         "bm25_words.npy",
         "graph_entry.npy",
         "graph_levels.npy",
