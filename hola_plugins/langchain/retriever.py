@@ -247,7 +247,7 @@ class AdaCompRetriever(RetrieverSettings):
 
     def _gate(self) -> EvidenceGate | None:
         if self.min_similarity is not None:
-            return EvidenceGate(self.min_similarity)
+            return EvidenceGate(self.min_similarity, coverage_worth=0.0)
         return None if self.calibration is None else EvidenceGate(self.calibration.floor)
 
     def _compressor(self) -> SentenceCompressor | None:

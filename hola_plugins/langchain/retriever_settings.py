@@ -58,7 +58,7 @@ class RetrieverSettings(BaseRetriever):
     """Signals that the calibrated policy weighs beside the shape of the scores."""
 
     min_similarity: float | None = None
-    """Floor of the none-gate; None takes the calibrated one. Nearest passages under it mean no evidence."""
+    """Similarity of the nearest passage under which there is no evidence; None takes the calibrated floor."""
 
     confidence: ModelConfidence | None = None
     """Skips retrieval where the model is sure of its answer without it."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from hola_plugins.adacomp.calibration import Calibration
 from retrieval_cost import work_of_a_query
-from retrieval_gate import gate_rates, nearest_of
+from retrieval_gate import evidence_of, gate_rates
 from retrieval_langchain import embeddings_filter, ensemble
 from retrieval_measures import Outcome, fixed_curves, interval, measure, oracle, resampled, saved
 from retrieval_policies import (
@@ -78,10 +78,10 @@ def compare(
     labels = min(options.calibrate, len(pools) // 2)
     recall, tokens = fixed_curves(pools)
     static = {name: measure(keep, pools) for name, keep in _static(searched).items()}
-    nearest = {name: nearest_of(searched.store, prompts) for name, prompts in off_topic}
+    found = {name: evidence_of(searched, prompts) for name, prompts in off_topic}
     rows: dict[str, list[Outcome]] = {}
     tests: list[np.ndarray] = []
-    gates: dict[str, list[dict[str, float]]] = {name: [] for name in nearest}
+    gates: dict[str, list[dict[str, float]]] = {name: [] for name in found}
     for split in range(options.splits):
         order = np.random.default_rng(split).permutation(len(pools))
         chosen, test = order[:labels], order[labels:]
@@ -92,8 +92,8 @@ def compare(
             rows.setdefault(name, []).append(measure(keep, rest))
         for name, outcome in static.items():
             rows.setdefault(name, []).append(Outcome(outcome.rows[test]))
-        for name, similarities in nearest.items():
-            gates[name].append(gate_rates(training, rest, similarities, _FALSE_SKIPS))
+        for name, evidence in found.items():
+            gates[name].append(gate_rates(training, rest, evidence, _FALSE_SKIPS))
     policies = [_row(name, outcomes, tests, recall, tokens) for name, outcomes in rows.items()]
     ours = [outcome.means()["all_gold"] for outcome in rows[f"{OURS} {options.target:g}"]]
     return Report(
