@@ -13,7 +13,7 @@ from hola_plugins.adacomp.calibration import Calibration
 from hola_plugins.adacomp.decision import DepthBounds
 from hola_plugins.adacomp.logistic import LogisticModel
 
-FORMAT = 2
+FORMAT = 1
 """Version of the file's layout."""
 
 
