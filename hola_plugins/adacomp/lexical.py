@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hola_plugins.adacomp.head_words import HeadWords, heads_of
+from hola_plugins.adacomp.head_words import HeadIndex, HeadWords, WordLists, heads_of, listed_by_passage
 from hola_plugins.adacomp.lexical_arrays import as_arrays, from_arrays
 from hola_plugins.adacomp.source import Float32, WordMatch
 from hola_plugins.adacomp.words import words
@@ -25,6 +25,8 @@ _B = 0.75
 
 _COMMON = 0.5
 """Words in more than this share of the passages are left out: they cost most and say least."""
+
+_NO_WORDS = np.zeros(0, dtype=np.int32)
 
 _EMPTY: Matrix = {
     "data": np.zeros(0, dtype=np.float32),
@@ -53,16 +55,18 @@ class Asked:
 
     def match(self, ids: Sequence[str]) -> WordMatch:
         """Picks some passages and says which of the words they hold; one that is not indexed matches nothing."""
-        unknown = len(self.scores)
-        rows = self.index.rows_or(ids, unknown)
-        places = np.zeros(unknown + 1, dtype=np.int32)
-        places[rows] = np.arange(1, len(ids) + 1)
+        return self.match_rows(self.index.rows_or(ids, len(self.scores)))
+
+    def match_rows(self, rows: Int64) -> WordMatch:
+        """Does as `match` for the passages in these rows; row len(scores) matches nothing."""
+        places = np.zeros(len(self.scores) + 1, dtype=np.int32)
+        places[rows] = np.arange(1, len(rows) + 1)
         place = places[self.holders]
         among = np.flatnonzero(place)
-        holds = np.zeros((len(ids), len(self.rarity)), dtype=np.bool_)
+        holds = np.zeros((len(rows), len(self.rarity)), dtype=np.bool_)
         holds[place[among] - 1, self.columns[among]] = True
         scores = np.append(self.scores, np.float32(0.0))[rows]
-        return WordMatch(scores, holds, self.rarity, self.index.heads.picked(rows))
+        return WordMatch(scores, holds, self.rarity, self.index.heads(rows))
 
 
 class LexicalIndex:
@@ -77,6 +81,7 @@ class LexicalIndex:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.ids: tuple[str, ...] = tuple(texts)
+        self.texts: tuple[str, ...] = tuple(texts.values())
         self._rows = {name: row for row, name in enumerate(self.ids)}
         self.vocabulary: dict[str, int] = {}
         tokens = [[self._number(word) for word in words(text)] for text in texts.values()]
@@ -88,17 +93,19 @@ class LexicalIndex:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Gives what, with the ids, makes an index that scores the same; see `restore`."""
-        return as_arrays(self.vocabulary, self._matrix, self.heads.numbers[:-1]) if self.vocabulary else {}
+        return as_arrays(self.vocabulary, self._matrix, self._heads.numbers[:-1]) if self.vocabulary else {}
 
     @classmethod
-    def restore(cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> LexicalIndex:
-        """Makes an index of the passages with these ids, in their order, without reading a text.
+    def restore(
+        cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]], texts: Sequence[str]
+    ) -> LexicalIndex:
+        """Makes an index of the passages with these ids and texts, in their order, without reading a text.
 
         Raises:
             ValueError: Arrays that are no index of so many passages.
         """
         index = cls({})
-        index.ids = tuple(ids)
+        index.ids, index.texts = tuple(ids), tuple(texts)
         index._rows = {name: row for row, name in enumerate(index.ids)}
         heads = heads_of([()] * len(index))
         if arrays:
@@ -146,11 +153,17 @@ class LexicalIndex:
         """Gives the row of every id, `unknown` for one that is not indexed, int64[len(ids)]."""
         return np.array([self._rows.get(name, unknown) for name in ids], dtype=np.int64)
 
+    def heads(self, rows: Int64) -> HeadWords:
+        """Gives the first words of the passages in these rows; of row len(self), none."""
+        return HeadWords(self._heads, rows)
+
     def _set_heads(self, heads: NDArray[np.int32]) -> None:
         """Keeps the first words of every passage, with an empty row for one that is not indexed."""
+        starts = self._matrix["indptr"]
         numbers = np.concatenate([heads, heads_of([()])])
-        worth = rarity(np.append(np.diff(self._matrix["indptr"]), len(self)), len(self))
-        self.heads = HeadWords(numbers, worth[numbers], self.vocabulary)
+        worth = np.append(rarity(np.diff(starts), len(self)), np.float32(0.0))
+        lists = listed_by_passage(self._matrix["indices"], starts, len(self))
+        self._heads = HeadIndex(numbers, worth, self.vocabulary, lists)
 
     def _number(self, word: str) -> int:
         return self.vocabulary.setdefault(word, len(self.vocabulary))
@@ -176,10 +189,12 @@ def _heads_among(tokens: Sequence[Sequence[str]]) -> HeadWords:
     """Gives the first words of a few passages, worth by how many of these hold them."""
     vocabulary: dict[str, int] = {}
     numbers = [[vocabulary.setdefault(word, len(vocabulary)) for word in found] for found in tokens]
-    holding = np.bincount([number for found in numbers for number in {*found}], minlength=len(vocabulary))
-    worth = rarity(np.append(holding, len(tokens)), len(tokens))
-    heads = heads_of(numbers)
-    return HeadWords(heads, worth[heads], vocabulary)
+    distinct = [np.unique(np.array(found, dtype=np.int32)) for found in numbers]
+    holding = np.bincount(np.concatenate([*distinct, _NO_WORDS]), minlength=len(vocabulary))
+    worth = np.append(rarity(holding, len(tokens)), np.float32(0.0))
+    starts = np.cumsum([0, *(len(found) for found in distinct)])
+    lists = WordLists(np.concatenate([*distinct, _NO_WORDS]), starts)
+    return HeadWords(HeadIndex(heads_of(numbers), worth, vocabulary, lists), np.arange(len(tokens)))
 
 
 def rarity(holding: Any, passages: int) -> Float32:

@@ -14,9 +14,6 @@ _SOURCES = 3
 _SCALE = 0.1
 """Fused score below the best at which a passage counts a third as a source."""
 
-_READ = 5000
-"""Characters of a source that are read."""
-
 
 class NamedByBetter:
     """How much of a passage's beginning the best passages bring that the question does not.
@@ -29,17 +26,10 @@ class NamedByBetter:
 
     def measure(self, query: str, candidates: Candidates) -> Float64:
         """Gives float64[n, 1], between 0 and 1; all 0 for a source that does not know the first words."""
-        named = np.zeros((len(candidates), 1))
-        heads = candidates.words.heads
-        if heads is None:
-            return named
-        worth = heads.worth.astype(np.float64)
-        total = np.maximum(worth.sum(axis=1), 1e-9)
-        asked = {*words(query)}
-        for row, text in enumerate(candidates.texts[:_SOURCES]):
-            brought = heads.holding({*words(text[:_READ])} - asked)
-            share = (brought * worth).sum(axis=1) / total
-            share[row] = 0.0
-            fall = float(candidates.fused[row] - candidates.fused[0])
-            np.maximum(named[:, 0], share * np.exp(fall / _SCALE), out=named[:, 0])
-        return named
+        heads, n = candidates.words.heads, len(candidates)
+        if heads is None or not n:
+            return np.zeros((n, 1))
+        shares = heads.shares(min(_SOURCES, n), besides={*words(query)})
+        fall = candidates.fused[: len(shares)].astype(np.float64) - float(candidates.fused[0])
+        named: Float64 = (shares * np.exp(fall / _SCALE)[:, None]).max(axis=0)
+        return named[:, None]
