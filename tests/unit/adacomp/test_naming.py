@@ -67,7 +67,7 @@ def test_heads_are_the_distinct_first_words():
 def test_words_by_passage_are_those_of_passages_by_word():
     rng = np.random.default_rng(0)
     holds = rng.random((40, 12)) < 0.2
-    word, row = np.nonzero(holds)
+    row = np.nonzero(holds)[1]
     starts = np.concatenate([[0], np.cumsum(holds.sum(axis=1))])
     lists = listed_by_passage(row.astype(np.int32), starts, 12)
     for passage in range(12):
