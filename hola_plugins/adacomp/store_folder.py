@@ -137,8 +137,7 @@ def _read_files(folder: Path, manifest: Manifest) -> Snapshot:
             f"its files hold {len(passages)} passages and vectors {vectors.dtype}{list(vectors.shape)}"
         )
     lexical = {name: arrays.pop(name) for name in LEXICAL_NAMES if name in arrays}
-    whole = len(lexical) == len(LEXICAL_NAMES)
-    return Snapshot(manifest.index, passages, vectors, arrays, lexical if whole else None)
+    return Snapshot(manifest.index, passages, vectors, arrays, lexical or None)
 
 
 def _read_arrays(folder: Path, files: Mapping[str, FileEntry]) -> Iterator[tuple[str, NDArray[Any]]]:
