@@ -1,0 +1,154 @@
+"""From a model to a compressed checkpoint in one call: what `hola compress` does."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+from llmcompressor import oneshot
+from llmcompressor.logger import LoggerConfig, configure_logger
+from safetensors import SafetensorError
+from torch.utils.data import DataLoader
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from hola_plugins.llmcompressor.modifier import LoBiModifier
+from hola_plugins.lobi.staged_folder import staged_folder
+from hola_plugins.lobi.calibration_file import read_documents
+from hola_plugins.lobi.calibration_rows import make_rows
+from hola_plugins.lobi.config import LoBiConfig, LoBiError
+from hola_plugins.lobi.default_text import NAME, default_documents
+from hola_plugins.lobi.stock_recipe import RECIPE_FILE
+
+REPORT_FILE = "lobi_report.json"
+"""The report's name in the checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model and the text it is calibrated with, checked and read before the weights are.
+
+    Attributes:
+        model: Path or hub id.
+        tokenizer: Its tokenizer.
+        rows: Calibration rows, see `make_rows`.
+        calibration: What the rows were made of: name, digest of a file, sequences, their length, seed.
+    """
+
+    model: str
+    tokenizer: Any
+    rows: list[Any] = field(repr=False)
+    calibration: dict[str, Any]
+
+
+def read_source(model: str, calibration: Path | None, samples: int, length: int, seed: int) -> Source:
+    """Reads what is needed besides the weights.
+
+    Args:
+        model: Path or hub id of a causal language model.
+        calibration: File of calibration text; None takes Python's documentation.
+        samples: Most sequences.
+        length: Tokens of each; no more than the model's context.
+        seed: Seed of their order.
+
+    Raises:
+        LoBiError: If the model has no tokenizer, or the text is empty, damaged or too short.
+        OSError: If there is no such model or file.
+    """
+    _quieten()
+    longest = getattr(AutoConfig.from_pretrained(model), "max_position_embeddings", None)
+    tokenizer = _tokenizer(model)
+    documents = default_documents() if calibration is None else read_documents(calibration)
+    length = min(length, longest or length)
+    rows = make_rows(documents, tokenizer, samples, length, seed)
+    made_of: dict[str, Any] = {"source": NAME if calibration is None else calibration.name}
+    if calibration is not None:
+        made_of["sha256"] = sha256(calibration.read_bytes()).hexdigest()
+    return Source(
+        model, tokenizer, rows, made_of | {"sequences": len(rows), "sequence_length": length, "seed": seed}
+    )
+
+
+def compress_checkpoint(source: Source, config: LoBiConfig, dtype: str, target: Path) -> dict[str, Any]:
+    """Compresses a model into a folder that appears when all is done.
+
+    Args:
+        source: The model and its calibration rows.
+        config: Lo-Bi's settings; ``report`` is set here.
+        dtype: Dtype to load and store the model in; auto takes that of its checkpoint.
+        target: The folder; one that is there is replaced.
+
+    Returns:
+        The report, which also lies in the folder as lobi_report.json, with what was read and the seconds.
+
+    Raises:
+        LoBiError: If the model, the data or the budget cannot be handled.
+        OSError: If the folder cannot be written, as on a full disk.
+    """
+    began = time.perf_counter()
+    with staged_folder(target) as folder:
+        model = AutoModelForCausalLM.from_pretrained(source.model, dtype=dtype)
+        settings = config.model_dump() | {"report": str(folder / REPORT_FILE)}
+        try:
+            oneshot(
+                model=model,
+                tokenizer=source.tokenizer,
+                recipe=LoBiModifier(**settings),
+                dataset=DataLoader(source.rows, batch_size=1),
+                output_dir=str(folder),
+            )
+        except SafetensorError as error:
+            raise OSError(f"{folder} could not be written ({error}): is the disk full?") from error
+        _forget_staging(folder / RECIPE_FILE)
+        seconds = time.perf_counter() - began
+        return _complete(folder / REPORT_FILE, source, {"bytes": weight_bytes(folder), "seconds": seconds})
+
+
+def weight_bytes(folder: Path) -> int:
+    """Gives the bytes of a checkpoint's weights on disk."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def _tokenizer(model: str) -> Any:
+    """Loads the tokenizer."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError, KeyError) as error:
+        raise LoBiError(_no_tokenizer(model, str(error).partition("\n")[0])) from error
+    if len(tokenizer) < 2:
+        raise LoBiError(_no_tokenizer(model, "an empty one"))
+    return tokenizer
+
+
+def _no_tokenizer(model: str, what: str) -> str:
+    """Says that the tokenizer is missing."""
+    return f"{model} has no tokenizer ({what}): put its tokenizer.json and tokenizer_config.json beside the weights"
+
+
+def _quieten() -> None:
+    """Leaves errors of llmcompressor's log, which fills the terminal; its progress bars stay."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    configure_logger(LoggerConfig(console_log_level="ERROR"))
+
+
+def _forget_staging(recipe: Path) -> None:
+    """Takes the path of the report out of the recipe: it no longer exists."""
+    content: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    for group in (group for stage in content.values() for group in stage.values()):
+        if "LoBiModifier" in group:
+            group["LoBiModifier"]["report"] = None
+    recipe.write_text(yaml.safe_dump(content, sort_keys=False, width=110), encoding="utf-8")
+
+
+def _complete(file: Path, source: Source, found: dict[str, Any]) -> dict[str, Any]:
+    """Adds to the report what only the whole run knows."""
+    report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    report["settings"]["report"] = None
+    report["run"] = {"model": source.model, "calibration": source.calibration, **found}
+    file.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    return report
