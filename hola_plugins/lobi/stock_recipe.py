@@ -77,7 +77,7 @@ def _finished(entry: Any, file: Path) -> LoBiConfig:
     """Checks that an entry's run decided bits alone, and decided them."""
     settings = {key: value for key, value in dict(entry or {}).items() if key in LoBiConfig.model_fields}
     config = load_config(settings)
-    if not isinstance(config.prune, PruneConfig) or config.prune.active:
+    if isinstance(config.prune, PruneConfig) and config.prune.active:
         raise LoBiError(f"{file}: {_CUT}")
     if config.lora.when == "always" and config.lora.steps:
         raise LoBiError(f"{file}: {_RECOVERED}")
