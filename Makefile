@@ -26,8 +26,8 @@ WITH_PRELOAD = LD_PRELOAD="$$($(PYTHON) -m hola_plugins.cli preload)"
 # test file runs in one of them: these in COMPRESS_VENV, the others in VENV. What is compressed in one is served
 # by the other, whose Python the tests find in HOLA_SERVE_PYTHON.
 COMPRESS_UNIT := tests/unit/lobi
-COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py $(foreach name,llmcompressor recipes,\
-	tests/integrations/test_$(name).py))
+COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py tests/engine/test_resumption.py \
+	tests/integrations/test_llmcompressor.py tests/integrations/test_recipes.py)
 
 WITH_SERVE_PYTHON = HOLA_SERVE_PYTHON="$(abspath $(PYTHON))"
 

@@ -106,11 +106,12 @@ def _compress(
     dtype: str,
 ) -> None:
     """Runs the compression and shows what it reads, then what came of it."""
-    from hola_plugins.llmcompressor.checkpoint import compress_checkpoint, read_source
+    from hola_plugins.llmcompressor.checkpoint import compress_checkpoint, quieten_host, read_source
     from hola_plugins.lobi.config import load_config
     from hola_plugins.lobi.summary import render_summary, serve_command
     from hola_plugins.lobi.target_device import detect_device
 
+    quieten_host()
     config = load_config(settings | {"target_device": device or detect_device()})
     source = read_source(model, calibration, config.samples, length, config.seed)
     console = Console(stderr=True, highlight=False)

@@ -60,7 +60,6 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
         LoBiError: If the model has no tokenizer, or the text is empty, damaged or too short.
         OSError: If there is no such model or file.
     """
-    _quieten()
     longest = getattr(AutoConfig.from_pretrained(model), "max_position_embeddings", None)
     tokenizer = _tokenizer(model)
     documents = default_documents() if calibration is None else read_documents(calibration)
@@ -109,6 +108,12 @@ def compress_checkpoint(source: Source, config: LoBiConfig, dtype: str, target: 
         return _complete(folder / REPORT_FILE, source, {"bytes": weight_bytes(folder), "seconds": seconds})
 
 
+def quieten_host() -> None:
+    """Leaves errors of llmcompressor's log, which fills a terminal; its progress bars stay. For command lines."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    configure_logger(LoggerConfig(console_log_level="ERROR"))
+
+
 def weight_bytes(folder: Path) -> int:
     """Gives the bytes of a checkpoint's weights on disk."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
@@ -128,12 +133,6 @@ def _tokenizer(model: str) -> Any:
 def _no_tokenizer(model: str, what: str) -> str:
     """Says that the tokenizer is missing."""
     return f"{model} has no tokenizer ({what}): put its tokenizer.json and tokenizer_config.json beside the weights"
-
-
-def _quieten() -> None:
-    """Leaves errors of llmcompressor's log, which fills the terminal; its progress bars stay."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    configure_logger(LoggerConfig(console_log_level="ERROR"))
 
 
 def _forget_staging(recipe: Path) -> None:
