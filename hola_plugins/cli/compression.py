@@ -11,6 +11,7 @@ from rich.console import Console
 from hola_plugins.cli.ending import ends_with_2
 
 CACHE = Path("~/.cache/hola/scores")
+DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 
 def compress(
@@ -30,7 +31,8 @@ def compress(
     device: Annotated[
         str | None,
         typer.Option(
-            help="Where vLLM will run it: cuda, cpu (with AVX-512) or cpu_avx2.", show_default="as this machine"
+            help="Where vLLM will run it: cuda, cpu (with AVX-512) or cpu_avx2.",
+            show_default="as this machine",
         ),
     ] = None,
     prune: Annotated[
@@ -49,7 +51,9 @@ def compress(
     adapter: Annotated[
         Path | None, typer.Option(help="Folder that receives the LoRA adapter of the recovery after a cut.")
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Folder of scores: another budget is not scored again.")] = CACHE,
+    cache: Annotated[
+        Path, typer.Option(help="Folder of scores: another budget is not scored again.")
+    ] = CACHE,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the checkpoint at --out.")] = False,
 ) -> None:
@@ -70,13 +74,16 @@ def compress(
             "lora": {"adapter": adapter and str(adapter)},
             "cache": str(_writable(cache)),
         }
+        if dtype not in DTYPES:
+            raise ValueError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         _check_place(model, out, force)
         _compress(model, out, calibration, settings, device, sequence_length, dtype)
 
 
 def recipe(
     source: Annotated[
-        Path, typer.Argument(metavar="DIR_OR_REPORT", help="A compressed checkpoint, its recipe, or its report.")
+        Path,
+        typer.Argument(metavar="DIR_OR_REPORT", help="A compressed checkpoint, its recipe, or its report."),
     ],
     out: Annotated[
         Path | None, typer.Option(help="The file that receives the recipe.", show_default="the terminal")
@@ -117,7 +124,9 @@ def _compress(
     console = Console(stderr=True, highlight=False)
     console.print(_read(source.calibration, config.samples, own=calibration is not None), markup=False)
     if device is None:
-        console.print(f"for vLLM on {config.target_device}, as this machine; elsewhere: --device", markup=False)
+        console.print(
+            f"for vLLM on {config.target_device}, as this machine; elsewhere: --device", markup=False
+        )
     report = compress_checkpoint(source, config, dtype, out)
     shown = Console(highlight=False)
     shown.print(render_summary(report))
@@ -129,7 +138,7 @@ def _read(calibration: dict[str, Any], wanted: int, *, own: bool) -> str:
     count, length = calibration["sequences"], calibration["sequence_length"]
     line = f"calibration: {count} sequences of {length} tokens from {calibration['source']}"
     if not own:
-        return f"{line}; text as your model will see it (--calibration) gives a better checkpoint"
+        return f"{line}; text as your model will see it (--calibration) is the better choice"
     return line if count == wanted else f"{line}; {wanted} would be better"
 
 

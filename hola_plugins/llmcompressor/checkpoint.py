@@ -18,15 +18,18 @@ from torch.utils.data import DataLoader
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from hola_plugins.llmcompressor.modifier import LoBiModifier
-from hola_plugins.lobi.staged_folder import staged_folder
 from hola_plugins.lobi.calibration_file import read_documents
 from hola_plugins.lobi.calibration_rows import make_rows
 from hola_plugins.lobi.config import LoBiConfig, LoBiError
 from hola_plugins.lobi.default_text import NAME, default_documents
+from hola_plugins.lobi.staged_folder import staged_folder
 from hola_plugins.lobi.stock_recipe import RECIPE_FILE
 
 REPORT_FILE = "lobi_report.json"
 """The report's name in the checkpoint."""
+
+_SHOWN = 160
+"""Characters of foreign messages that an error repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,10 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
         seed: Seed of their order.
 
     Raises:
-        LoBiError: If the model has no tokenizer, or the text is empty, damaged or too short.
-        OSError: If there is no such model or file.
+        LoBiError: If there is no such model, or none of its tokenizer, or the text is empty, damaged or too short.
+        OSError: If there is no such file.
     """
-    longest = getattr(AutoConfig.from_pretrained(model), "max_position_embeddings", None)
-    tokenizer = _tokenizer(model)
+    longest, tokenizer = _context(model), _tokenizer(model)
     documents = default_documents() if calibration is None else read_documents(calibration)
     length = min(length, longest or length)
     rows = make_rows(documents, tokenizer, samples, length, seed)
@@ -101,8 +103,8 @@ def compress_checkpoint(source: Source, config: LoBiConfig, dtype: str, target: 
                 dataset=DataLoader(source.rows, batch_size=1),
                 output_dir=str(folder),
             )
-        except SafetensorError as error:
-            raise OSError(f"{folder} could not be written ({error}): is the disk full?") from error
+        except (OSError, SafetensorError) as error:
+            raise OSError(f"{target} was not written: {error}; is the disk full?") from error
         _forget_staging(folder / RECIPE_FILE)
         seconds = time.perf_counter() - began
         return _complete(folder / REPORT_FILE, source, {"bytes": weight_bytes(folder), "seconds": seconds})
@@ -119,20 +121,33 @@ def weight_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
 
+def _context(model: str) -> int | None:
+    """Gives the longest sequence that a model reads, where its config says."""
+    try:
+        config = AutoConfig.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise LoBiError(
+            f"{model} is neither a folder with a model nor one that the hub gives: {_short(error)}"
+        ) from error
+    longest: int | None = getattr(config, "max_position_embeddings", None)
+    return longest
+
+
 def _tokenizer(model: str) -> Any:
     """Loads the tokenizer."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
+        return AutoTokenizer.from_pretrained(model)
     except (OSError, ValueError, KeyError) as error:
-        raise LoBiError(_no_tokenizer(model, str(error).partition("\n")[0])) from error
-    if len(tokenizer) < 2:
-        raise LoBiError(_no_tokenizer(model, "an empty one"))
-    return tokenizer
+        raise LoBiError(
+            f"{model} has no tokenizer that loads: put its tokenizer.json and tokenizer_config.json beside the "
+            f"weights ({_short(error)})"
+        ) from error
 
 
-def _no_tokenizer(model: str, what: str) -> str:
-    """Says that the tokenizer is missing."""
-    return f"{model} has no tokenizer ({what}): put its tokenizer.json and tokenizer_config.json beside the weights"
+def _short(error: Exception) -> str:
+    """Gives the beginning of a message of transformers, which run over many lines."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
 
 
 def _forget_staging(recipe: Path) -> None:

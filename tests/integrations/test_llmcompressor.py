@@ -108,7 +108,10 @@ def test_the_server_answers_from_the_compressed_model_and_hsd_drafts(server: str
     assert answer["usage"]["completion_tokens"] == 48
     with urllib.request.urlopen(f"{server}/metrics", timeout=10) as page:
         lines = page.read().decode().splitlines()
-    assert sum(float(one.split()[-1]) for one in lines if one.startswith("vllm:spec_decode_num_drafts_total")) > 0
+    assert (
+        sum(float(one.split()[-1]) for one in lines if one.startswith("vllm:spec_decode_num_drafts_total"))
+        > 0
+    )
 
 
 def test_the_server_says_what_it_needs() -> None:
@@ -119,7 +122,9 @@ def test_the_server_says_what_it_needs() -> None:
 def test_demo_compares_before_and_after() -> None:
     output = run(SERVE, FOLDER / "demo.py", "--compress-python", sys.executable)
     rows = json.loads(output.splitlines()[-1])
-    original, compressed, drafting = (rows[name] for name in ("original", "compressed", "compressed, with HSD"))
+    original, compressed, drafting = (
+        rows[name] for name in ("original", "compressed", "compressed, with HSD")
+    )
     assert compressed["bytes"] == drafting["bytes"] < 0.66 * original["bytes"]
     assert compressed["perplexity"] == pytest.approx(original["perplexity"], rel=0.05)
     assert all(one["tokens_per_second"] > 0 and one["resident"] > 0 for one in rows.values())

@@ -32,9 +32,14 @@ def test_an_error_leaves_what_was_there(tmp_path: Path, error: BaseException) ->
     target = tmp_path / "small"
     with staged_folder(target) as folder:
         fill(folder, "one")
-    with pytest.raises(type(error)), staged_folder(target) as folder:
-        fill(folder, "two")
-        raise error
+
+    def stop_half_way() -> None:
+        with staged_folder(target) as folder:
+            fill(folder, "two")
+            raise error
+
+    with pytest.raises(type(error)):
+        stop_half_way()
     assert names(tmp_path) == ["small"]
     assert (target / "config.json").read_text() == "one"
 

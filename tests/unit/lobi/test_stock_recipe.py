@@ -35,7 +35,9 @@ GROUPS = {
 
 
 def write(folder: Path, entry: Any, **beside: Any) -> Path:
-    (folder / "recipe.yaml").write_text(yaml.safe_dump({"a_stage": {"a_modifiers": {"LoBiModifier": entry} | beside}}))
+    (folder / "recipe.yaml").write_text(
+        yaml.safe_dump({"a_stage": {"a_modifiers": {"LoBiModifier": entry} | beside}})
+    )
     return folder
 
 
