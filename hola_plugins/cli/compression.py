@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,12 +115,12 @@ def _compress(
     dtype: str,
 ) -> None:
     """Runs the compression and shows what it reads, then what came of it."""
-    from hola_plugins.llmcompressor.checkpoint import compress_checkpoint, quieten_host, read_source
+    _quieten_host()
+    from hola_plugins.llmcompressor.checkpoint import compress_checkpoint, read_source
     from hola_plugins.lobi.config import load_config
     from hola_plugins.lobi.summary import render_summary, serve_command
     from hola_plugins.lobi.target_device import detect_device
 
-    quieten_host()
     config = load_config(settings | {"target_device": device or detect_device()})
     source = read_source(model, calibration, config.samples, length, config.seed)
     console = Console(stderr=True, highlight=False)
@@ -131,6 +133,13 @@ def _compress(
     shown = Console(highlight=False)
     shown.print(render_summary(report))
     shown.print(f"\nIn the environment of vLLM: {serve_command(out)}", markup=False, soft_wrap=True)
+
+
+def _quieten_host() -> None:
+    """Leaves errors of llmcompressor's log, which is set up at its import and fills a terminal; its bars stay."""
+    for name, value in (("LLM_COMPRESSOR_LOG_LEVEL", "ERROR"), ("TOKENIZERS_PARALLELISM", "false")):
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", message="Attempting to save a model with offloaded modules")
 
 
 def _read(calibration: dict[str, Any], wanted: int, *, own: bool) -> str:

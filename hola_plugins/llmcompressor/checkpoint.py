@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,7 +11,6 @@ from typing import Any
 
 import yaml
 from llmcompressor import oneshot
-from llmcompressor.logger import LoggerConfig, configure_logger
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -110,12 +108,6 @@ def compress_checkpoint(source: Source, config: LoBiConfig, dtype: str, target: 
         return _complete(folder / REPORT_FILE, source, {"bytes": weight_bytes(folder), "seconds": seconds})
 
 
-def quieten_host() -> None:
-    """Leaves errors of llmcompressor's log, which fills a terminal; its progress bars stay. For command lines."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    configure_logger(LoggerConfig(console_log_level="ERROR"))
-
-
 def weight_bytes(folder: Path) -> int:
     """Gives the bytes of a checkpoint's weights on disk."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
@@ -156,7 +148,8 @@ def _forget_staging(recipe: Path) -> None:
     for group in (group for stage in content.values() for group in stage.values()):
         if "LoBiModifier" in group:
             group["LoBiModifier"]["report"] = None
-    recipe.write_text(yaml.safe_dump(content, sort_keys=False, width=110), encoding="utf-8")
+    tidy = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
+    recipe.write_text(tidy, encoding="utf-8")
 
 
 def _complete(file: Path, source: Source, found: dict[str, Any]) -> dict[str, Any]:

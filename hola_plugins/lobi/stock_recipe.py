@@ -43,7 +43,7 @@ def stock_recipe(source: Path) -> str:
     stock = _replaced(recipe, file, found)
     if not found:
         raise LoBiError(f"{file} has no entry {_ENTRY}: give the folder, recipe or report of a run of Lo-Bi")
-    body: str = yaml.safe_dump(stock, sort_keys=False, width=110)
+    body: str = yaml.safe_dump(stock, sort_keys=False, default_flow_style=None, width=110)
     return _HEAD.format(source=source.name) + body
 
 
