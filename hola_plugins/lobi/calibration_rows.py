@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from hola_plugins.lobi.calibration_file import Document
 from hola_plugins.lobi.config import LoBiError
@@ -51,8 +52,20 @@ def make_rows(
 def _token_ids(document: Document, tokenizer: Any) -> list[int]:
     """Gives the ids of a document, its end marked where the tokenizer has a token for it."""
     if not isinstance(document, str) and getattr(tokenizer, "chat_template", None):
-        text = tokenizer.apply_chat_template(document, tokenize=False)
+        text = _templated(document, tokenizer)
         return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
     plain = document if isinstance(document, str) else "\n".join(one["content"] for one in document)
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     return [*tokenizer(plain, verbose=False)["input_ids"], *end]
+
+
+def _templated(chat: list[dict[str, str]], tokenizer: Any) -> str:
+    """Writes a chat as the model's template has it."""
+    try:
+        text: str = tokenizer.apply_chat_template(chat, tokenize=False)
+    except TemplateError as error:
+        roles = ", ".join(one["role"] for one in chat)
+        raise LoBiError(
+            f"the model's chat template does not take the roles {roles} ({error}): change them, or give 'text'"
+        ) from error
+    return text

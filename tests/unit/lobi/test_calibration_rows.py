@@ -49,6 +49,13 @@ def test_a_chat_goes_through_the_template_where_there_is_one(tokenizer: Any) -> 
     assert "<|endoftext|>" not in text
 
 
+def test_roles_that_the_template_refuses_are_named(tokenizer: Any) -> None:
+    strict = transformers.AutoTokenizer.from_pretrained(TARGET)
+    strict.chat_template = "{{ raise_exception('only user turns') }}"
+    with pytest.raises(LoBiError, match=r"roles user, assistant \(only user turns\)"):
+        make_rows(CHATS, strict, 8, 32, seed=0)
+
+
 def test_fewer_rows_than_asked_are_given_and_too_few_refused(tokenizer: Any) -> None:
     assert 8 <= len(make_rows(TEXTS, tokenizer, 1000, 64, seed=0)) < 60
     with pytest.raises(LoBiError, match="tokens, 1 sequences of 512: give at least 8"):
