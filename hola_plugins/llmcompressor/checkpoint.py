@@ -20,11 +20,12 @@ from hola_plugins.lobi.calibration_file import read_documents
 from hola_plugins.lobi.calibration_rows import make_rows
 from hola_plugins.lobi.config import LoBiConfig, LoBiError
 from hola_plugins.lobi.default_text import NAME, default_documents
+from hola_plugins.lobi.report_files import write_report
 from hola_plugins.lobi.staged_folder import staged_folder
 from hola_plugins.lobi.stock_recipe import RECIPE_FILE
 
 REPORT_FILE = "lobi_report.json"
-"""The report's name in the checkpoint."""
+"""The report's name in the checkpoint; its page lies beside it."""
 
 _SHOWN = 160
 """Characters of foreign messages that an error repeats."""
@@ -157,5 +158,5 @@ def _complete(file: Path, source: Source, found: dict[str, Any]) -> dict[str, An
     report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     report["settings"]["report"] = None
     report["run"] = {"model": source.model, "calibration": source.calibration, **found}
-    file.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    write_report(file, report)
     return report

@@ -6,8 +6,7 @@ both. The quantisation itself is left to llmcompressor's own modifiers, whose ev
 
 from __future__ import annotations
 
-import json
-import logging
+import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -30,9 +29,8 @@ from hola_plugins.lobi.compression import Outcome, compress
 from hola_plugins.lobi.config import LoBiConfig, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.report import make_report
+from hola_plugins.lobi.report_files import write_report
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
-
-logger = logging.getLogger(__name__)
 
 
 class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
@@ -49,6 +47,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     _stages: list[Modifier] = PrivateAttr(default_factory=list)
     _outcome: Outcome | None = PrivateAttr(default=None)
     _report: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _planned: float = PrivateAttr(default=0.0)
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +74,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
         for stage in self._stages:
             stage.initialize(state, **kwargs)
+        self._planned = time.perf_counter()
         return True
 
     def on_calibration_start(self, state: State, event: Event, **kwargs: Any) -> None:
@@ -99,10 +99,12 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         for stage in self._stages:
             stage.finalize(state, **kwargs)
         if self._outcome is not None:
+            if self._stages:
+                self._report["seconds"]["quantisation"] = time.perf_counter() - self._planned
             found = measure(state.model, self._outcome.text.held_out, self._outcome.original)
             self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity}
             if self.report is not None:
-                _write_json(Path(self.report), self._report)
+                write_report(Path(self.report), self._report)
             self._outcome = None
         return True
 
@@ -151,15 +153,6 @@ def _quantisers(quantizer: str, plan: dict[str, list[str]]) -> list[Modifier]:
     if quantizer == "rtn":
         return [rounding]
     return [AWQModifier(), rounding]
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    """Writes a file in one move."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    staged = file.with_name(f".{file.name}.new")
-    staged.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    staged.replace(file)
-    logger.info("report written to %s", file)
 
 
 ModifierFactory.register("LoBiModifier", LoBiModifier)

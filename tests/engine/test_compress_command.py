@@ -74,7 +74,7 @@ def test_the_checkpoint_is_complete_and_within_the_budget(small: tuple[Path, str
     size = (out / "model.safetensors").stat().st_size
     assert size == report["predicted"]["bytes"] == report["run"]["bytes"]
     assert size <= 0.45 * (TARGET / "model.safetensors").stat().st_size
-    assert {"config.json", "tokenizer.json", "recipe.yaml"} <= set(names(out))
+    assert {"config.json", "tokenizer.json", "recipe.yaml", "lobi_report.html"} <= set(names(out))
     assert names(out.parent) == ["small"]
     model = transformers.AutoModelForCausalLM.from_pretrained(out)
     assert model.config.quantization_config is not None
@@ -87,7 +87,7 @@ def test_the_checkpoint_is_complete_and_within_the_budget(small: tuple[Path, str
 
 def test_no_file_of_the_checkpoint_names_the_folder_it_was_made_in(small: tuple[Path, str, str]) -> None:
     out = small[0]
-    for name in ("recipe.yaml", REPORT_FILE, "config.json"):
+    for name in ("recipe.yaml", REPORT_FILE, "lobi_report.html", "config.json"):
         assert ".unfinished" not in (out / name).read_text()
 
 

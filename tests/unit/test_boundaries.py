@@ -32,7 +32,7 @@ ARRIVE_WITH = {
         "transformers",
         "yaml",
     },
-    "lobi": {"huggingface_hub", "jinja2", "pyarrow", "torch", "transformers", "yaml"},
+    "lobi": {"huggingface_hub", "pyarrow", "torch", "transformers", "yaml"},
 }
 """What a door's host, or a method's extra, installs."""
 
