@@ -71,6 +71,7 @@ def test_what_cannot_be_indexed_or_asked_ends_with_2(hola, tmp_path, monkeypatch
     [
         (["--budget", "lots"], "budget 'lots' is not understood: write a share (45%)"),
         (["--budget", "45%", "--prune", "some"], "share 'some' is no number"),
+        (["--budget", "45%", "--adapter", "adapter"], "nothing is cut: give --prune too"),
         (["--budget", "45%", "--dtype", "int3"], "--dtype must be one of auto, bfloat16"),
         (["--budget", "45%", "--out", "."], ". holds something else than a checkpoint"),
         (["--budget", "45%", "--out", "model", "--force"], "model is the model itself"),
