@@ -79,7 +79,9 @@ def compress(
         if dtype not in DTYPES:
             raise ValueError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         if adapter is not None and not settings["prune"]:
-            raise ValueError("--adapter keeps what recovers a cut model, and nothing is cut: give --prune too")
+            raise ValueError(
+                "--adapter keeps what recovers a cut model, and nothing is cut: give --prune too"
+            )
         _check_place(model, out, force)
         _compress(model, out, calibration, settings, device, sequence_length, dtype)
 
