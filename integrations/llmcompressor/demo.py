@@ -53,14 +53,16 @@ def _compress(python: str, model: str, out: Path) -> None:
     command = [python, "-m", "hola_plugins.cli", "compress", model, "--out", str(out)]
     command += ["--device", device, "--budget", BUDGETS[device], "--cache", str(out.parent / "scores")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "LD_PRELOAD": ""}
-    subprocess.run([*command, "--samples", "64", "--sequence-length", "256"], env=environment, check=True)
+    subprocess.run([*command, "--samples", "32", "--sequence-length", "128"], env=environment, check=True)
 
 
 def _measure(model: str, *, hsd: bool) -> dict[str, Any]:
     """Measures one row in a process of its own."""
     environment = os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
     command = [sys.executable, __file__, "--model", model, "--worker", "hsd" if hsd else "plain"]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{done.stderr}\nthe engine with {model} ended with status {done.returncode}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
