@@ -1,7 +1,4 @@
-"""The door to llmcompressor: `LoBiModifier`, one entry in a recipe. Importing this module registers it.
-
-    import hola_plugins.llmcompressor
-    oneshot(model=model, recipe="lobi.yaml", dataset=texts, output_dir="out")
+"""`LoBiModifier`: the stages of Lo-Bi in the order of llmcompressor's events. Importing this module registers it.
 
 Everything that needs gradients or logits happens in `on_initialize`: llmcompressor's pipelines run without
 both. The quantisation itself is left to llmcompressor's own modifiers, whose events are passed on.
