@@ -19,7 +19,7 @@ ENGINE_TIMEOUT := 900
 WITH_PRELOAD = LD_PRELOAD="$$($(PYTHON) -m hola_plugins.cli preload)"
 
 # llmcompressor pins other versions than vLLM: its tests run where it is installed, not in this environment.
-OTHER_ENVIRONMENT := tests/engine/test_compression.py
+OTHER_ENVIRONMENT := tests/engine/test_compression.py tests/engine/test_resumption.py
 
 # One process a file: vLLM starts one engine a process. $(1): a folder.
 define test_each_file

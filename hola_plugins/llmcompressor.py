@@ -9,7 +9,6 @@ both. The quantisation itself is left to llmcompressor's own modifiers, whose ev
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -19,7 +18,6 @@ import torch
 from compressed_tensors.quantization import QuantizationScheme
 from compressed_tensors.utils import patch_attr
 from llmcompressor.core import Event, State
-from llmcompressor.modeling.offset_norm import NormCalibrationModule
 from llmcompressor.modifiers import Modifier
 from llmcompressor.modifiers.factory import ModifierFactory
 from llmcompressor.modifiers.gptq import GPTQModifier
@@ -32,6 +30,7 @@ from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import Outcome, compress
 from hola_plugins.lobi.config import LoBiConfig, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
+from hola_plugins.lobi.json_file import write_json
 from hola_plugins.lobi.report import make_report
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 
@@ -64,10 +63,11 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
         model = state.model
         config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
-        outcome = compress(model, state.data.calib, config, may_drop_layers=not _has_offset_norms(model))
+        outcome = compress(model, state.data.calib, config)
         self.prune = outcome.prune
         if outcome.cut is not None:
             _forget_origin(model)
+            _renumber_norms(model, outcome.structure.layers, outcome.kept_layers)
         if outcome.allocation is not None:
             self.plan = _layers_by_scheme(outcome.allocation.best.plan.by_layer(outcome.allocation.groups))
         plan = self.plan or {}
@@ -99,13 +99,15 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
 
     def on_finalize(self, state: State, **kwargs: Any) -> bool:
         """Ends llmcompressor's modifiers, measures the quantised model and writes the report."""
+        vars(state.model).pop("set_submodule", None)
         for stage in self._stages:
             stage.finalize(state, **kwargs)
         if self._outcome is not None:
             found = measure(state.model, self._outcome.text.held_out, self._outcome.original)
             self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity}
             if self.report is not None:
-                _write_json(Path(self.report), self._report)
+                write_json(Path(self.report), self._report)
+                logger.info("report written to %s", self.report)
             self._outcome = None
         return True
 
@@ -126,9 +128,22 @@ def _forget_origin(model: Any) -> None:
     model.config._name_or_path = ""  # noqa: SLF001
 
 
-def _has_offset_norms(model: Any) -> bool:
-    """Tells whether llmcompressor has replaced norms (Gemma's), which it puts back by name at the end."""
-    return any(isinstance(module, NormCalibrationModule) for module in model.modules())
+def _renumber_norms(model: Any, layers: str, kept: list[int]) -> None:
+    """Lets llmcompressor put norms back in a model with fewer layers.
+
+    It replaces those of Gemma for the time of a run, and puts them back under the names they had: here these get
+    the new numbers of their layers, and those of layers that went are dropped.
+    """
+    put_back = model.set_submodule
+
+    def renumbered(name: str, module: Any) -> None:
+        number, _, rest = name.removeprefix(f"{layers}.").partition(".")
+        if not name.startswith(f"{layers}."):
+            put_back(name, module)
+        elif int(number) in kept:
+            put_back(f"{layers}.{kept.index(int(number))}.{rest}", module)
+
+    model.set_submodule = renumbered
 
 
 def _layers_by_scheme(schemes: Any) -> dict[str, list[str]]:
@@ -154,15 +169,6 @@ def _quantisers(quantizer: str, plan: dict[str, list[str]]) -> list[Modifier]:
     if quantizer == "rtn":
         return [rounding]
     return [AWQModifier(), rounding]
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    """Writes a file in one move."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    staged = file.with_name(f".{file.name}.new")
-    staged.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    staged.replace(file)
-    logger.info("report written to %s", file)
 
 
 ModifierFactory.register("LoBiModifier", LoBiModifier)

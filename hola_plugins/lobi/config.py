@@ -93,8 +93,9 @@ class LoBiConfig(_Settings):
     choices: list[str] | None = None
     """Schemes to choose from; null takes the default of the target device."""
 
-    ignore: list[str] = ["lm_head"]
-    """Layers left as they are: names, or regular expressions behind ``re:``."""
+    ignore: list[str] = []
+    """Layers left as they are: names, or regular expressions behind ``re:``. A head (lm_head) of its own weight
+    may be quantised like any other layer; one that shares the embedding's never is."""
 
     prune: PruneConfig | Literal["auto"] = PruneConfig()
     """What is cut. A number cuts that share of MLP channels; auto lets the budget decide."""

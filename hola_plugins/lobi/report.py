@@ -32,7 +32,7 @@ def make_report(model: Any, config: LoBiConfig, outcome: Outcome, size: int) -> 
         "settings": config.model_dump(exclude={"plan"}),
         "original": {"bytes": outcome.original_bytes, **asdict(outcome.original_quality)},
         "predicted": {"bytes": size} | (_prediction(allocation) if allocation else {}),
-        "cut": outcome.cut and asdict(outcome.cut),
+        "cut": outcome.cut and asdict(outcome.cut) | {"kept_layers": outcome.kept_layers},
         "recovery": outcome.recovery and asdict(outcome.recovery),
         "layers": _table(model, outcome),
         "plans": []
@@ -59,7 +59,7 @@ def _table(model: Any, outcome: Outcome) -> list[dict[str, Any]]:
     allocation = outcome.allocation
     schemes = allocation.best.plan.schemes if allocation else {}
     rows = []
-    for group in outcome.structure.groups:
+    for group in outcome.structure.all_groups:
         name = schemes.get(group.name, UNQUANTISED)
         shapes = [weight_shape(model.get_submodule(member)) for member in group.members]
         size = weight_bytes(model, group.members, parse_scheme(name))

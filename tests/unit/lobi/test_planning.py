@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
 import pytest
 
@@ -21,7 +22,7 @@ from hola_plugins.lobi.divergence import measure, record
 from hola_plugins.lobi.fake_quantisation import quantised
 from hola_plugins.lobi.gptq import GptqRounding
 from hola_plugins.lobi.guard import choose
-from hola_plugins.lobi.plan import Plan
+from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantisation_plan import allowed_schemes, make_budget, quantisable_groups
 from hola_plugins.lobi.quantise import quantise_weight
 from hola_plugins.lobi.scheme import parse_scheme
@@ -46,7 +47,7 @@ def setting():
 def test_one_backward_pass_ranks_as_measured_divergence_does(setting):
     model, text, structure, _ = setting
     allowed = {group.name: ["W4A16"] for group in structure.groups}
-    fisher = fisher_scores(model, text.fitting, structure.groups, allowed, nearest, 0)
+    fisher = fisher_scores(model, text.fitting, structure.groups, allowed, nearest, structure.layers, 0)
     measured = kl_scores(model, text.fitting, structure.groups, allowed, nearest)
     pairs = torch.tensor([[fisher[name]["W4A16"], measured[name]["W4A16"]] for name in fisher])
     assert float(torch.corrcoef(pairs.T.argsort().argsort().float())[0, 1]) > 0.8
@@ -92,7 +93,8 @@ def test_the_smallest_feasible_budget_that_is_named_is_feasible(setting):
     model, _, structure, _ = setting
     with pytest.raises(InfeasibleBudgetError, match="target_bytes: ") as caught:
         compress(model, target_rows(), load_config({"target_bytes": 1000}))
-    least = int(str(caught.value).split("target_bytes: ")[1].split(";")[0])
+    least = int(re.search(r"target_bytes: (\d+)", str(caught.value)).group(1))
+    assert f"{2048 * 128 * 4} of them for the embedding and the head, one weight" in str(caught.value)
     make_budget(load_config({"target_bytes": least}), model, structure, 0)
     with pytest.raises(InfeasibleBudgetError):
         make_budget(load_config({"target_bytes": least - 1}), model, structure, 0)
@@ -116,12 +118,32 @@ def test_the_chosen_plan_is_no_worse_than_any_it_was_compared_with():
 
 def test_layers_that_are_ignored_or_of_another_layout_are_left_as_they_are():
     structure = read_structure(make("llama"))
-    groups = quantisable_groups(structure, ["re:.*mlp.*", structure.attentions[0].inputs[1]])
+    groups = quantisable_groups(structure, ["lm_head", "re:.*mlp.*", structure.attentions[0].inputs[1]])
     assert {group.role for group in groups} == {"attention_in", "attention_out"}
     assert len(groups) == 5
     gpt2 = make("gpt2")
     groups = read_structure(gpt2).groups
     assert set(map(tuple, allowed_schemes(gpt2, groups, NAMES, "cpu").values())) == {("BF16",)}
+
+
+def test_a_head_of_its_own_weight_makes_a_smaller_budget_feasible():
+    settings = {"choices": NAMES, "quantizer": "rtn", "guard": True}
+    model = make("llama")
+    config = load_config({**settings, "target_bits": 32.0, "ignore": ["lm_head"]})
+    least = make_budget(config, model, read_structure(model), 0).smallest()
+    config = load_config({**settings, "target_bytes": least - 1})
+    outcome = compress(model, random_rows(), config)
+    assert outcome.allocation.best.plan.schemes["lm_head"] != "BF16"
+    assert outcome.allocation.best.size < least
+
+
+def test_rules_leave_the_head_as_it_is():
+    model = make("llama")
+    groups = read_structure(model).all_groups
+    allowed = allowed_schemes(model, groups, NAMES, "cpu")
+    plans = [plan for family in hand_made_plans(groups, allowed, NAMES) for plan in family]
+    assert {plan.schemes["lm_head"] for plan in plans} == {"BF16"}
+    assert {len(plan.schemes) for plan in plans} == {len(groups)}
 
 
 def test_pruning_alone_plans_no_bits():
