@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from hola_plugins.lobi.calibration import Calibration, read_calibration
-from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.candidate_cuts import candidate_cuts
+from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig
 from hola_plugins.lobi.cut import Cut, apply_cut, plan_cut
 from hola_plugins.lobi.divergence import Quality, Recorded, measure, record

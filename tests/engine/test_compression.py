@@ -281,7 +281,7 @@ def test_weights_on_disk_are_not_cut(tmp_path: Path) -> None:
 def test_a_folder_without_a_tokenizer_is_refused_before_any_work(tmp_path: Path) -> None:
     model = transformers.AutoModelForCausalLM.from_pretrained(TARGET)
     model.save_pretrained(tmp_path / "source")
-    with pytest.raises(RuntimeError, match="provide a tokenizer|model processor"):
+    with pytest.raises(RuntimeError, match="model processor"):
         oneshot(
             model=str(tmp_path / "source"),
             recipe=LoBiModifier(target_ratio=0.5),
