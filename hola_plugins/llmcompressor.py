@@ -10,7 +10,9 @@ both. The quantisation itself is left to llmcompressor's own modifiers, whose ev
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +34,9 @@ from hola_plugins.lobi.config import LoBiConfig, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.json_file import write_json
 from hola_plugins.lobi.report import make_report
-from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+from hola_plugins.lobi.scheme import UNQUANTISED, Scheme, parse_scheme
+from hola_plugins.lobi.tunable_layer import QuantisedLayer
+from hola_plugins.lobi.tuning import tune
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +54,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
 
     _stages: list[Modifier] = PrivateAttr(default_factory=list)
     _outcome: Outcome | None = PrivateAttr(default=None)
+    _unrounded: dict[str, torch.Tensor] = PrivateAttr(default_factory=dict)
     _report: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
@@ -75,6 +80,8 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         self._outcome = outcome
         self._report = make_report(model, config, outcome, checkpoint_bytes(model, schemes))
         self._stages = _quantisers(self.quantizer, plan)
+        if self.quantizer == "gptq" and self.tune.steps and self.tune.rank:
+            self._unrounded = _weights_of_few_bits(model, schemes)
         self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
         for stage in self._stages:
             stage.initialize(state, **kwargs)
@@ -103,6 +110,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         for stage in self._stages:
             stage.finalize(state, **kwargs)
         if self._outcome is not None:
+            self._tune(state.model, self._outcome)
             found = measure(state.model, self._outcome.text.held_out, self._outcome.original)
             self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity}
             if self.report is not None:
@@ -110,6 +118,36 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
                 logger.info("report written to %s", self.report)
             self._outcome = None
         return True
+
+    def _tune(self, model: Any, outcome: Outcome) -> None:
+        """Trains what costs no byte, and notes what that did."""
+        if not outcome.fitting or not self.plan or not self.tune.steps:
+            return
+        began = time.perf_counter()
+        layers = {
+            name: _as_quantised(model.get_submodule(name), parse_scheme(scheme), self._unrounded.get(name))
+            for scheme, names in self.plan.items()
+            for name in names
+        }
+        found = tune(model, layers, outcome.text, outcome.fitting, outcome.original, self.tune, self.seed)
+        self._unrounded = {}
+        self._report["tuning"] = asdict(found)
+        self._report["seconds"]["tuning"] = time.perf_counter() - began
+
+
+def _weights_of_few_bits(model: Any, schemes: dict[str, Scheme]) -> dict[str, torch.Tensor]:
+    """Copies the weights whose levels may be tuned, before GPTQ writes over them."""
+    return {
+        name: model.get_submodule(name).weight.detach().clone()
+        for name, scheme in schemes.items()
+        if scheme.tunable
+    }
+
+
+def _as_quantised(module: Any, scheme: Scheme, unrounded: torch.Tensor | None) -> QuantisedLayer:
+    """Describes a layer that llmcompressor has quantised; other methods than GPTQ leave its weight unrounded."""
+    original = module.weight if unrounded is None and scheme.tunable else unrounded
+    return QuantisedLayer(module, module.weight_scale, scheme, original)
 
 
 def _pinned_memory_only_for_accelerators() -> AbstractContextManager[None]:

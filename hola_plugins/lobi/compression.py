@@ -37,6 +37,7 @@ class Outcome:
         structure: The model's structure now.
         text: The calibration text.
         original: What the model as it came says to the held-out text.
+        fitting: What it says to the fitting text; empty where nothing is distilled from it.
         original_bytes: Size of its model.safetensors.
         original_quality: How it does on the held-out text.
         prune: The cut that was made, as fractions.
@@ -51,6 +52,7 @@ class Outcome:
     structure: Structure
     text: Calibration
     original: list[Recorded]
+    fitting: list[Recorded]
     original_bytes: int
     original_quality: Quality
     prune: PruneConfig = field(default_factory=PruneConfig)
@@ -81,7 +83,8 @@ def compress(model: Any, loader: Any, config: LoBiConfig) -> Outcome:
     cuts = candidate_cuts(model, structure, config)
     original = record(model, text.held_out)
     quality = measure(model, text.held_out, original)
-    start = Outcome(structure, text, original, checkpoint_bytes(model, {}), quality)
+    fitting = record(model, text.fitting, _FITTING_KEPT) if _distils(config, cuts) else []
+    start = Outcome(structure, text, original, fitting, checkpoint_bytes(model, {}), quality)
     if len(cuts) == 1:
         return _run(model, start, config, cuts[0])
     return _search(model, start, config, cuts)
@@ -112,12 +115,10 @@ def _run(model: Any, start: Outcome, config: LoBiConfig, prune: PruneConfig) -> 
     """Runs the stages at one depth of the cut."""
     outcome = copy.copy(start)
     outcome.prune, outcome.seconds = prune, {}
-    recovers = config.lora.steps > 0 and (prune.active or config.lora.when == "always")
-    fitting = record(model, start.text.fitting, _FITTING_KEPT) if recovers else []
     if prune.active:
         _cut(model, outcome, config)
-    if recovers:
-        _recover(model, outcome, config, fitting)
+    if _recovers(config, prune):
+        _recover(model, outcome, config)
     if config.allocates:
         began = time.perf_counter()
         outcome.allocation = allocate_bits(
@@ -137,11 +138,22 @@ def _cut(model: Any, outcome: Outcome, config: LoBiConfig) -> None:
     outcome.seconds["pruning"] = time.perf_counter() - began
 
 
-def _recover(model: Any, outcome: Outcome, config: LoBiConfig, fitting: Sequence[Recorded]) -> None:
+def _recovers(config: LoBiConfig, prune: PruneConfig) -> bool:
+    """Tells whether LoRA recovers the model after this cut."""
+    return config.lora.steps > 0 and (prune.active or config.lora.when == "always")
+
+
+def _distils(config: LoBiConfig, cuts: Sequence[PruneConfig]) -> bool:
+    """Tells whether anything is trained on what the original says."""
+    tunes = config.tune.steps > 0 and (config.allocates or config.plan is not None)
+    return tunes or any(_recovers(config, prune) for prune in cuts)
+
+
+def _recover(model: Any, outcome: Outcome, config: LoBiConfig) -> None:
     """Recovers the model and notes how far."""
     began = time.perf_counter()
     outcome.recovery = recover(
-        model, outcome.structure, outcome.text, fitting, outcome.original, config.lora, config.seed
+        model, outcome.structure, outcome.text, outcome.fitting, outcome.original, config.lora, config.seed
     )
     outcome.seconds["recovery"] = time.perf_counter() - began
 

@@ -72,6 +72,28 @@ class LoraConfig(_Settings):
     """Folder that receives the recovered peft adapter; null keeps none."""
 
 
+class TuneConfig(_Settings):
+    """Training after quantisation, of what costs no byte: norms, biases, scales, and the levels of weights."""
+
+    steps: int = Field(default=120, ge=0)
+    """Most optimiser steps; 0 switches it off."""
+
+    rank: int = Field(default=8, ge=0, le=512)
+    """Rank of the LoRA factors that move levels; 0 leaves every level as it is."""
+
+    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
+    """Peak learning rate of norms, biases and scales, relative to their size."""
+
+    level_rate: float = Field(default=3e-3, gt=0.0, le=1.0)
+    """Peak learning rate of the factors, in steps of the grid."""
+
+    check_every: int = Field(default=20, ge=1)
+    """Steps between measurements on held-out text."""
+
+    patience: int = Field(default=3, ge=1)
+    """Measurements without improvement after which tuning stops."""
+
+
 class LoBiConfig(_Settings):
     """Settings of `hola_plugins.llmcompressor.LoBiModifier`, the keys of its recipe entry.
 
@@ -101,6 +123,7 @@ class LoBiConfig(_Settings):
     """What is cut. A number cuts that share of MLP channels; auto lets the budget decide."""
 
     lora: LoraConfig = LoraConfig()
+    tune: TuneConfig = TuneConfig()
     sensitivity: Literal["fisher", "kl"] = "fisher"
     """fisher: one backward pass for all layers and schemes; kl: one forward pass for each of them."""
 

@@ -27,16 +27,25 @@ def quantised(model: nn.Module, schemes: Mapping[str, Scheme], quantise: Quantis
         schemes: Scheme by name of layer.
         quantise: How weights are rounded.
     """
-    layers = {name: model.get_submodule(name) for name, scheme in schemes.items() if scheme.kind != "none"}
-    hooks: list[Any] = []
+    stand_ins = {
+        model.get_submodule(name): _rounded(name, scheme, quantise)
+        for name, scheme in schemes.items()
+        if scheme.kind != "none"
+    }
+    with inputs_rounded(model, schemes), standing_in(stand_ins):
+        yield
+
+
+@contextmanager
+def inputs_rounded(model: nn.Module, schemes: Mapping[str, Scheme]) -> Iterator[None]:
+    """Has layers compute with rounded inputs, where their scheme says so; gradients pass the rounding unchanged."""
+    hooks = [
+        model.get_submodule(name).register_forward_pre_hook(_rounded_input(scheme))
+        for name, scheme in schemes.items()
+        if scheme.activation_bits < 16
+    ]
     try:
-        for name, module in layers.items():
-            if schemes[name].activation_bits < 16:
-                hooks.append(module.register_forward_pre_hook(_rounded_input(schemes[name])))
-        with standing_in(
-            {module: _rounded(name, schemes[name], quantise) for name, module in layers.items()}
-        ):
-            yield
+        yield
     finally:
         for hook in hooks:
             hook.remove()
@@ -57,6 +66,8 @@ def _rounded_input(scheme: Scheme) -> Callable[[nn.Module, tuple[Any, ...]], tup
     """Makes the hook that rounds a layer's input."""
 
     def hook(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (quantise_activation(inputs[0], scheme), *inputs[1:])
+        values = inputs[0]
+        rounding = (quantise_activation(values, scheme) - values).detach()
+        return (values + rounding, *inputs[1:])
 
     return hook

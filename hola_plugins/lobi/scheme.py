@@ -37,6 +37,11 @@ class Scheme:
         return self.kind == "int" and self.activation_bits == 16
 
     @property
+    def tunable(self) -> bool:
+        """Whether its steps are so coarse that the choice of levels is worth training."""
+        return self.kind == "int" and self.bits < 8
+
+    @property
     def stored_bits(self) -> float:
         """Bits of a weight with its share of 16-bit scales; those by output channel are left out."""
         return self.bits + 16 / self.group_size if self.group_size else self.bits
