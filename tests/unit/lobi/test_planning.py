@@ -12,6 +12,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("scipy")
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_models import make, random_rows, target, target_rows
 
 from hola_plugins.lobi.calibration import read_calibration
@@ -87,6 +89,35 @@ def test_the_plan_keeps_the_budget_and_fused_layers_together(setting, budget):
     assert outcome.allocation.bits <= budget.get("target_bits", 32)
     for group in structure.groups:
         assert len({by_layer[member] for member in group.members}) == 1
+
+
+FUSED_IN_VLLM = [{"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"}]
+MODELS = {family: make(family) for family in ("llama", "qwen2", "gemma2", "phi")}
+
+
+@settings(max_examples=40, deadline=None)
+@given(family=st.sampled_from(sorted(MODELS)), share=st.floats(0, 1), seed=st.integers(0, 2**20))
+def test_whatever_the_scores_a_plan_fits_and_engines_can_fuse_it(family, share, seed):
+    model, generator = MODELS[family], torch.Generator().manual_seed(seed)
+    structure, size = read_structure(model), checkpoint_bytes(model, {})
+    least = make_budget(load_config({"target_bits": 32.0}), model, structure, size).smallest()
+    ceiling = round(least + share * (size - least))
+    budget = make_budget(load_config({"target_bytes": ceiling}), model, structure, size)
+    scores = {
+        group: {name: float(torch.rand((), generator=generator)) for name in names}
+        for group, names in budget.allowed.items()
+    }
+    plan = budget.solve(scores)
+    by_layer = plan.by_layer(budget.groups)
+    assert checkpoint_bytes(model, by_layer) == budget.size(plan) <= ceiling
+    for name in by_layer:
+        parent, _, leaf = name.rpartition(".")
+        for fused in FUSED_IN_VLLM:
+            if leaf in fused:
+                assert (
+                    len({by_layer[f"{parent}.{other}"] for other in fused if f"{parent}.{other}" in by_layer})
+                    == 1
+                )
 
 
 def test_the_smallest_feasible_budget_that_is_named_is_feasible(setting):
