@@ -140,13 +140,13 @@ def _weights_of_few_bits(model: Any, schemes: dict[str, Scheme]) -> dict[str, to
     return {
         name: model.get_submodule(name).weight.detach().clone()
         for name, scheme in schemes.items()
-        if scheme.tunable
+        if scheme.coarse
     }
 
 
 def _as_quantised(module: Any, scheme: Scheme, unrounded: torch.Tensor | None) -> QuantisedLayer:
     """Describes a layer that llmcompressor has quantised; other methods than GPTQ leave its weight unrounded."""
-    original = module.weight if unrounded is None and scheme.tunable else unrounded
+    original = module.weight if unrounded is None and scheme.coarse else unrounded
     return QuantisedLayer(module, module.weight_scale, scheme, original)
 
 

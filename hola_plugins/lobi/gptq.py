@@ -15,7 +15,7 @@ import torch
 from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.precision import computed_in_float32
 from hola_plugins.lobi.progress import track
-from hola_plugins.lobi.quantise import grid_scale, quantise_weight, to_grid
+from hola_plugins.lobi.quantise import NearestRounding, to_grid, weight_scale
 from hola_plugins.lobi.scheme import Scheme
 
 _DAMPING = 0.01
@@ -42,7 +42,7 @@ class _Rounded:
 
 
 class GptqRounding:
-    """Rounds weights by GPTQ; call it like `quantise_weight`, with the layer's name in front.
+    """Rounds weights by GPTQ; call it like `NearestRounding`.
 
     Args:
         model: The model.
@@ -55,6 +55,7 @@ class GptqRounding:
         self, model: Any, batches: Sequence[Batch], names: Sequence[str], schemes: Sequence[Scheme]
     ) -> None:
         self._scales_in = model.dtype
+        self._nearest = NearestRounding(model.dtype)
         self._schemes = [scheme for scheme in schemes if scheme.bits < _MANY_BITS]
         self._hessians = _input_products(model, batches, names)
         self._rounded: dict[tuple[str, str], _Rounded] = {}
@@ -62,7 +63,7 @@ class GptqRounding:
     def __call__(self, name: str, weight: torch.Tensor, scheme: Scheme) -> torch.Tensor:
         """Gives the rounded weight, float32[output, input]; computed once."""
         if scheme.bits >= _MANY_BITS:
-            return quantise_weight(weight, scheme, self._scales_in)
+            return self._nearest(name, weight, scheme)
         if (name, scheme.name) not in self._rounded:
             columns = weight.shape[1]
             fitting = [one for one in self._schemes if columns % (one.group_size or columns) == 0]
@@ -136,4 +137,4 @@ def _gptq(
 def _group_scales(weight: torch.Tensor, scheme: Scheme, scales_in: torch.dtype) -> torch.Tensor:
     """Gives the scale of every group of weights, float32[output, groups, 1]."""
     grouped = weight.reshape(len(weight), -1, scheme.group_size or weight.shape[1])
-    return grid_scale(grouped, scheme.kind, scheme.bits).to(scales_in).float()
+    return weight_scale(grouped, scheme).to(scales_in).float()

@@ -18,7 +18,7 @@ from hola_plugins.lobi.gptq import GptqRounding
 from hola_plugins.lobi.guard import Measured, choose, largest_that_fit
 from hola_plugins.lobi.linear import is_transposed, weight_shape
 from hola_plugins.lobi.plan import Plan, hand_made_plans
-from hola_plugins.lobi.quantise import quantise_weight
+from hola_plugins.lobi.quantise import NearestRounding
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 from hola_plugins.lobi.score_cache import cache_key, cached_scores
 from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
@@ -168,5 +168,4 @@ def _rounding(config: LoBiConfig, model: Any, names: Sequence[str], text: Calibr
     held = sum(columns * (4 * columns + rows * len(schemes)) for rows, columns in shapes)
     if config.quantizer == "gptq" and held <= _MOST_STATISTICS:
         return GptqRounding(model, text.fitting, names, schemes)
-    dtype = model.dtype
-    return lambda _, weight, scheme: quantise_weight(weight, scheme, dtype)
+    return NearestRounding(model.dtype)

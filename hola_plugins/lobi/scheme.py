@@ -37,8 +37,8 @@ class Scheme:
         return self.kind == "int" and self.activation_bits == 16
 
     @property
-    def tunable(self) -> bool:
-        """Whether its steps are so coarse that the choice of levels is worth training."""
+    def coarse(self) -> bool:
+        """Whether its steps are so coarse that it pays to search for scales, and to train the choice of levels."""
         return self.kind == "int" and self.bits < 8
 
     @property
@@ -66,6 +66,8 @@ class Scheme:
         }
         if self.group_size is not None:
             group["weights"]["group_size"] = self.group_size
+        if self.coarse:
+            group["weights"]["observer"] = "memoryless_mse"
         if self.activation_bits == 8:
             group["input_activations"] = {
                 "num_bits": 8,

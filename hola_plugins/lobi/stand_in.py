@@ -46,7 +46,7 @@ def _install(module: nn.Module, make: StandIns) -> list[Any]:
     def before(one: nn.Module, _: Any) -> None:
         stand_ins = make(one)
         kept.append(one._parameters)  # noqa: SLF001
-        one._parameters = stand_ins  # type: ignore[assignment]  # noqa: SLF001
+        one._parameters = stand_ins  # noqa: SLF001
 
     def after(one: nn.Module, _: Any, __: Any) -> None:
         if kept:

@@ -101,5 +101,10 @@ class TunableLayer:
 
     def _weight(self) -> torch.Tensor:
         """Gives the weight as it is loaded from a checkpoint, scales rounded to its dtype, float32[output, input]."""
-        stored = self.scales + (self.scales.to(self._layer.scales.dtype).float() - self.scales).detach()
+        stored = as_stored(self.scales, self._layer.scales.dtype)
         return (self._levels_now() * stored[..., None]).flatten(1)
+
+
+def as_stored(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Gives values as they come back from a checkpoint in this dtype; gradients pass the rounding unchanged."""
+    return values + (values.to(dtype).to(values.dtype) - values).detach()

@@ -23,7 +23,7 @@ from hola_plugins.lobi.precision import float32_on_cpu
 from hola_plugins.lobi.recovery import Recovery
 from hola_plugins.lobi.stand_in import StandIns, own_parameters, standing_in
 from hola_plugins.lobi.training import train
-from hola_plugins.lobi.tunable_layer import QuantisedLayer, TunableLayer
+from hola_plugins.lobi.tunable_layer import QuantisedLayer, TunableLayer, as_stored
 
 logger = logging.getLogger(__name__)
 
@@ -112,11 +112,10 @@ class _Vectors:
         dtypes = {name: module.get_parameter(name).dtype for name in own}
 
         def make(one: nn.Module) -> dict[str, torch.Tensor | None]:
-            now = own_parameters(one)
-            stored = {
-                name: value + (value.to(dtypes[name]).float() - value).detach() for name, value in own.items()
+            stored = {name: as_stored(value, dtypes[name]) for name, value in own.items()}
+            return own_parameters(one) | {
+                name: value.to(getattr(one, name).dtype) for name, value in stored.items()
             }
-            return now | {name: value.to(now[name].dtype) for name, value in stored.items()}
 
         return make
 

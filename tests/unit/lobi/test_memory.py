@@ -20,7 +20,7 @@ import torch
 from small_models import make, random_rows
 from hola_plugins.lobi.calibration import read_calibration
 from hola_plugins.lobi.divergence import record
-from hola_plugins.lobi.quantise import quantise_weight
+from hola_plugins.lobi.quantise import NearestRounding
 from hola_plugins.lobi.sensitivity import fisher_scores
 from hola_plugins.lobi.structure import read_structure
 
@@ -37,8 +37,7 @@ allowed = {group.name: ["W4A16", "W8A8"] for group in structure.groups}
 Path("/proc/self/clear_refs").write_text("5")
 before = peak()
 record(model, text.held_out)
-round_ = lambda _, weight, scheme: quantise_weight(weight, scheme, torch.bfloat16)
-fisher_scores(model, text.fitting, structure.groups, allowed, round_, structure.layers, 0)
+fisher_scores(model, text.fitting, structure.groups, allowed, NearestRounding(torch.bfloat16), structure.layers, 0)
 print(peak() - before, 2 * sum(weight.numel() for weight in model.parameters()))
 """
 

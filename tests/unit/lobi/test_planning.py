@@ -26,7 +26,7 @@ from hola_plugins.lobi.gptq import GptqRounding
 from hola_plugins.lobi.guard import choose
 from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantisation_plan import allowed_schemes, make_budget, quantisable_groups
-from hola_plugins.lobi.quantise import quantise_weight
+from hola_plugins.lobi.quantise import NearestRounding
 from hola_plugins.lobi.scheme import parse_scheme
 from hola_plugins.lobi.score_cache import cached_scores
 from hola_plugins.lobi.sensitivity import fisher_scores, kl_scores
@@ -35,8 +35,7 @@ from hola_plugins.lobi.structure import read_structure
 NAMES = ["W4A16", "W4A16_G32", "W8A8", "BF16"]
 
 
-def nearest(_, weight, scheme):
-    return quantise_weight(weight, scheme, weight.dtype)
+nearest = NearestRounding(torch.float32)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from hola_plugins.lobi.config import TuneConfig
 from hola_plugins.lobi.divergence import measure, record
 from hola_plugins.lobi.fake_quantisation import inputs_rounded
 from hola_plugins.lobi.precision import float32_on_cpu
-from hola_plugins.lobi.quantise import grid_scale, quantise_weight
+from hola_plugins.lobi.quantise import NearestRounding, weight_scale
 from hola_plugins.lobi.scheme import SCHEMES, parse_scheme
 from hola_plugins.lobi.stand_in import standing_in
 from hola_plugins.lobi.structure import read_structure
@@ -26,9 +26,9 @@ def quantise_layer(module, scheme):
     """Rounds a layer's weight in place, as a host does."""
     original = module.weight.detach().clone()
     grouped = original.float().reshape(len(original), -1, scheme.group_size or original.shape[1])
-    scales = grid_scale(grouped, scheme.kind, scheme.bits)[..., 0].to(original.dtype)
-    module.weight.data.copy_(quantise_weight(original, scheme, original.dtype))
-    return QuantisedLayer(module, scales, scheme, original if scheme.tunable else None)
+    scales = weight_scale(grouped, scheme)[..., 0].to(original.dtype)
+    module.weight.data.copy_(NearestRounding(original.dtype)("", original, scheme))
+    return QuantisedLayer(module, scales, scheme, original if scheme.coarse else None)
 
 
 def quantise_model(model, scheme):
