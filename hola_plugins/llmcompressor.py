@@ -34,8 +34,8 @@ from hola_plugins.lobi.config import LoBiConfig, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.json_file import write_json
 from hola_plugins.lobi.report import make_report
-from hola_plugins.lobi.scheme import UNQUANTISED, Scheme, parse_scheme
-from hola_plugins.lobi.tunable_layer import QuantisedLayer
+from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+from hola_plugins.lobi.tunable import QuantisedLayer
 from hola_plugins.lobi.tuning import tune
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,6 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
 
     _stages: list[Modifier] = PrivateAttr(default_factory=list)
     _outcome: Outcome | None = PrivateAttr(default=None)
-    _unrounded: dict[str, torch.Tensor] = PrivateAttr(default_factory=dict)
     _report: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="before")
@@ -80,8 +79,6 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         self._outcome = outcome
         self._report = make_report(model, config, outcome, checkpoint_bytes(model, schemes))
         self._stages = _quantisers(self.quantizer, plan)
-        if self.quantizer == "gptq" and self.tune.steps and self.tune.rank:
-            self._unrounded = _weights_of_few_bits(model, schemes)
         self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
         for stage in self._stages:
             stage.initialize(state, **kwargs)
@@ -125,29 +122,14 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
             return
         began = time.perf_counter()
         layers = {
-            name: _as_quantised(model.get_submodule(name), parse_scheme(scheme), self._unrounded.get(name))
+            name: QuantisedLayer(module, module.weight_scale, parse_scheme(scheme))
             for scheme, names in self.plan.items()
-            for name in names
+            for name, module in ((one, model.get_submodule(one)) for one in names)
         }
-        found = tune(model, layers, outcome.text, outcome.fitting, outcome.original, self.tune, self.seed)
-        self._unrounded = {}
+        text, path = outcome.text, outcome.structure.layers
+        found = tune(model, layers, path, text, outcome.fitting, outcome.original, self.tune, self.seed)
         self._report["tuning"] = asdict(found)
         self._report["seconds"]["tuning"] = time.perf_counter() - began
-
-
-def _weights_of_few_bits(model: Any, schemes: dict[str, Scheme]) -> dict[str, torch.Tensor]:
-    """Copies the weights whose levels may be tuned, before GPTQ writes over them."""
-    return {
-        name: model.get_submodule(name).weight.detach().clone()
-        for name, scheme in schemes.items()
-        if scheme.coarse
-    }
-
-
-def _as_quantised(module: Any, scheme: Scheme, unrounded: torch.Tensor | None) -> QuantisedLayer:
-    """Describes a layer that llmcompressor has quantised; other methods than GPTQ leave its weight unrounded."""
-    original = module.weight if unrounded is None and scheme.coarse else unrounded
-    return QuantisedLayer(module, module.weight_scale, scheme, original)
 
 
 def _pinned_memory_only_for_accelerators() -> AbstractContextManager[None]:

@@ -73,19 +73,13 @@ class LoraConfig(_Settings):
 
 
 class TuneConfig(_Settings):
-    """Training after quantisation, of what costs no byte: norms, biases, scales, and the levels of weights."""
+    """Training after quantisation, of what costs no byte: scales, norms and biases."""
 
-    steps: int = Field(default=120, ge=0)
-    """Most optimiser steps; 0 switches it off."""
+    steps: int = Field(default=100, ge=0)
+    """Most optimiser steps, of 8 rows each; 0 switches it off."""
 
-    rank: int = Field(default=8, ge=0, le=512)
-    """Rank of the LoRA factors that move levels; 0 leaves every level as it is."""
-
-    learning_rate: float = Field(default=1e-3, gt=0.0, le=1.0)
-    """Peak learning rate of norms, biases and scales, relative to their size."""
-
-    level_rate: float = Field(default=3e-3, gt=0.0, le=1.0)
-    """Peak learning rate of the factors, in steps of the grid."""
+    learning_rate: float = Field(default=2e-3, gt=0.0, le=1.0)
+    """Peak learning rate of AdamW, relative to the size of what is trained; it falls to 0 along a cosine."""
 
     check_every: int = Field(default=20, ge=1)
     """Steps between measurements on held-out text."""

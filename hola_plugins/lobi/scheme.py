@@ -38,7 +38,7 @@ class Scheme:
 
     @property
     def coarse(self) -> bool:
-        """Whether its steps are so coarse that it pays to search for scales, and to train the choice of levels."""
+        """Whether its steps are so coarse that it pays to search for scales."""
         return self.kind == "int" and self.bits < 8
 
     @property

@@ -1,4 +1,4 @@
-"""A short training with an early stop: AdamW along a cosine, the best step by a measurement is kept."""
+"""A short training that keeps the best by a measurement: AdamW along a cosine, smaller steps after a step back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import torch
 from hola_plugins.lobi.progress import track
 
 logger = logging.getLogger(__name__)
+
+_SMALLER = 0.3
+"""What learning rates are multiplied by after a step back."""
 
 
 class Schedule(Protocol):
@@ -27,7 +30,7 @@ class Schedule(Protocol):
 
     @property
     def patience(self) -> int:
-        """Measurements without improvement after which training stops."""
+        """Measurements without improvement, steps back, after which training stops."""
 
 
 def train(
@@ -55,8 +58,12 @@ def train(
     optimiser = torch.optim.AdamW(
         [{"params": [parameter], "lr": rate} for parameter, rate in rates], weight_decay=0.0
     )
-    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, schedule.steps)
     kept, best_step, stale = _copies(parameters), 0, 0
+
+    def share(step: int) -> float:
+        return _SMALLER**stale * (1 + math.cos(math.pi * step / schedule.steps)) / 2
+
+    cosine = torch.optim.lr_scheduler.LambdaLR(optimiser, share)
     for step in track(range(1, schedule.steps + 1), what, schedule.steps):
         value = loss()
         if not bool(torch.isfinite(value)):
@@ -70,15 +77,22 @@ def train(
         if step % schedule.check_every and step != schedule.steps:
             continue
         found = measure()
-        stale += 1
         if found < best:
-            best, kept, best_step, stale = found, _copies(parameters), step, 0
+            best, kept, best_step = found, _copies(parameters), step
+            continue
+        stale += 1
+        _put_back(parameters, kept)
         if stale >= schedule.patience:
             break
-    with torch.no_grad():
-        for parameter, value in zip(parameters, kept, strict=True):
-            parameter.copy_(value)
+    _put_back(parameters, kept)
     return best, best_step
+
+
+def _put_back(parameters: Sequence[torch.Tensor], values: Sequence[torch.Tensor]) -> None:
+    """Gives parameters these values."""
+    with torch.no_grad():
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.copy_(value)
 
 
 def _copies(parameters: Sequence[torch.Tensor]) -> list[torch.Tensor]:

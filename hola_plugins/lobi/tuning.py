@@ -1,8 +1,9 @@
-"""After quantisation: what can still move without a byte more is trained to say what the original says.
+"""After quantisation: scales, norms and biases are trained to say what the original says; no byte is added.
 
-That is norms and biases, which stay in 16 bits; the scales of quantised layers; and, by LoRA under the rounding,
-which of its levels each weight takes. The loss is the divergence from the original's logits on the fitting text; the
-best step by held-out text is kept, and where none is better than before, nothing is changed.
+The loss is the divergence from the original's logits on the fitting text. The best step by held-out text is kept,
+and where none is better than before, nothing is changed. Measured on a character model of 1.2 M parameters at 40 % of
+its bytes, 128 rows of 192 tokens: divergence on other text 0.65 of what it was. LoRA factors under the rounding, that
+let weights change their level as well, brought nothing more.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from hola_plugins.lobi.calibration import Calibration
 from hola_plugins.lobi.config import TuneConfig
 from hola_plugins.lobi.divergence import Recorded, draw_rows, measure
 from hola_plugins.lobi.fake_quantisation import inputs_rounded
+from hola_plugins.lobi.layer_by_layer import layer_by_layer
 from hola_plugins.lobi.precision import float32_on_cpu
 from hola_plugins.lobi.recovery import Recovery
-from hola_plugins.lobi.stand_in import StandIns, own_parameters, standing_in
+from hola_plugins.lobi.stand_in import standing_in
 from hola_plugins.lobi.training import train
-from hola_plugins.lobi.tunable_layer import QuantisedLayer, TunableLayer, as_stored
+from hola_plugins.lobi.tunable import QuantisedLayer, Scales, Vectors
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ logger = logging.getLogger(__name__)
 def tune(
     model: Any,
     layers: Mapping[str, QuantisedLayer],
+    path: str,
     text: Calibration,
     fitting: Sequence[Recorded],
     held_out: Sequence[Recorded],
@@ -42,89 +45,46 @@ def tune(
     Args:
         model: The model, as its host has quantised it.
         layers: Its quantised layers by name.
+        path: Name of the list of decoder layers.
         text: Text for fitting and for measuring.
         fitting: What the original says to the fitting batches.
         held_out: What it says to the held-out ones.
         config: The settings.
-        seed: Seed of the factors and of the order of rows.
+        seed: Seed of the order of rows.
 
     Returns:
         The divergence on held-out text before and after, and the step that was kept.
     """
-    generator = torch.Generator().manual_seed(seed)
-    vectors = _Vectors(model)
-    tunable = {layer.module: TunableLayer(layer, config.rank, generator) for layer in layers.values()}
+    order = torch.Generator().manual_seed(seed)
+    vectors = {module: Vectors(module) for module in model.modules()}
+    scales = {layer.module: Scales(layer) for layer in layers.values()}
+    trained: list[Scales | Vectors] = [*vectors.values(), *scales.values()]
+
+    def loss() -> torch.Tensor:
+        some, original = draw_rows(text.fitting, fitting, order)
+        return original.divergence(some.logits(model)).mean()
+
     with ExitStack() as stack:
-        stack.enter_context(_plain_forwards(tunable))
+        stack.enter_context(_plain_forwards(scales))
         stack.enter_context(float32_on_cpu(model))
-        stack.enter_context(inputs_rounded(model, {name: one.scheme for name, one in layers.items()}))
-        stack.enter_context(standing_in(vectors.stand_ins()))
-        stack.enter_context(standing_in({module: one.stand_ins for module, one in tunable.items()}))
+        stack.enter_context(layer_by_layer(model, path))
+        stack.enter_context(inputs_rounded(model, {name: layer.scheme for name, layer in layers.items()}))
+        for parts in (vectors, scales):
+            stack.enter_context(standing_in({module: part.stand_ins for module, part in parts.items()}))
         before = measure(model, text.held_out, held_out).kl
-
-        def loss() -> torch.Tensor:
-            some, original = draw_rows(text.fitting, fitting, generator)
-            return original.divergence(some.logits(model)).mean()
-
-        rates = vectors.rates(config.learning_rate)
-        for one in tunable.values():
-            rates += one.rates(config.learning_rate, config.level_rate)
+        rates = [(value, config.learning_rate * _size(value)) for part in trained for value in part.values]
         after, steps = train(
             "tuning", rates, loss, lambda: measure(model, text.held_out, held_out).kl, config, before
         )
-    if steps:
-        vectors.write()
-        for one in tunable.values():
-            one.write()
-    changed = sum(one.changed() for one in tunable.values())
-    logger.info("tuning: KL %.4g after step %d, %.4g before; %d weights moved", after, steps, before, changed)
+    for part in trained if steps else []:
+        part.write()
+    logger.info("tuning: KL %.4g on held-out text after step %d, %.4g before", after, steps, before)
     return Recovery(before, after, steps)
 
 
-class _Vectors:
-    """The parameters of one dimension, norms and biases, in float32."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self._values: dict[nn.Module, dict[str, torch.Tensor]] = {}
-        for module in model.modules():
-            own = {
-                name: parameter.detach().float().clone().requires_grad_()
-                for name, parameter in own_parameters(module).items()
-                if parameter is not None and parameter.dim() == 1 and not name.startswith("weight_")
-            }
-            if own:
-                self._values[module] = own
-
-    def rates(self, rate: float) -> list[tuple[torch.Tensor, float]]:
-        """Gives the values with their learning rates, relative to their size."""
-        return [
-            (value, rate * (float(value.detach().square().mean().sqrt()) or 1.0))
-            for own in self._values.values()
-            for value in own.values()
-        ]
-
-    def stand_ins(self) -> dict[nn.Module, StandIns]:
-        """Gives what modules compute with now: values as they are stored."""
-        return {module: self._stand_ins(module) for module in self._values}
-
-    def _stand_ins(self, module: nn.Module) -> StandIns:
-        own = self._values[module]
-        dtypes = {name: module.get_parameter(name).dtype for name in own}
-
-        def make(one: nn.Module) -> dict[str, torch.Tensor | None]:
-            stored = {name: as_stored(value, dtypes[name]) for name, value in own.items()}
-            return own_parameters(one) | {
-                name: value.to(getattr(one, name).dtype) for name, value in stored.items()
-            }
-
-        return make
-
-    def write(self) -> None:
-        """Writes the values into the model."""
-        with torch.no_grad():
-            for module, own in self._values.items():
-                for name, value in own.items():
-                    module.get_parameter(name).copy_(value)
+def _size(values: torch.Tensor) -> float:
+    """Gives the root mean square of values, 1 where all are 0."""
+    return float(values.detach().square().mean().sqrt()) or 1.0
 
 
 @contextmanager
