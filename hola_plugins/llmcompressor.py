@@ -122,9 +122,9 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
             return
         began = time.perf_counter()
         layers = {
-            name: QuantisedLayer(module, module.weight_scale, parse_scheme(scheme))
+            name: QuantisedLayer(model.get_submodule(name), "weight_scale", parse_scheme(scheme))
             for scheme, names in self.plan.items()
-            for name, module in ((one, model.get_submodule(one)) for one in names)
+            for name in names
         }
         text, path = outcome.text, outcome.structure.layers
         found = tune(model, layers, path, text, outcome.fitting, outcome.original, self.tune, self.seed)

@@ -39,6 +39,22 @@ def own_parameters(module: nn.Module) -> dict[str, torch.Tensor | None]:
     return dict(module._parameters)  # noqa: SLF001
 
 
+def write_parameter(module: Any, name: str, values: torch.Tensor) -> None:
+    """Gives one of a module's own parameters new values, also where it lies elsewhere.
+
+    Args:
+        module: The module.
+        name: The parameter's name.
+        values: Of its shape; any dtype and device.
+    """
+    own = module._parameters  # noqa: SLF001
+    with torch.no_grad():
+        if isinstance(own, dict):
+            own[name].copy_(values)
+        else:
+            own[name] = values.to(own[name].dtype)
+
+
 def _install(module: nn.Module, make: StandIns) -> list[Any]:
     """Swaps the parameters before each call and puts them back after it, last in, first out."""
     kept: list[Any] = []

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 INT8 = {"target_device": "cpu_avx2"}
 QUICK = {"steps": 4, "check_every": 2}
+BRIEF = {"steps": 4, "check_every": 2, "learning_rate": 5e-4}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("target", {"target_ratio": 0.45}),
     "llama_cut": ("target", {"target_ratio": 0.4, "prune": 0.33, "lora": QUICK}),
@@ -88,18 +90,29 @@ def make(name: str) -> Path | Any:
     return getattr(transformers, f"{name}ForCausalLM")(config)
 
 
-@pytest.fixture(scope="module")
-def compressed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of all cases, compressed."""
-    folders = {}
-    for case, (name, settings) in CASES.items():
-        source, out = make(name), tmp_path_factory.mktemp(case)
+class Compressed(dict[str, Path]):
+    """The folders of cases, compressed when they are first asked for."""
+
+    def __init__(self, make_folder: Callable[[str], Path]) -> None:
+        super().__init__()
+        self._make_folder = make_folder
+
+    def __missing__(self, case: str) -> Path:
+        name, settings = CASES[case]
+        source, out = make(name), self._make_folder(case)
         if not isinstance(source, Path):
             source.to(torch.bfloat16).save_pretrained(out / "source")
             source = out / "source"
-        compress(source, LoBiModifier(**settings, report=str(out / "report.json")), out / "out")
-        folders[case] = out
-    return folders
+        modifier = LoBiModifier(**settings, tune=BRIEF, report=str(out / "report.json"))
+        compress(source, modifier, out / "out")
+        self[case] = out
+        return out
+
+
+@pytest.fixture(scope="module")
+def compressed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folders of all cases."""
+    return Compressed(tmp_path_factory.mktemp)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -181,7 +194,7 @@ def served(compressed: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
     if not SERVE.is_file():
         pytest.skip(f"no vLLM environment at {SERVE}: make serve-env, or set HOLA_SERVE_PYTHON")
     job = tmp_path_factory.mktemp("job") / "job.json"
-    folders = {case: str(folder / "out") for case, folder in compressed.items() if runs_here(folder)}
+    folders = {case: str(compressed[case] / "out") for case in CASES if runs_here(compressed[case])}
     job.write_text(json.dumps({"folders": list(folders.values()), "ids": HELD_OUT}))
     preload = subprocess.run(
         [SERVE, "-m", "hola_plugins.cli", "preload"], capture_output=True, text=True, check=True, cwd=ROOT
@@ -267,7 +280,7 @@ def on_disk(folder: Path) -> Any:
 
 def test_a_model_on_disk_becomes_the_same_checkpoint(compressed: dict[str, Path], tmp_path: Path) -> None:
     model = on_disk(tmp_path / "offload")
-    modifier = LoBiModifier(**CASES["llama"][1], report=str(tmp_path / "report.json"))
+    modifier = LoBiModifier(**CASES["llama"][1], tune=BRIEF, report=str(tmp_path / "report.json"))
     compress(model, modifier, tmp_path / "out")
     name = "model.safetensors"
     assert (tmp_path / "out" / name).read_bytes() == (compressed["llama"] / "out" / name).read_bytes()
