@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parent / "compress_once.py"
 
 def recipe_in(folder: Path, **settings: object) -> Path:
     """Writes a recipe that keeps its scores in the folder."""
-    entry = {"target_ratio": 0.45, "cache": str(folder / "cache"), **settings}
+    entry = {"target_ratio": 0.45, "cache": str(folder / "cache"), "tune": {"steps": 0}, **settings}
     file = folder / "recipe.yaml"
     file.write_text(yaml.safe_dump({"lobi_stage": {"lobi_modifiers": {"LoBiModifier": entry}}}))
     return file
@@ -58,7 +58,7 @@ def finish(recipe: Path, out: Path) -> tuple[str, dict[str, list[str]]]:
     _, log = process.communicate()
     assert process.returncode == 0, log[-4000:]
     saved = yaml.safe_load((out / "recipe.yaml").read_text())
-    return log, saved["default_stage"]["default_modifiers"]["LoBiModifier"]["plan"]
+    return log, saved["lobi_stage"]["lobi_modifiers"]["LoBiModifier"]["plan"]
 
 
 def test_a_run_that_is_killed_after_scoring_goes_on_from_the_kept_scores(tmp_path: Path) -> None:
