@@ -41,7 +41,7 @@ def make_report(model: Any, config: LoBiConfig, outcome: Outcome, size: int) -> 
         "predicted": {"bytes": size} | (_prediction(allocation) if allocation else {}),
         "unquantised": {"kl": _unquantised_divergence(model, outcome)},
         "allowed": {"bytes": _allowed_bytes(config, model, outcome)},
-        "cut": outcome.cut and asdict(outcome.cut),
+        "cut": outcome.cut and asdict(outcome.cut) | {"kept_layers": outcome.kept_layers},
         "recovery": outcome.recovery and asdict(outcome.recovery),
         "layers": _table(model, config, outcome),
         "plans": [_plan(one, allocation) for one in allocation.measured] if allocation else [],
@@ -92,7 +92,7 @@ def _table(model: Any, config: LoBiConfig, outcome: Outcome) -> list[dict[str, A
     scores = outcome.allocation.scores if outcome.allocation else {}
     schemes = _schemes(config, outcome)
     rows = []
-    for group in outcome.structure.groups:
+    for group in outcome.structure.all_groups:
         name = schemes.get(group.name, UNQUANTISED)
         shapes = _shapes(model, group.members)
         size = weight_bytes(model, group.members, parse_scheme(name))

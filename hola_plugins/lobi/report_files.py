@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 from hola_plugins.lobi.page import render_page
+from hola_plugins.lobi.whole_file import write_json, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -24,15 +23,7 @@ def write_report(file: Path, report: dict[str, Any]) -> Path:
         The page.
     """
     page = file.with_suffix(".html")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _write(file, json.dumps(report, indent=1))
-    _write(page, render_page(report))
+    write_json(file, report)
+    write_text(page, render_page(report))
     logger.info("report written to %s and %s", file, page)
     return page
-
-
-def _write(file: Path, text: str) -> None:
-    """Writes a file in one move."""
-    staged = file.with_name(f".{file.name}.{os.getpid()}")
-    staged.write_text(text, encoding="utf-8")
-    staged.replace(file)
