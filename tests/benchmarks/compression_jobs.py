@@ -1,0 +1,99 @@
+"""What is to be made of a model: stock llmcompressor, mixtures by hand, other tools' plans, Lo-Bi's variants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compression_host import Layers, stock_modifiers
+from compression_subject import Subject
+
+STOCK = ("rtn", "gptq", "awq")
+VARIANTS: dict[str, dict[str, Any]] = {
+    "lobi": {},
+    "unguarded": {"guard": False},
+    "recovered": {"lora": {"when": "always"}},
+    "pruned": {"prune": "auto"},
+    "unrecovered": {"prune": "auto", "lora": {"steps": 0}},
+}
+"""Lo-Bi's variants by method: the plan alone, without the guard, with recovery, with a cut, with a cut alone."""
+
+METHODS = (
+    "lobi",
+    "uniform",
+    "mixtures",
+    "autoround",
+    "modelopt",
+    "unguarded",
+    "recovered",
+    "pruned",
+    "unrecovered",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One checkpoint to make.
+
+    Attributes:
+        method: Name in tables.
+        family: Kind of method.
+        budget: Percent of the original's bytes; None where it is made for none.
+        seed: Seed of the calibration text; None where the text does not matter.
+        modifiers: Makes the recipe; takes the file for Lo-Bi's report.
+    """
+
+    method: str
+    family: str
+    budget: float | None
+    seed: int | None
+    modifiers: Callable[[Path], list[Any]]
+
+
+def stock_job(
+    method: str, quantizer: str, family: str, layers: Layers, seed: int | None, budget: float | None
+) -> Job:
+    """Makes the job of a plan for llmcompressor's own modifiers."""
+    return Job(method, family, budget, seed, lambda _: stock_modifiers(quantizer, layers))
+
+
+def uniform_jobs(subject: Subject, schemes: Sequence[str], seed: int) -> Iterator[Job]:
+    """Yields one scheme for all layers, by every quantizer."""
+    for plan in subject.uniform(schemes):
+        name = plan.origin.removeprefix("uniform ")
+        for quantizer in STOCK:
+            drawn = None if quantizer == "rtn" else seed
+            yield stock_job(f"{quantizer} {name}", quantizer, quantizer, subject.layers(plan), drawn, None)
+
+
+def mixture_jobs(
+    subject: Subject, schemes: Sequence[str], budgets: Sequence[float], seed: int
+) -> Iterator[Job]:
+    """Yields the mixtures that people write by hand, by GPTQ."""
+    for plan in subject.mixtures(schemes, budgets):
+        method = f"{plan.origin}, {subject.count(plan)} in 8 bit"
+        yield stock_job(method, "gptq", "mixture", subject.layers(plan), seed, None)
+
+
+def lobi_jobs(
+    subject: Subject, method: str, budgets: Sequence[float], seed: int, cache: Path
+) -> Iterator[Job]:
+    """Yields a variant of Lo-Bi at every budget; scores are kept, so that all but the first solve again."""
+    for budget in budgets:
+        settings = {
+            "target_bytes": subject.ceiling(budget),
+            "target_device": subject.device,
+            "cache": str(cache),
+        }
+        yield Job(method, "lobi", budget, seed, _lobi(settings | {"seed": seed} | VARIANTS[method]))
+
+
+def _lobi(settings: dict[str, Any]) -> Callable[[Path], list[Any]]:
+    def make(report: Path) -> list[Any]:
+        from hola_plugins.llmcompressor import LoBiModifier
+
+        return [LoBiModifier(**settings, report=str(report))]
+
+    return make
