@@ -189,6 +189,7 @@ def _served(args: argparse.Namespace, console: Any, work: Path) -> dict[str, Any
 
 def _line(args: argparse.Namespace, summary: Any, vllm: dict[str, Any], left_out: int) -> dict[str, Any]:
     from compression_summary import BY_HAND
+    from compression_targets import targets
 
     rivals = {"by hand": BY_HAND, "autoround": ("autoround",), "modelopt": ("modelopt",)}
     originals = {model: summary.original(model) for model in summary.models}
@@ -205,7 +206,7 @@ def _line(args: argparse.Namespace, summary: Any, vllm: dict[str, Any], left_out
             method: {name: summary.ratio(method, families) for name, families in rivals.items()}
             for method in VARIANTS
         },
-        "targets": summary.targets(),
+        "targets": targets(summary),
         "skipped": summary.skipped(),
         "left_out": left_out,
         "command": shlex.join(["python", *sys.argv]),

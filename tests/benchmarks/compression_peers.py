@@ -24,8 +24,11 @@ from hola_plugins.lobi.scheme import SCHEMES, UNQUANTISED, parse_scheme
 _STEP = 0.25
 """Mean bits between two plans that a tool is asked for."""
 
-_SAMPLES = 16
-"""Rows that a tool scores on: the default of AutoScheme."""
+_AUTOROUND_ROWS = 16
+"""Rows that AutoScheme scores on: its default."""
+
+_MODELOPT_ROWS = 64
+"""Rows that ModelOpt calibrates and scores on."""
 
 _FUSED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 _HERE = Path(__file__).resolve().parent
@@ -62,7 +65,7 @@ def autoround_plans(subject: Subject, schemes: Sequence[str], rows: torch.Tensor
             avg_bits=bits,
             options=list(options.values()),
             shared_layers=_FUSED,
-            nsamples=min(_SAMPLES, len(rows) // 2),
+            nsamples=min(_AUTOROUND_ROWS, len(rows) // 2),
             seqlen=rows.shape[1],
             low_gpu_mem_usage=False,
             device_map="cpu",
@@ -129,33 +132,28 @@ def modelopt_plans(
         RuntimeError: If it fails; with the end of what it printed.
     """
     job, answer = work / "modelopt_job.json", work / "modelopt_plans.json"
-    job.write_text(
-        json.dumps(
-            {
-                "model": str(subject.folder),
-                "rows": rows[: max(_SAMPLES, 32)].tolist(),
-                "bits": bits_grid(schemes),
-                "schemes": {
-                    name: [
-                        parse_scheme(name).bits,
-                        parse_scheme(name).group_size,
-                        parse_scheme(name).activation_bits,
-                    ]
-                    for name in schemes
-                    if name != UNQUANTISED
-                },
-                "out": str(answer),
-            }
-        ),
-        encoding="utf-8",
-    )
+    content = {
+        "model": str(subject.folder),
+        "rows": rows[:_MODELOPT_ROWS].tolist(),
+        "bits": bits_grid(schemes),
+        "schemes": {name: _modelopt_scheme(name) for name in schemes if name != UNQUANTISED},
+        "out": str(answer),
+    }
+    job.write_text(json.dumps(content), encoding="utf-8")
     done = subprocess.run(
         [python, _HERE / "compression_modelopt.py", job], capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise RuntimeError(f"ModelOpt failed: {' '.join(done.stderr.split())[-300:]}")
-    plans: list[Plan] = json.loads(answer.read_text(encoding="utf-8"))
-    return plans
+    layers = [layer for group in subject.groups for layer in group.members]
+    plans = json.loads(answer.read_text(encoding="utf-8"))
+    return [{layer: plan.get(layer, UNQUANTISED) for layer in layers} for plan in plans]
+
+
+def _modelopt_scheme(name: str) -> list[Any]:
+    """Gives what `compression_modelopt.py` needs of a scheme."""
+    scheme = parse_scheme(name)
+    return [scheme.bits, scheme.group_size, scheme.activation_bits, scheme.stored_bits]
 
 
 def peer_jobs(
