@@ -8,17 +8,14 @@ the bf16 file, header included; the others' best at a budget is the closest of a
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import compression_host
-from compression_jobs import METHODS, VARIANTS
+from compression_methods import METHODS
 
 _EPILOG = """\
 methods:
@@ -45,7 +42,6 @@ short goes on where it was, and the last line covers all rows of the file; delet
 The last line of the output is one JSON object: every checkpoint ("curve"), the originals ("bf16"), memory and speed
 ("vllm"), lobi over the best of the others ("ratio_to_best", and "ratios" by method and rival), "targets", "skipped".
 """
-_PACKAGES = ("llmcompressor", "compressed-tensors", "torch", "transformers", "auto-round", "peft", "scipy")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -70,8 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--schemes",
         type=lambda value: value.split(","),
-        default=["W4A16_CHANNEL", "W4A16", "W4A16_G32", "W8A8"],
-        help="of the uniform ones, fewest bits first (default: W4A16_CHANNEL,W4A16,W4A16_G32,W8A8)",
+        default=["W4A16", "W4A16_G32", "W8A8"],
+        help="of the uniform ones, fewest bits first (default: W4A16,W4A16_G32,W8A8)",
     )
     add("--rows", type=int, default=128, help="rows of calibration text (default: 128)")
     add("--eval-rows", type=int, default=64, help="rows of evaluation text (default: 64)")
@@ -121,107 +117,13 @@ def main(argv: list[str] | None = None) -> int:
                 f"give {option} once, or once for each of the {len(args.model)} models; got {len(files)}"
             )
     compression_host.quiet()
-    from rich.console import Console
+    from compression_bench import measure
 
-    console = Console(width=None if sys.stdout.isatty() else 150)
     with tempfile.TemporaryDirectory(prefix="compression-") as work:
-        result = _measure(args, console, Path(work))
+        result = measure(args, Path(work))
+    result["command"] = shlex.join(["python", *sys.argv])
     print(json.dumps(result))
     return 0
-
-
-def _texts(args: argparse.Namespace) -> Iterator[tuple[Path, Any]]:
-    """Yields every model with its text."""
-    from compression_text import Corpus
-
-    for number, folder in enumerate(args.model):
-        calibration, evaluation = (
-            files[min(number, len(files) - 1)] for files in (args.calibration, args.eval)
-        )
-        yield folder, Corpus(calibration, evaluation)
-
-
-def _measure(args: argparse.Namespace, console: Any, work: Path) -> dict[str, Any]:
-    from rich.progress import Progress
-
-    from compression_plan import run_model
-    from compression_results import Results
-    from compression_run import Clock
-    from compression_subject import Subject
-    from compression_summary import Summary
-    from compression_tables import show
-
-    results, clock = Results(args.results), Clock(args.minutes)
-    with Progress(console=console, transient=True) as progress:
-        for folder, corpus in _texts(args):
-            subject = Subject(folder, corpus, args.rows, args.eval_rows, args.length, args.device)
-            run_model(subject, args, results, clock, work, progress)
-    summary = Summary(results, args.budgets)
-    lobi = [name for name in VARIANTS if name in args.methods]
-    show(console, summary, lobi, results.measured())
-    if clock.left_out:
-        console.print(f"[yellow]{clock.left_out} checkpoints left out[/]: run again with the same --results")
-    if args.png:
-        from compression_plot import plot
-
-        plot(args.png, summary, results.measured())
-    return _line(args, summary, _served(args, console, work), clock.left_out)
-
-
-def _served(args: argparse.Namespace, console: Any, work: Path) -> dict[str, Any]:
-    """Measures every model in vLLM, where an environment for it is given."""
-    if args.serve_python is None:
-        return {}
-    from compression_run import FAILURES, reason_of
-    from compression_served import measure_served
-
-    found: dict[str, Any] = {}
-    for folder, corpus in _texts(args):
-        try:
-            found[folder.name] = measure_served(
-                folder, corpus, args.serve_python, args.serve_budget, args.widen, args.rounds, work
-            )
-        except FAILURES as error:
-            found[folder.name] = {"skipped": reason_of(error)}
-        console.print(f"vLLM, {folder.name}: {found[folder.name]}")
-    return found
-
-
-def _line(args: argparse.Namespace, summary: Any, vllm: dict[str, Any], left_out: int) -> dict[str, Any]:
-    from compression_summary import BY_HAND
-    from compression_targets import targets
-
-    rivals = {"by hand": BY_HAND, "autoround": ("autoround",), "modelopt": ("modelopt",)}
-    originals = {model: summary.original(model) for model in summary.models}
-    return {
-        "curve": summary.curve(),
-        "bf16": {
-            model: {"bytes": row.bytes, "perplexity": row.perplexity}
-            for model, row in originals.items()
-            if row
-        },
-        "vllm": vllm,
-        "ratio_to_best": summary.ratio("lobi", BY_HAND),
-        "ratios": {
-            method: {name: summary.ratio(method, families) for name, families in rivals.items()}
-            for method in VARIANTS
-        },
-        "targets": targets(summary),
-        "skipped": summary.skipped(),
-        "left_out": left_out,
-        "command": shlex.join(["python", *sys.argv]),
-        "versions": _versions(),
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0]}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ Layers = Mapping[str, Sequence[str]]
 def quiet() -> None:
     """Silences the libraries; called before they are imported."""
     os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ["LLM_COMPRESSOR_LOG_DISABLED"] = "true"
@@ -33,7 +34,9 @@ def quiet() -> None:
 def load(folder: Path) -> Any:
     """Loads a model in the dtype of its checkpoint."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging as transformers_logging
 
+    transformers_logging.disable_progress_bar()
     return AutoModelForCausalLM.from_pretrained(folder, dtype="auto").eval()
 
 

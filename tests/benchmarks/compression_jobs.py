@@ -8,29 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from compression_host import Layers, stock_modifiers
+from compression_methods import VARIANTS
 from compression_subject import Subject
 
 STOCK = ("rtn", "gptq", "awq")
-VARIANTS: dict[str, dict[str, Any]] = {
-    "lobi": {},
-    "unguarded": {"guard": False},
-    "recovered": {"lora": {"when": "always"}},
-    "pruned": {"prune": "auto"},
-    "unrecovered": {"prune": "auto", "lora": {"steps": 0}},
-}
-"""Lo-Bi's variants by method: the plan alone, without the guard, with recovery, with a cut, with a cut alone."""
-
-METHODS = (
-    "lobi",
-    "uniform",
-    "mixtures",
-    "autoround",
-    "modelopt",
-    "unguarded",
-    "recovered",
-    "pruned",
-    "unrecovered",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from rich.progress import Progress
 
-from compression_jobs import VARIANTS, lobi_jobs, mixture_jobs, uniform_jobs
+from compression_jobs import lobi_jobs, mixture_jobs, uniform_jobs
+from compression_methods import VARIANTS
 from compression_peers import Plan, autoround_plans, modelopt_plans, peer_jobs
 from compression_results import Results
 from compression_run import FAILURES, Clock, Runner, reason_of

@@ -13,15 +13,14 @@ from compression_summary import Summary
 _MARKERS = {"rtn": "x", "gptq": "s", "awq": "d", "mixture": "v", "autoround": "P", "modelopt": "*"}
 
 
-def plot(path: Path, summary: Summary, rows: Iterable[Row]) -> None:
+def plot(path: Path, summary: Summary) -> None:
     """Writes a PNG; of several seeds the median is drawn."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    rows = list(rows)
-    models = summary.models
+    rows, models = summary.rows, summary.models
     figure, panels = plt.subplots(
         1, len(models), figsize=(1.5 + 4.6 * len(models), 4.8), squeeze=False, layout="constrained"
     )

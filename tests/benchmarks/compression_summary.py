@@ -10,9 +10,6 @@ from typing import Any
 
 from compression_results import Results, Row
 
-BY_HAND = ("rtn", "gptq", "awq", "mixture")
-"""Families of what people do without measuring: uniform schemes and mixtures."""
-
 _DRAWS = 2_000
 
 

@@ -7,14 +7,15 @@ import statistics
 from rich.console import Console
 from rich.table import Table
 
+from compression_methods import BY_HAND, TOOLS
 from compression_results import Row
-from compression_summary import BY_HAND, Summary
+from compression_summary import Summary
 
 
-def show(console: Console, summary: Summary, methods: list[str], rows: list[Row]) -> None:
+def show(console: Console, summary: Summary, methods: list[str]) -> None:
     """Prints a table for every model, and the ratios."""
     for model in summary.models:
-        console.print(_table(summary, model, methods, rows))
+        console.print(_table(summary, model, methods))
     for method in methods:
         for name, families in {
             "by hand": BY_HAND,
@@ -31,7 +32,7 @@ def show(console: Console, summary: Summary, methods: list[str], rows: list[Row]
                 )
 
 
-def _table(summary: Summary, model: str, methods: list[str], rows: list[Row]) -> Table:
+def _table(summary: Summary, model: str, methods: list[str]) -> Table:
     original = summary.original(model)
     title = (
         model
@@ -41,8 +42,8 @@ def _table(summary: Summary, model: str, methods: list[str], rows: list[Row]) ->
     table = Table("budget", "method", "size %", "perplexity", "KL", "seconds", title=title)
     for budget in summary.budgets:
         first = True
-        for method in [*methods, "best by hand", "autoround", "modelopt"]:
-            found = _rows(summary, model, budget, method, rows)
+        for method in [*methods, "best by hand", *TOOLS]:
+            found = _rows(summary, model, budget, method)
             if found:
                 table.add_row(f"{budget:g} %" if first else "", *_cells(method, found, original))
                 first = False
@@ -50,11 +51,11 @@ def _table(summary: Summary, model: str, methods: list[str], rows: list[Row]) ->
     return table
 
 
-def _rows(summary: Summary, model: str, budget: float, method: str, rows: list[Row]) -> list[Row]:
+def _rows(summary: Summary, model: str, budget: float, method: str) -> list[Row]:
     """Gives a method's rows at a budget, one a seed."""
     if method != "best by hand":
-        return [row for row in rows if (row.model, row.budget, row.method) == (model, budget, method)]
-    seeds = dict.fromkeys(row.seed for row in rows if row.model == model and row.seed is not None)
+        return [row for row in summary.rows if (row.model, row.budget, row.method) == (model, budget, method)]
+    seeds = dict.fromkeys(row.seed for row in summary.rows if row.model == model and row.seed is not None)
     best = [summary.best(model, budget, int(seed), BY_HAND) for seed in seeds if seed is not None]
     return [row for row in best if row is not None]
 
