@@ -14,12 +14,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-import compression_host
 from compression_methods import METHODS
+from compression_quiet import quiet
 
 _EPILOG = """\
 methods:
-  uniform      RTN, GPTQ and AWQ, every scheme of --schemes in all layers
+  uniform      RTN and GPTQ, every scheme of --schemes in all layers
+  awq          AWQ, the same; slow on a CPU, see --awq-grid
   mixtures     W8A8 in the first layers, the last layers or every down_proj, the rest in 4 bits; GPTQ
   autoround    AutoScheme's choice of bits by layer, rounded by GPTQ
   modelopt     auto_quantize's choice, rounded by GPTQ; needs --modelopt-python
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--rows", type=int, default=128, help="rows of calibration text (default: 128)")
     add("--eval-rows", type=int, default=64, help="rows of evaluation text (default: 64)")
     add("--length", type=int, default=256, help="tokens of a row (default: 256)")
+    add("--awq-grid", type=int, default=20, help="points that AWQ tries for each scale (default: 20)")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="where vLLM would run it (default: cpu)")
     add("--modelopt-python", type=Path, metavar="PATH", help="Python of an environment with nvidia-modelopt")
     add("--serve-python", type=Path, metavar="PATH", help="Python of an environment with vLLM")
@@ -116,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(
                 f"give {option} once, or once for each of the {len(args.model)} models; got {len(files)}"
             )
-    compression_host.quiet()
+    quiet()
     from compression_bench import measure
 
     with tempfile.TemporaryDirectory(prefix="compression-") as work:

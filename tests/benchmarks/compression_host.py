@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -19,16 +17,6 @@ _CALIBRATION_BATCH = 8
 
 Layers = Mapping[str, Sequence[str]]
 """Names of layers by the name of their scheme."""
-
-
-def quiet() -> None:
-    """Silences the libraries; called before they are imported."""
-    os.environ.setdefault("TQDM_DISABLE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ["LLM_COMPRESSOR_LOG_DISABLED"] = "true"
-    logging.disable(logging.WARNING)
 
 
 def load(folder: Path) -> Any:
@@ -47,12 +35,13 @@ def load_tokenizer(folder: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-def stock_modifiers(quantizer: str, plan: Layers) -> list[Any]:
+def stock_modifiers(quantizer: str, plan: Layers, awq_grid: int = 20) -> list[Any]:
     """Makes llmcompressor's own modifiers for a plan.
 
     Args:
         quantizer: rtn, gptq or awq.
         plan: The layers of each scheme.
+        awq_grid: Points that AWQ tries for each scale.
     """
     from compressed_tensors.quantization import QuantizationScheme
     from llmcompressor.modifiers.gptq import GPTQModifier
@@ -66,7 +55,7 @@ def stock_modifiers(quantizer: str, plan: Layers) -> list[Any]:
     if quantizer == "gptq":
         return [GPTQModifier(config_groups=groups, actorder=None)]
     rounding = QuantizationModifier(config_groups=groups)
-    return [rounding] if quantizer == "rtn" else [AWQModifier(), rounding]
+    return [rounding] if quantizer == "rtn" else [AWQModifier(n_grid=awq_grid), rounding]
 
 
 def compress(source: Path, modifiers: Sequence[Any], rows: torch.Tensor, out: Path) -> float:

@@ -11,8 +11,6 @@ from compression_host import Layers, stock_modifiers
 from compression_methods import VARIANTS
 from compression_subject import Subject
 
-STOCK = ("rtn", "gptq", "awq")
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -33,20 +31,32 @@ class Job:
     modifiers: Callable[[Path], list[Any]]
 
 
-def stock_job(
-    method: str, quantizer: str, family: str, layers: Layers, seed: int | None, budget: float | None
+def plan_job(
+    method: str,
+    family: str,
+    layers: Layers,
+    seed: int | None,
+    budget: float | None,
+    quantizer: str = "gptq",
+    **options: int,
 ) -> Job:
     """Makes the job of a plan for llmcompressor's own modifiers."""
-    return Job(method, family, budget, seed, lambda _: stock_modifiers(quantizer, layers))
+    return Job(method, family, budget, seed, lambda _: stock_modifiers(quantizer, layers, **options))
 
 
 def uniform_jobs(subject: Subject, schemes: Sequence[str], seed: int) -> Iterator[Job]:
-    """Yields one scheme for all layers, by every quantizer."""
+    """Yields one scheme for all layers, to nearest and by GPTQ."""
+    for plan in subject.uniform(schemes):
+        name, layers = plan.origin.removeprefix("uniform "), subject.layers(plan)
+        yield plan_job(f"rtn {name}", "rtn", layers, None, None, "rtn")
+        yield plan_job(f"gptq {name}", "gptq", layers, seed, None)
+
+
+def awq_jobs(subject: Subject, schemes: Sequence[str], seed: int, grid: int) -> Iterator[Job]:
+    """Yields one scheme for all layers, by AWQ."""
     for plan in subject.uniform(schemes):
         name = plan.origin.removeprefix("uniform ")
-        for quantizer in STOCK:
-            drawn = None if quantizer == "rtn" else seed
-            yield stock_job(f"{quantizer} {name}", quantizer, quantizer, subject.layers(plan), drawn, None)
+        yield plan_job(f"awq {name}", "awq", subject.layers(plan), seed, None, "awq", awq_grid=grid)
 
 
 def mixture_jobs(
@@ -55,7 +65,7 @@ def mixture_jobs(
     """Yields the mixtures that people write by hand, by GPTQ."""
     for plan in subject.mixtures(schemes, budgets):
         method = f"{plan.origin}, {subject.count(plan)} in 8 bit"
-        yield stock_job(method, "gptq", "mixture", subject.layers(plan), seed, None)
+        yield plan_job(method, "mixture", subject.layers(plan), seed, None)
 
 
 def lobi_jobs(

@@ -16,7 +16,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 TOOLS = ("autoround", "modelopt")
 """Other tools that choose bits by layer."""
 
-METHODS = ("lobi", "uniform", "mixtures", *TOOLS, "unguarded", "recovered", "pruned", "unrecovered")
+METHODS = ("lobi", "uniform", "mixtures", "awq", *TOOLS, "unguarded", "recovered", "pruned", "unrecovered")
 """What can be asked for."""
 
 BY_HAND = ("rtn", "gptq", "awq", "mixture")

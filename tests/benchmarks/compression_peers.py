@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from compression_host import Layers, load, load_tokenizer
-from compression_jobs import Job, stock_job
+from compression_jobs import Job, plan_job
 from compression_subject import Subject
 from compression_text import as_json_lines
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
@@ -164,7 +164,7 @@ def peer_jobs(
     for budget in budgets:
         fitting = [size for size in sizes if size <= subject.ceiling(budget)]
         if fitting:
-            yield stock_job(tool, "gptq", tool, _by_scheme(sizes[max(fitting)]), seed, budget)
+            yield plan_job(tool, tool, _by_scheme(sizes[max(fitting)]), seed, budget)
 
 
 def _size(subject: Subject, plan: Plan) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from rich.progress import Progress
 
-from compression_jobs import lobi_jobs, mixture_jobs, uniform_jobs
+from compression_jobs import awq_jobs, lobi_jobs, mixture_jobs, uniform_jobs
 from compression_methods import VARIANTS
 from compression_peers import Plan, autoround_plans, modelopt_plans, peer_jobs
 from compression_results import Results
@@ -43,6 +43,8 @@ def run_model(
             runner.run(uniform_jobs(subject, args.schemes, seed), rows, progress)
         if "mixtures" in args.methods:
             runner.run(mixture_jobs(subject, args.schemes, args.budgets, seed), rows, progress)
+        if "awq" in args.methods:
+            runner.run(awq_jobs(subject, args.schemes, seed, args.awq_grid), rows, progress)
         for tool, ask in _tools(subject, args, rows, work).items():
             if tool in args.methods:
                 _run_tool(runner, subject, tool, ask, args.budgets, seed, rows, clock, progress)
