@@ -84,8 +84,10 @@ def main() -> None:
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32).eval()
     formats = [as_format(*scheme) for scheme in job["schemes"].values()]
-    state = search(model, torch.tensor(job["rows"]), formats, job["bits"][len(job["bits"]) // 2])
-    plans = [plan_of(state, bits, job["schemes"]) for bits in job["bits"]]
+    least = min(stored for *_, stored in job["schemes"].values())
+    wanted = [bits for bits in job["bits"] if bits > least]
+    state = search(model, torch.tensor(job["rows"]), formats, max(wanted))
+    plans = [plan_of(state, bits, job["schemes"]) for bits in wanted]
     Path(job["out"]).write_text(json.dumps(plans), encoding="utf-8")
 
 

@@ -1,12 +1,13 @@
 """Plans of other tools that choose bits by layer: AutoRound's AutoScheme and ModelOpt's auto_quantize.
 
-Both are asked for a grid of mean bits over the same schemes. Of their plans the largest that fits a budget is made
-by the same GPTQ as ours, so that what differs is the choice of bits alone.
+Both are asked for the mean bits that a budget leaves, over the same schemes. Of their plans the largest that fits is
+made by the same GPTQ as ours, so that what differs is the choice of bits alone.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +22,8 @@ from compression_text import as_json_lines
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.scheme import SCHEMES, UNQUANTISED, parse_scheme
 
-_STEP = 0.25
-"""Mean bits between two plans that a tool is asked for."""
+_MORE = (0.0, 0.1)
+"""Mean bits asked for beyond what a budget leaves: AutoScheme counts zero points that symmetric schemes lack."""
 
 _AUTOROUND_ROWS = 16
 """Rows that AutoScheme scores on: its default."""
@@ -37,32 +38,40 @@ Plan = dict[str, str]
 """Name of the scheme of every layer."""
 
 
-def bits_grid(schemes: Sequence[str]) -> list[float]:
-    """Gives the mean bits to ask for, between the least and the most of the schemes."""
-    stored = [parse_scheme(name).stored_bits for name in schemes]
-    steps = int((max(stored) - min(stored)) / _STEP)
-    return [min(stored) + _STEP * step for step in range(1, steps)]
+def bits_left(subject: Subject, budgets: Sequence[float]) -> list[float]:
+    """Gives the mean bits of a weight, scales included, that each budget leaves, and a little more."""
+    layers = [layer for group in subject.groups for layer in group.members]
+    weights = sum(subject.model.get_submodule(layer).weight.numel() for layer in layers)
+    others = subject.original_bytes - 2 * weights
+    left = [8 * (subject.ceiling(budget) - others) / weights for budget in budgets]
+    return sorted(bits + more for bits in left for more in _MORE)
 
 
-def autoround_plans(subject: Subject, schemes: Sequence[str], rows: torch.Tensor, work: Path) -> list[Plan]:
+def autoround_plans(
+    subject: Subject, schemes: Sequence[str], bits: Sequence[float], rows: torch.Tensor, work: Path
+) -> list[Plan]:
     """Asks AutoScheme, in this process and on the CPU.
 
     Args:
         subject: The model.
         schemes: What a layer may have.
+        bits: Mean bits to ask for; those under the least of the schemes get no plan.
         rows: Calibration text, int64[rows, length].
         work: Folder for the text.
     """
     from auto_round.auto_scheme.gen_auto_scheme import AutoScheme, GenScheme
 
-    text = work / "calibration.jsonl"
+    os.environ["AR_AUTO_SCHEME_CACHE"] = str(work / "autoround")
+    text = work / f"calibration-{hash(rows.numpy().tobytes()):x}.jsonl"
     text.write_text("\n".join(as_json_lines(rows, subject.tokenizer)) + "\n", encoding="utf-8")
     options = {name: _autoround_scheme(name) for name in schemes}
     layers = [layer for group in subject.groups for layer in group.members]
     plans = []
-    for bits in bits_grid(schemes):
+    for mean in (
+        one for one in bits if one >= min(parse_scheme(name).stored_bits for name in schemes) + 0.02
+    ):
         ask = AutoScheme(
-            avg_bits=bits,
+            avg_bits=mean,
             options=list(options.values()),
             shared_layers=_FUSED,
             nsamples=min(_AUTOROUND_ROWS, len(rows) // 2),
@@ -117,13 +126,19 @@ def _name_of(found: Mapping[str, Any], schemes: Sequence[str]) -> str:
 
 
 def modelopt_plans(
-    subject: Subject, schemes: Sequence[str], rows: torch.Tensor, work: Path, python: Path
+    subject: Subject,
+    schemes: Sequence[str],
+    bits: Sequence[float],
+    rows: torch.Tensor,
+    work: Path,
+    python: Path,
 ) -> list[Plan]:
     """Asks ModelOpt in its own environment.
 
     Args:
         subject: The model.
         schemes: What a layer may have.
+        bits: Mean bits to ask for; those under the least of the schemes get no plan.
         rows: Calibration text, int64[rows, length].
         work: Folder for the job and the answer.
         python: Python of an environment with nvidia-modelopt.
@@ -135,7 +150,7 @@ def modelopt_plans(
     content = {
         "model": str(subject.folder),
         "rows": rows[:_MODELOPT_ROWS].tolist(),
-        "bits": bits_grid(schemes),
+        "bits": list(bits),
         "schemes": {name: _modelopt_scheme(name) for name in schemes if name != UNQUANTISED},
         "out": str(answer),
     }
@@ -144,7 +159,7 @@ def modelopt_plans(
         [python, _HERE / "compression_modelopt.py", job], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise RuntimeError(f"ModelOpt failed: {' '.join(done.stderr.split())[-300:]}")
+        raise RuntimeError(f"in {python}: {done.stderr.strip().splitlines()[-1]}")
     layers = [layer for group in subject.groups for layer in group.members]
     plans = json.loads(answer.read_text(encoding="utf-8"))
     return [{layer: plan.get(layer, UNQUANTISED) for layer in layers} for plan in plans]

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from compression_jobs import awq_jobs, lobi_jobs, mixture_jobs, uniform_jobs
 from compression_methods import VARIANTS
-from compression_peers import Plan, autoround_plans, modelopt_plans, peer_jobs
+from compression_peers import Plan, autoround_plans, bits_left, modelopt_plans, peer_jobs
 from compression_results import Results
 from compression_run import FAILURES, Clock, Runner, reason_of
 from compression_subject import Subject
@@ -46,45 +46,46 @@ def run_model(
         if "awq" in args.methods:
             runner.run(awq_jobs(subject, args.schemes, seed, args.awq_grid), rows, progress)
         for tool, ask in _tools(subject, args, rows, work).items():
-            if tool in args.methods:
-                _run_tool(runner, subject, tool, ask, args.budgets, seed, rows, clock, progress)
+            missing = runner.needed(tool, args.budgets, seed) if tool in args.methods else []
+            if missing and clock.over():
+                clock.left_out += len(missing)
+            elif missing:
+                _run_tool(runner, subject, tool, ask, missing, seed, rows, progress)
 
 
 def _tools(
     subject: Subject, args: argparse.Namespace, rows: torch.Tensor, work: Path
-) -> dict[str, Callable[[], list[Plan]]]:
+) -> dict[str, Callable[[list[float]], list[Plan]]]:
     """Gives how each tool is asked for its plans: over the schemes that Lo-Bi chooses from."""
     schemes = list(DEFAULT_CHOICES[subject.device])
 
-    def modelopt() -> list[Plan]:
+    def autoround(budgets: list[float]) -> list[Plan]:
+        return autoround_plans(subject, schemes, bits_left(subject, budgets), rows, work)
+
+    def modelopt(budgets: list[float]) -> list[Plan]:
         if args.modelopt_python is None:
             raise ValueError("give --modelopt-python, the Python of an environment with nvidia-modelopt")
-        return modelopt_plans(subject, schemes, rows, work, args.modelopt_python)
+        return modelopt_plans(subject, schemes, bits_left(subject, budgets), rows, work, args.modelopt_python)
 
-    return {"autoround": lambda: autoround_plans(subject, schemes, rows, work), "modelopt": modelopt}
+    return {"autoround": autoround, "modelopt": modelopt}
 
 
 def _run_tool(
     runner: Runner,
     subject: Subject,
     tool: str,
-    ask: Callable[[], list[Plan]],
+    ask: Callable[[list[float]], list[Plan]],
     budgets: list[float],
     seed: int,
     rows: torch.Tensor,
-    clock: Clock,
     progress: Progress,
 ) -> None:
-    """Asks a tool where a budget of it is missing, and makes what it says."""
-    missing = runner.needed(tool, budgets, seed)
-    if not missing or clock.over():
-        clock.left_out += len(missing)
-        return
+    """Asks a tool for its plans and makes the largest that fits each budget."""
     try:
-        plans = ask()
+        plans = ask(budgets)
     except FAILURES as error:
-        runner.skip(tool, missing, seed, reason_of(error))
+        runner.skip(tool, budgets, seed, reason_of(error))
         return
-    jobs = list(peer_jobs(subject, tool, plans, missing, seed))
-    runner.skip(tool, set(missing) - {job.budget for job in jobs}, seed, "none of its plans fits the budget")
+    jobs = list(peer_jobs(subject, tool, plans, budgets, seed))
+    runner.skip(tool, set(budgets) - {job.budget for job in jobs}, seed, "none of its plans fits the budget")
     runner.run(jobs, rows, progress)

@@ -51,7 +51,8 @@ class Results:
     """All rows of a run.
 
     Args:
-        file: File of JSON lines that keeps them; None keeps them in memory alone.
+        file: File of JSON lines that keeps them; None keeps them in memory alone. What was skipped is tried
+            again by the next run.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -60,7 +61,8 @@ class Results:
         if file is not None and file.is_file():
             for line in file.read_text(encoding="utf-8").splitlines():
                 row = Row(**json.loads(line))
-                self._rows[row.key] = row
+                if row.skipped is None:
+                    self._rows[row.key] = row
 
     def __contains__(self, key: tuple[Any, ...]) -> bool:
         return key in self._rows

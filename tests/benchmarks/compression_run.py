@@ -147,7 +147,7 @@ def _stages(report: Path) -> dict[str, Any]:
         return {}
     content = json.loads(report.read_text(encoding="utf-8"))
     return {
-        **content["seconds"],
+        "seconds": content["seconds"],
         "plan": content["predicted"].get("origin"),
         "predicted_kl": content["predicted"].get("kl"),
         "cut": content["cut"],

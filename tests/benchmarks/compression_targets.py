@@ -12,9 +12,6 @@ from compression_summary import Summary
 _LARGE = 8_000_000
 """Bytes in bf16 from which on a model counts as one of four million parameters."""
 
-_STAGES = ("pruning", "recovery", "allocation")
-"""Stages of Lo-Bi's report; what is left of a run is llmcompressor's own quantising and saving."""
-
 
 def targets(summary: Summary) -> dict[str, Any]:
     """Answers what was promised of files, sizes and times, by model."""
@@ -48,12 +45,12 @@ def _quality(summary: Summary) -> dict[str, dict[str, float]]:
 
 
 def _times(rows: list[Row]) -> dict[str, float]:
-    """Gives the median of the seconds of scoring, solving and guard over those of the GPTQ run behind it."""
+    """Gives the median of the seconds of scoring, solving and guard over those of llmcompressor's GPTQ behind it."""
     found: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         if not row.stages.get("scores_cached"):
-            rest = row.seconds - sum(row.stages.get(stage, 0.0) for stage in _STAGES)
-            found[row.model].append(row.stages["allocation"] / rest)
+            seconds = row.stages["seconds"]
+            found[row.model].append(seconds["allocation"] / (row.seconds - sum(seconds.values())))
     return {model: round(statistics.median(values), 3) for model, values in found.items()}
 
 
@@ -62,5 +59,5 @@ def _again(rows: list[Row]) -> dict[str, float]:
     found: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         if row.stages.get("scores_cached"):
-            found[row.model].append(row.stages["allocation"])
+            found[row.model].append(row.stages["seconds"]["allocation"])
     return {model: round(statistics.median(values), 3) for model, values in found.items()}
