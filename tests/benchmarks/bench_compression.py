@@ -29,6 +29,7 @@ methods:
   recovered    the same after LoRA recovery
   pruned       prune: auto with LoRA recovery, for budgets under the smallest plan of bits
   unrecovered  prune: auto without recovery
+  none         nothing of these, for vLLM alone
 
 examples:
   python tests/benchmarks/bench_compression.py --model models/small --calibration train.jsonl --eval test.jsonl \\
@@ -103,7 +104,7 @@ def _seeds(value: str) -> list[int]:
 
 
 def _methods(value: str) -> list[str]:
-    names = value.split(",")
+    names = [] if value == "none" else value.split(",")
     if unknown := [name for name in names if name not in METHODS]:
         raise argparse.ArgumentTypeError(f"unknown {unknown}, allowed: {', '.join(METHODS)}")
     return names

@@ -40,7 +40,7 @@ def measure(args: argparse.Namespace, work: Path) -> dict[str, Any]:
     console = Console(width=None if sys.stdout.isatty() else 150)
     results, clock = Results(args.results), Clock(args.minutes)
     with Progress(console=console, transient=True) as progress:
-        for folder, corpus in _texts(args):
+        for folder, corpus in _texts(args) if args.methods else ():
             subject = Subject(folder, corpus, args.rows, args.eval_rows, args.length, args.device)
             run_model(subject, args, results, clock, work, progress)
     summary = Summary(results, args.budgets)
