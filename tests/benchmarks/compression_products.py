@@ -13,6 +13,7 @@ _PRODUCTS = {
     functional.linear,
     torch.matmul,
     torch.bmm,
+    torch.addmm,
     torch.Tensor.matmul,
     torch.Tensor.__matmul__,
     functional.scaled_dot_product_attention,
