@@ -78,6 +78,14 @@ def plan_of(state: dict[str, Any], bits: float, schemes: dict[str, list[Any]]) -
     return plan
 
 
+def with_head(model: Any, bits: float) -> float:
+    """Gives the mean bits over all linear layers: ModelOpt counts the head, which stays as it is, at 16."""
+    sizes = {name: one.weight.numel() for name, one in model.named_modules() if type(one) is torch.nn.Linear}
+    head = sum(size for name, size in sizes.items() if name.endswith("lm_head"))
+    others = sum(sizes.values()) - head
+    return (bits * others + 16 * head) / (others + head)
+
+
 def main() -> None:
     """Reads the job, searches, writes the plans."""
     warnings.filterwarnings("ignore")
@@ -85,7 +93,7 @@ def main() -> None:
     model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.float32).eval()
     formats = [as_format(*scheme) for scheme in job["schemes"].values()]
     least = min(stored for *_, stored in job["schemes"].values())
-    wanted = [bits for bits in job["bits"] if bits > least]
+    wanted = [with_head(model, bits) for bits in job["bits"] if bits > least]
     state = search(model, torch.tensor(job["rows"]), formats, max(wanted))
     plans = [plan_of(state, bits, job["schemes"]) for bits in wanted]
     Path(job["out"]).write_text(json.dumps(plans), encoding="utf-8")

@@ -80,7 +80,7 @@ def autoround_plans(
             device_map="cpu",
             enable_torch_compile=False,
         )
-        model = load(subject.folder)
+        model = load(subject.folder).float()
         tokenizer = load_tokenizer(subject.folder)
         maker = GenScheme(ask, model, layers, {}, str(text), "cpu", tokenizer, enable_torch_compile=False)
         found = maker.get_layer_config()
