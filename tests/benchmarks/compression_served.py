@@ -40,8 +40,9 @@ def measure_served(
     rows = subject.calibration(0)
     uniform = next(plan for plan in subject.uniform(_SERVED[:1]))
     folders = {"bf16": folder, "uniform W8A8": work / "uniform", f"lobi {budget:g} %": work / "lobi"}
-    compress(folder, stock_modifiers("rtn", subject.layers(uniform)), rows, work / "uniform")
-    compress(folder, _lobi(subject, budget), rows, work / "lobi")
+    uniform_recipe = stock_modifiers("rtn", subject.layers(uniform))
+    compress(folder, uniform_recipe, rows, work / "uniform", float32_products=True)
+    compress(folder, _lobi(subject, budget), rows, work / "lobi", float32_products=True)
     prompts = corpus.evaluation_rows(load_tokenizer(folder), 4, 32).tolist()
     job = work / "served.json"
     job.write_text(
@@ -68,7 +69,7 @@ def measure_served(
 def _lobi(subject: Subject, budget: float) -> list[Any]:
     from hola_plugins.llmcompressor import LoBiModifier
 
-    settings = {"target_device": subject.device, "quantizer": "rtn"}
+    settings = {"target_device": subject.device, "quantizer": "rtn", "tune": {"steps": 0}}
     return [LoBiModifier(target_bytes=subject.ceiling(budget), **settings)]
 
 
