@@ -8,15 +8,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hola_plugins.langchain import AdaCompRetriever, FaissStore, SentenceCompressor
     from hola_plugins.llmcompressor import LoBiModifier
     from hola_plugins.vllm import HSDProposer
 
     __version__: str
 
-__all__ = ["HSDProposer", "LoBiModifier", "__version__"]
+__all__ = [
+    "AdaCompRetriever",
+    "FaissStore",
+    "HSDProposer",
+    "LoBiModifier",
+    "SentenceCompressor",
+    "__version__",
+]
 
 _DISTRIBUTION = "hola-plugins"
-_HOMES = {"HSDProposer": "hola_plugins.vllm", "LoBiModifier": "hola_plugins.llmcompressor"}
+_HOMES = {
+    "AdaCompRetriever": "hola_plugins.langchain",
+    "FaissStore": "hola_plugins.langchain",
+    "HSDProposer": "hola_plugins.vllm",
+    "LoBiModifier": "hola_plugins.llmcompressor",
+    "SentenceCompressor": "hola_plugins.langchain",
+}
 """The module that defines each public name."""
 
 

@@ -17,7 +17,7 @@ from hola_plugins.adacomp.conformal import (
     recall_threshold,
 )
 from hola_plugins.adacomp.decision import DepthBounds
-from hola_plugins.adacomp.gate import evidence_floor, nearest
+from hola_plugins.adacomp.gate import evidence, evidence_floor
 from hola_plugins.adacomp.logistic import LogisticModel, fit_logistic
 from hola_plugins.adacomp.signals import Float64, Signal, measure_all, names_of
 from hola_plugins.adacomp.source import Candidates
@@ -55,7 +55,7 @@ class Calibration:
         signals: Names of the columns that the model weighs.
         model: Log-odds of relevance from a row of signals.
         threshold: Log-odds from which a passage is kept; -inf keeps all that is allowed.
-        floor: Similarity of the nearest passage under which the corpus has nothing; -inf never.
+        floor: Evidence (see `gate.evidence`) under which the corpus has nothing; -inf never.
         promise: What the target is a share of.
         target: The share.
         labels: Labelled queries behind the threshold.
@@ -134,7 +134,7 @@ def calibrate(
         signals=names_of(signals),
         model=model or _fit(examples, rows),
         threshold=threshold,
-        floor=evidence_floor([nearest(e.candidates) for e in examples if e.candidates.scored], false_skips),
+        floor=evidence_floor([evidence(e.candidates) for e in examples if e.candidates.scored], false_skips),
         promise=promise,
         target=target,
         labels=len(examples),

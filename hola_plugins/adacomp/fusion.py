@@ -50,7 +50,7 @@ def ranked(
         ids=tuple([ids[row] for row in rows]),
         texts=tuple([texts[row] for row in rows]),
         dense=dense[order],
-        words=WordMatch(match.scores[order], match.holds[order], match.rarity),
+        words=match.picked(order),
         fused=fused[order],
         scored=scored,
         exhausted=exhausted,

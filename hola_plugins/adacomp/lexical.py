@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hola_plugins.adacomp.head_words import HeadIndex, HeadWords, WordLists, heads_of, listed_by_passage
 from hola_plugins.adacomp.lexical_arrays import as_arrays, from_arrays
 from hola_plugins.adacomp.source import Float32, WordMatch
 from hola_plugins.adacomp.words import words
@@ -24,6 +25,8 @@ _B = 0.75
 
 _COMMON = 0.5
 """Words in more than this share of the passages are left out: they cost most and say least."""
+
+_NO_WORDS = np.zeros(0, dtype=np.int32)
 
 _EMPTY: Matrix = {
     "data": np.zeros(0, dtype=np.float32),
@@ -41,26 +44,29 @@ class Asked:
         rarity: Worth of each distinct word of the question, float32[w].
         holders: Row of a passage for every telling word that it holds, int[entries].
         columns: That word, by its place in the question, int64[entries].
-        rows: Row of every passage by id.
+        index: The index asked.
     """
 
     scores: Float32
     rarity: Float32
     holders: NDArray[Any]
     columns: Int64
-    rows: Mapping[str, int]
+    index: LexicalIndex
 
     def match(self, ids: Sequence[str]) -> WordMatch:
         """Picks some passages and says which of the words they hold; one that is not indexed matches nothing."""
-        unknown = len(self.scores)
-        rows = np.array([self.rows.get(name, unknown) for name in ids], dtype=np.int64)
-        places = np.zeros(unknown + 1, dtype=np.int32)
-        places[rows] = np.arange(1, len(ids) + 1)
+        return self.match_rows(self.index.rows_or(ids, len(self.scores)))
+
+    def match_rows(self, rows: Int64) -> WordMatch:
+        """Does as `match` for the passages in these rows; row len(scores) matches nothing."""
+        places = np.zeros(len(self.scores) + 1, dtype=np.int32)
+        places[rows] = np.arange(1, len(rows) + 1)
         place = places[self.holders]
         among = np.flatnonzero(place)
-        holds = np.zeros((len(ids), len(self.rarity)), dtype=np.bool_)
+        holds = np.zeros((len(rows), len(self.rarity)), dtype=np.bool_)
         holds[place[among] - 1, self.columns[among]] = True
-        return WordMatch(np.append(self.scores, np.float32(0.0))[rows], holds, self.rarity)
+        scores = np.append(self.scores, np.float32(0.0))[rows]
+        return WordMatch(scores, holds, self.rarity, self.index.heads(rows))
 
 
 class LexicalIndex:
@@ -75,36 +81,42 @@ class LexicalIndex:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.ids: tuple[str, ...] = tuple(texts)
+        self.texts: tuple[str, ...] = tuple(texts.values())
         self._rows = {name: row for row, name in enumerate(self.ids)}
-        self._vocabulary: dict[str, int] = {}
+        self.vocabulary: dict[str, int] = {}
         tokens = [[self._number(word) for word in words(text)] for text in texts.values()]
-        self._matrix = _bm25(tokens, self._vocabulary) if self._vocabulary else _EMPTY
+        self._matrix = _bm25(tokens, self.vocabulary) if self.vocabulary else _EMPTY
+        self._set_heads(heads_of(tokens))
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Gives what, with the ids, makes an index that scores the same; see `restore`."""
-        return as_arrays(self._vocabulary, self._matrix) if self._vocabulary else {}
+        return as_arrays(self.vocabulary, self._matrix, self._heads.numbers[:-1]) if self.vocabulary else {}
 
     @classmethod
-    def restore(cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> LexicalIndex:
-        """Makes an index of the passages with these ids, in their order, without reading a text.
+    def restore(
+        cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]], texts: Sequence[str]
+    ) -> LexicalIndex:
+        """Makes an index of the passages with these ids and texts, in their order, without reading a text.
 
         Raises:
             ValueError: Arrays that are no index of so many passages.
         """
         index = cls({})
-        index.ids = tuple(ids)
+        index.ids, index.texts = tuple(ids), tuple(texts)
         index._rows = {name: row for row, name in enumerate(index.ids)}
+        heads = heads_of([()] * len(index))
         if arrays:
-            index._vocabulary, index._matrix = from_arrays(arrays, len(index))
+            index.vocabulary, index._matrix, heads = from_arrays(arrays, len(index))
+        index._set_heads(heads)
         return index
 
     def ask(self, query: str) -> Asked:
         """Looks the words of a question up; a word that is asked twice counts twice."""
         asked = Counter(words(query))
-        numbers = np.array([self._vocabulary.get(word, -1) for word in asked], dtype=np.int64)
+        numbers = np.array([self.vocabulary.get(word, -1) for word in asked], dtype=np.int64)
         starts = self._matrix["indptr"]
         counts = np.where(numbers >= 0, starts[numbers + 1] - starts[numbers], 0)
         worth = rarity(counts, len(self))
@@ -120,7 +132,7 @@ class LexicalIndex:
         np.add.at(
             scores, holders, values if (times == 1.0).all() else values * np.repeat(times, counts[telling])
         )
-        return Asked(scores, worth, holders, np.repeat(telling, counts[telling]), self._rows)
+        return Asked(scores, worth, holders, np.repeat(telling, counts[telling]), self)
 
     def scores(self, query: str) -> Float32:
         """Scores every passage, float32[len(self)], 0 where no telling word is shared."""
@@ -137,14 +149,31 @@ class LexicalIndex:
         """Gives the rows of the ids that are indexed."""
         return [row for name in ids if (row := self._rows.get(name)) is not None]
 
+    def rows_or(self, ids: Sequence[str], unknown: int) -> Int64:
+        """Gives the row of every id, `unknown` for one that is not indexed, int64[len(ids)]."""
+        return np.array([self._rows.get(name, unknown) for name in ids], dtype=np.int64)
+
+    def heads(self, rows: Int64) -> HeadWords:
+        """Gives the first words of the passages in these rows; of row len(self), none."""
+        return HeadWords(self._heads, rows)
+
+    def _set_heads(self, heads: NDArray[np.int32]) -> None:
+        """Keeps the first words of every passage, with an empty row for one that is not indexed."""
+        starts = self._matrix["indptr"]
+        numbers = np.concatenate([heads, heads_of([()])])
+        worth = np.append(rarity(np.diff(starts), len(self)), np.float32(0.0))
+        lists = listed_by_passage(self._matrix["indices"], starts, len(self))
+        self._heads = HeadIndex(numbers, worth, self.vocabulary, lists)
+
     def _number(self, word: str) -> int:
-        return self._vocabulary.setdefault(word, len(self._vocabulary))
+        return self.vocabulary.setdefault(word, len(self.vocabulary))
 
 
 def match_among(query: str, texts: Sequence[str]) -> WordMatch:
     """Scores a few passages by BM25 with their own statistics, and finds the question's words in them."""
     asked = list(dict.fromkeys(words(query)))
-    counts = [Counter(words(text)) for text in texts]
+    tokens = [words(text) for text in texts]
+    counts = [Counter(found) for found in tokens]
     frequency = np.array([[count[word] for word in asked] for count in counts], dtype=np.float32)
     frequency = frequency.reshape(len(texts), len(asked))
     lengths = np.array([max(count.total(), 1) for count in counts], dtype=np.float32).reshape(-1, 1)
@@ -153,7 +182,19 @@ def match_among(query: str, texts: Sequence[str]) -> WordMatch:
     weight = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5)).astype(np.float32)
     norm = _K1 * (1.0 - _B + _B * lengths / max(float(lengths.mean()), 1.0)) if len(texts) else lengths
     scores: Float32 = ((frequency / (frequency + norm)) @ weight).astype(np.float32)
-    return WordMatch(scores, holds, rarity(holding, len(texts)))
+    return WordMatch(scores, holds, rarity(holding, len(texts)), _heads_among(tokens))
+
+
+def _heads_among(tokens: Sequence[Sequence[str]]) -> HeadWords:
+    """Gives the first words of a few passages, worth by how many of these hold them."""
+    vocabulary: dict[str, int] = {}
+    numbers = [[vocabulary.setdefault(word, len(vocabulary)) for word in found] for found in tokens]
+    distinct = [np.unique(np.array(found, dtype=np.int32)) for found in numbers]
+    holding = np.bincount(np.concatenate([*distinct, _NO_WORDS]), minlength=len(vocabulary))
+    worth = np.append(rarity(holding, len(tokens)), np.float32(0.0))
+    starts = np.cumsum([0, *(len(found) for found in distinct)])
+    lists = WordLists(np.concatenate([*distinct, _NO_WORDS]), starts)
+    return HeadWords(HeadIndex(heads_of(numbers), worth, vocabulary, lists), np.arange(len(tokens)))
 
 
 def rarity(holding: Any, passages: int) -> Float32:

@@ -12,19 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-NAMES = ("bm25_words", "bm25_scores", "bm25_rows", "bm25_starts")
+from hola_plugins.adacomp.head_words import HEAD
+
+NAMES = ("bm25_words", "bm25_scores", "bm25_rows", "bm25_starts", "bm25_heads")
 
 
-def as_arrays(vocabulary: Mapping[str, int], scores: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+def as_arrays(
+    vocabulary: Mapping[str, int], scores: Mapping[str, Any], heads: NDArray[np.int32]
+) -> dict[str, NDArray[Any]]:
     """Gives the arrays of an index.
 
     Args:
         vocabulary: Number of every word, from 0 on in the mapping's order.
         scores: The sparse matrix, as bm25s holds it.
+        heads: First words of every passage, int32[passages, HEAD].
 
     Returns:
         `bm25_words` uint8, the words in UTF-8 with line breaks between; `bm25_scores` float32[entries];
-        `bm25_rows` int32[entries]; `bm25_starts` int64[words + 1].
+        `bm25_rows` int32[entries]; `bm25_starts` int64[words + 1]; `bm25_heads` int32[passages, HEAD].
     """
     words = "\n".join(vocabulary).encode("utf-8", "surrogatepass")
     return {
@@ -32,11 +37,14 @@ def as_arrays(vocabulary: Mapping[str, int], scores: Mapping[str, Any]) -> dict[
         "bm25_scores": np.asarray(scores["data"], dtype=np.float32),
         "bm25_rows": np.asarray(scores["indices"], dtype=np.int32),
         "bm25_starts": np.asarray(scores["indptr"], dtype=np.int64),
+        "bm25_heads": heads,
     }
 
 
-def from_arrays(arrays: Mapping[str, NDArray[Any]], passages: int) -> tuple[dict[str, int], dict[str, Any]]:
-    """Gives vocabulary and sparse matrix back.
+def from_arrays(
+    arrays: Mapping[str, NDArray[Any]], passages: int
+) -> tuple[dict[str, int], dict[str, Any], NDArray[np.int32]]:
+    """Gives vocabulary, sparse matrix and first words back.
 
     Args:
         arrays: See `as_arrays`.
@@ -62,4 +70,7 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], passages: int) -> tuple[dict
         raise ValueError("the starts of the BM25 index must rise from 0 to the number of its scores")
     if rows.min(initial=0) < 0 or rows.max(initial=-1) >= passages or not np.isfinite(scores).all():
         raise ValueError(f"the BM25 index must hold finite scores of rows from 0 to {passages - 1}")
-    return vocabulary, {"data": scores, "indices": rows, "indptr": starts, "num_docs": passages}
+    heads = np.ascontiguousarray(arrays["bm25_heads"], dtype=np.int32)
+    if heads.shape != (passages, HEAD) or heads.min(initial=-1) < -1 or heads.max(initial=-1) >= len(words):
+        raise ValueError(f"the first words must be {passages} x {HEAD} numbers from -1 to {len(words) - 1}")
+    return vocabulary, {"data": scores, "indices": rows, "indptr": starts, "num_docs": passages}, heads

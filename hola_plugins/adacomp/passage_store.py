@@ -192,7 +192,7 @@ class PassageStore:
             store._dimension = vectors.shape[1]
             store._register(passages)
         if snapshot.lexical is not None:
-            lexical = LexicalIndex.restore(names, snapshot.lexical)
+            lexical = LexicalIndex.restore(names, snapshot.lexical, [passage.text for passage in passages])
             store._lexical = LexicalCache(store._revision, lexical)
         return store
 

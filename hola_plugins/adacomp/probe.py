@@ -37,37 +37,48 @@ def probe(
     Returns:
         Between n and 2n candidates, fewer where the index has fewer.
     """
-    texts = index.texts
     ids, dense = index.search(vector, n, allowed_ids=allowed_ids, effort=effort)
-    exhausted = len(ids) < n or len(ids) >= len(texts)
-    found = [texts.get(name) for name in ids]
-    if None in found:
-        here = [row for row, text in enumerate(found) if text is not None]
-        ids, dense = [ids[row] for row in here], dense[here]
+    exhausted = len(ids) < n or len(ids) >= len(index)
     if lexical is None:
+        texts = index.texts
+        here = [place for place, name in enumerate(ids) if name in texts]
+        ids, dense = [ids[place] for place in here], dense[here]
         near = [texts[name] for name in ids]
         return ranked(ids, near, dense, match_among(query, near), weight=weight, exhausted=exhausted)
     asked = lexical.ask(query)
-    further = _further(lexical, asked.scores, n, {*ids}, allowed_ids)
-    more = {name: text for name in further if (text := texts.get(name)) is not None}
+    rows = lexical.rows_or(ids, len(lexical))
+    if rows.max(initial=-1) == len(lexical):  # a passage that came after the lexical index
+        rows, dense = rows[rows < len(lexical)], dense[rows < len(lexical)]
+    present = index.texts
+    further = _further(lexical, asked.scores, n, {*rows.tolist()}, allowed_ids)
+    more = [row for row in further if lexical.ids[row] in present]
     if more:
         unit = vector / max(float(np.linalg.norm(vector)), 1e-12)
-        ids = [*ids, *more]
-        dense = np.concatenate([dense, index.vectors([*more]) @ unit.astype(np.float32)])
-    both = [*(text for text in found if text is not None), *more.values()]
-    return ranked(ids, both, dense, asked.match(ids), weight=weight, exhausted=exhausted)
+        vectors = index.vectors([lexical.ids[row] for row in more])
+        dense = np.concatenate([dense, vectors @ unit.astype(np.float32)])
+        rows = np.concatenate([rows, more])
+    places = rows.tolist()
+    names = [lexical.ids[row] for row in places]
+    return ranked(
+        names,
+        [lexical.texts[row] for row in places],
+        dense,
+        asked.match_rows(rows),
+        weight=weight,
+        exhausted=exhausted,
+    )
 
 
 def _further(
     lexical: LexicalIndex,
     scores: Float32,
     n: int,
-    known: set[str],
+    known: set[int],
     allowed: Collection[str] | None,
-) -> list[str]:
-    """Gives the ids of the n best by BM25 that are allowed and not known yet."""
+) -> list[int]:
+    """Gives the rows of the n best by BM25 that are allowed and not known yet."""
     if allowed is not None:
         mask = np.zeros(len(scores), dtype=bool)
         mask[lexical.rows(allowed)] = True
         scores = np.where(mask, scores, np.float32(0.0))
-    return [name for row in lexical.best(scores, n) if (name := lexical.ids[row]) not in known]
+    return [row for row in lexical.best(scores, n) if row not in known]

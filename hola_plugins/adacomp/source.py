@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from hola_plugins.adacomp.head_words import HeadWords
+
 if TYPE_CHECKING:
     from hola_plugins.adacomp.lexical import LexicalIndex
 
@@ -24,11 +26,18 @@ class WordMatch:
         scores: BM25 score of each passage, at least 0, float32[n].
         holds: Which passage holds which of the question's distinct words, bool[n, w]; words without worth are left out.
         rarity: Worth of each of these words, 0 for words that most passages hold, float32[w].
+        heads: The first words of each passage; None where they are not known.
     """
 
     scores: Float32
     holds: NDArray[np.bool_]
     rarity: Float32
+    heads: HeadWords | None = None
+
+    def picked(self, rows: NDArray[np.int64]) -> WordMatch:
+        """Gives the passages in these rows, in that order."""
+        heads = None if self.heads is None else self.heads.picked(rows)
+        return WordMatch(self.scores[rows], self.holds[rows], self.rarity, heads)
 
 
 @dataclass(frozen=True, slots=True)

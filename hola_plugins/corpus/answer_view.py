@@ -47,6 +47,10 @@ def _header(answer: Answer) -> RenderableType:
         lines.append(f"threshold of the relevance: {explanation.threshold:.3f}")
     if explanation.nearest is not None:
         lines.append(f"nearest passage: cosine {explanation.nearest:.2f}")
+    if explanation.evidence is not None and explanation.floor is not None:
+        lines.append(
+            f"evidence {explanation.evidence:.2f}, real questions have {explanation.floor:.2f} or more"
+        )
     title = Text(_clean(explanation.query), style="bold")
     return Panel(Text("\n".join(lines)), title=title, title_align="left")
 

@@ -51,7 +51,8 @@ class Explanation:
         searches: Number of searches.
         threshold: Relevance from which a passage was kept; None where none was applied.
         nearest: Similarity of the nearest passage; None without candidates or similarities.
-        floor: Similarity under which there is no evidence; None if the gate is open.
+        evidence: What the none-gate compares with the floor; None without a gate, candidates or similarities.
+        floor: Evidence under which there is no evidence; None if the gate is open.
         warnings: What the calibration cannot promise.
     """
 
@@ -64,6 +65,7 @@ class Explanation:
     searches: int = 0
     threshold: float | None = None
     nearest: float | None = None
+    evidence: float | None = None
     floor: float | None = None
     warnings: tuple[str, ...] = ()
 
@@ -93,6 +95,7 @@ class Explanation:
             "searches": self.searches,
             "threshold": self.threshold,
             "nearest": self.nearest,
+            "evidence": self.evidence,
             "floor": self.floor,
             "tokens_before": self.tokens_before,
             "tokens_after": self.tokens_after,

@@ -19,6 +19,8 @@ from hola_plugins.adacomp.source import Candidates
 class LogprobMargin:
     """Mean gap between the two likeliest tokens over a short draft of the answer (TARG, 2511.09803), in nats.
 
+    The draft is greedy, so that a query always gets the same number.
+
     Args:
         model: A chat model that returns log-probabilities when bound with `logprobs` and `top_logprobs`, such as
             `ChatOpenAI` against OpenAI or vLLM.
@@ -28,7 +30,7 @@ class LogprobMargin:
     names = ("logprob_margin",)
 
     def __init__(self, model: BaseChatModel, tokens: int = 20) -> None:
-        self._model = model.bind(logprobs=True, top_logprobs=2, max_tokens=tokens)
+        self._model = model.bind(logprobs=True, top_logprobs=2, max_tokens=tokens, temperature=0.0)
 
     def confidence(self, query: str) -> float:
         """Gives the margin of one query; higher is surer.

@@ -96,7 +96,8 @@ class QueryRun:
             _story_of(rank, row, finding, depth, compressed, row in shown and self.compressor is not None)
             for rank, (row, finding) in enumerate(zip(rows, findings, strict=True), start=1)
         ]
-        floor = self.plan.gate.floor if self.plan.gate is not None else None
+        gate = self.plan.gate
+        comparable = len(depth.candidates) > 0 and depth.candidates.scored
         return Explanation(
             query=self.query,
             reason=depth.decision.reason,
@@ -110,8 +111,9 @@ class QueryRun:
             candidates=len(depth.candidates),
             searches=depth.searches,
             threshold=depth.decision.threshold,
-            nearest=nearest(depth.candidates) if len(depth.candidates) and depth.candidates.scored else None,
-            floor=floor if floor is not None and np.isfinite(floor) else None,
+            nearest=nearest(depth.candidates) if comparable else None,
+            evidence=gate.evidence(depth.candidates) if comparable and gate is not None else None,
+            floor=gate.floor if gate is not None and np.isfinite(gate.floor) else None,
             warnings=self.warnings,
         )
 

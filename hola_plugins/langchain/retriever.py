@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
-from langchain_core.runnables import run_in_executor
+from langchain_core.runnables import RunnableConfig, run_in_executor
 from langchain_core.vectorstores import VectorStore
 from pydantic import model_validator
 
@@ -20,10 +19,10 @@ from hola_plugins.adacomp.calibrated import CalibratedPolicy
 from hola_plugins.adacomp.calibration import Calibration, Promise, calibrate
 from hola_plugins.adacomp.decision import DepthBounds
 from hola_plugins.adacomp.gate import EvidenceGate
+from hola_plugins.adacomp.naming import NamedByBetter
 from hola_plugins.adacomp.pipeline import DepthPlan
 from hola_plugins.adacomp.policy import DepthPolicy, GapPolicy
 from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
-from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.widening import SearchStep
 from hola_plugins.langchain.compressor import SentenceCompressor
 from hola_plugins.langchain.events import report, report_async
@@ -31,6 +30,7 @@ from hola_plugins.langchain.explanation import Explanation
 from hola_plugins.langchain.faiss_store import FaissStore
 from hola_plugins.langchain.labels import Labels, label
 from hola_plugins.langchain.query_run import QueryRun
+from hola_plugins.langchain.query_vectors import aembed, embed, embedded_together
 from hola_plugins.langchain.retriever_settings import RetrieverSettings
 from hola_plugins.langchain.sources import Source, source_of
 
@@ -151,6 +151,33 @@ class AdaCompRetriever(RetrieverSettings):
         """Retrieves and tells everything: every passage looked at, what was dropped, and why."""
         return self._explain(query, k, None)
 
+    def batch(
+        self,
+        inputs: list[str],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[list[Document]]:
+        """Does as `invoke` for every query, in threads; embeds them in one call where the model has `embed_queries`.
+
+        See `symmetric_embeddings` for models that have not.
+        """
+        with embedded_together(self.embeddings, inputs, symmetric=self.symmetric_embeddings):
+            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+
+    async def abatch(
+        self,
+        inputs: list[str],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[list[Document]]:
+        """Does as `batch`, in tasks."""
+        with embedded_together(self.embeddings, inputs, symmetric=self.symmetric_embeddings):
+            return await super().abatch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
@@ -162,7 +189,7 @@ class AdaCompRetriever(RetrieverSettings):
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
         run = self._run(query, k)
-        vector = await self._aembed(query)
+        vector = await aembed(self.embeddings, query)
         step = await run_in_executor(None, run.start, vector)
         while step is not None:
             found = await self._source().asearch(query, vector, step, run_manager.get_child())
@@ -173,7 +200,7 @@ class AdaCompRetriever(RetrieverSettings):
 
     def _explain(self, query: str, k: int | None, callbacks: Any) -> Explanation:
         run = self._run(query, k)
-        vector = self._embed(query)
+        vector = embed(self.embeddings, query)
         step = run.start(vector)
         while step is not None:
             step = run.advance(self._source().search(query, vector, step, callbacks))
@@ -220,7 +247,7 @@ class AdaCompRetriever(RetrieverSettings):
 
     def _gate(self) -> EvidenceGate | None:
         if self.min_similarity is not None:
-            return EvidenceGate(self.min_similarity)
+            return EvidenceGate(self.min_similarity, coverage_worth=0.0)
         return None if self.calibration is None else EvidenceGate(self.calibration.floor)
 
     def _compressor(self) -> SentenceCompressor | None:
@@ -229,7 +256,7 @@ class AdaCompRetriever(RetrieverSettings):
         return self.state.compressor(self.token_budget, self.length_function, self.embeddings)
 
     def _signals(self) -> tuple[Signal, ...]:
-        return (ScoreShape(), WordCoverage(), *self.signals)
+        return (ScoreShape(), WordCoverage(), NamedByBetter(), *self.signals)
 
     def _bounds(self) -> DepthBounds:
         return DepthBounds(self.k_min, self.k_max)
@@ -244,17 +271,9 @@ class AdaCompRetriever(RetrieverSettings):
 
     def _first_found(self, query: str) -> Any:
         """Searches once, as every query does first."""
-        return self._source().search(query, self._embed(query), SearchStep(self.first_search), None)
-
-    def _embed(self, query: str) -> Float32 | None:
-        if self.embeddings is None:
-            return None
-        return _checked(self.embeddings.embed_query(query))
-
-    async def _aembed(self, query: str) -> Float32 | None:
-        if self.embeddings is None:
-            return None
-        return _checked(await self.embeddings.aembed_query(query))
+        return self._source().search(
+            query, embed(self.embeddings, query), SearchStep(self.first_search), None
+        )
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
         params = super()._get_ls_params(**kwargs)
@@ -263,15 +282,3 @@ class AdaCompRetriever(RetrieverSettings):
         if self.embeddings is not None:
             params["ls_embedding_provider"] = type(self.embeddings).__name__
         return params
-
-
-def _checked(embedding: Sequence[float]) -> Float32:
-    """Gives the query's vector.
-
-    Raises:
-        ValueError: NaN or infinity in it.
-    """
-    vector = np.asarray(embedding, dtype=np.float32)
-    if not np.isfinite(vector).all():
-        raise ValueError("the embedding model must give finite numbers, got NaN or infinity for the query")
-    return vector

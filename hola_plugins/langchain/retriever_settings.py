@@ -30,6 +30,9 @@ class RetrieverSettings(BaseRetriever):
     embeddings: Embeddings | None = None
     """Embeds queries, and sentences for the compressor; by default the vector store's own."""
 
+    symmetric_embeddings: bool = False
+    """Whether the model embeds queries as it embeds documents; then `batch` embeds all its queries in one call."""
+
     k: int | None = Field(default=None, ge=1)
     """Exactly this many passages; None lets the depth follow the query."""
 
@@ -55,7 +58,7 @@ class RetrieverSettings(BaseRetriever):
     """Signals that the calibrated policy weighs beside the shape of the scores."""
 
     min_similarity: float | None = None
-    """Floor of the none-gate; None takes the calibrated one. Nearest passages under it mean no evidence."""
+    """Similarity of the nearest passage under which there is no evidence; None takes the calibrated floor."""
 
     confidence: ModelConfidence | None = None
     """Skips retrieval where the model is sure of its answer without it."""

@@ -39,9 +39,13 @@ class SentenceEmbeddings(Embeddings):
 
     def embed_query(self, text: str) -> list[float]:
         """Embeds a query, normalised, with the model's own prompt for queries."""
+        return self.embed_queries([text])[0]
+
+    def embed_queries(self, texts: list[str]) -> list[list[float]]:
+        """Embeds queries as `embed_query` does, in one call."""
         with self._lock:
-            vectors = self._model.encode_query([text], normalize_embeddings=True, show_progress_bar=False)
-        return vectors[0].tolist()
+            vectors = self._model.encode_query(texts, normalize_embeddings=True, show_progress_bar=False)
+        return vectors.tolist()
 
 
 def minilm_path() -> str:

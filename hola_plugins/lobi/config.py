@@ -75,8 +75,8 @@ class LoraConfig(_Settings):
 class TuneConfig(_Settings):
     """Training after quantisation, of what costs no byte: scales, norms and biases."""
 
-    steps: int = Field(default=100, ge=0)
-    """Most optimiser steps, of 8 rows each; 0 switches it off."""
+    steps: int = Field(default=0, ge=0)
+    """Most optimiser steps, of 8 rows each; 0 switches it off, some 100 are of use with 100 rows or more."""
 
     learning_rate: float = Field(default=2e-3, gt=0.0, le=1.0)
     """Peak learning rate of AdamW, relative to the size of what is trained; it falls to 0 along a cosine."""
@@ -141,7 +141,7 @@ class LoBiConfig(_Settings):
     """Folder for scores, so that another budget is solved without scoring again; null keeps none."""
 
     report: str | None = None
-    """JSON file that receives the report; null writes none."""
+    """JSON file that receives the report; the page goes beside it as .html. null writes none."""
 
     plan: dict[str, list[str]] | None = None
     """Layers by scheme, as a finished run writes it into its recipe: nothing is scored, the plan is used."""
@@ -150,6 +150,13 @@ class LoBiConfig(_Settings):
     @classmethod
     def _number_cuts_channels(cls, prune: Any) -> Any:
         return {"channels": prune} if isinstance(prune, int | float) else prune
+
+    @field_validator("report")
+    @classmethod
+    def _report_is_no_page(cls, report: str | None) -> str | None:
+        if report is not None and report.lower().endswith(".html"):
+            raise ValueError(f"report is the JSON file, got {report}; the page is written beside it as .html")
+        return report
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:

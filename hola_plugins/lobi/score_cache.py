@@ -13,9 +13,9 @@ from typing import Any
 from torch import nn
 
 from hola_plugins.lobi.calibration import Batch
-from hola_plugins.lobi.json_file import write_json
 from hola_plugins.lobi.saved_tensors import saved_tensors
 from hola_plugins.lobi.sensitivity import Scores
+from hola_plugins.lobi.whole_file import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def cached_scores(folder: str | None, key: str, compute: Callable[[], Scores]) -
             return found
     scores = compute()
     try:
-        write_json(file, scores)
+        write_whole(file, json.dumps(scores, indent=1))
     except OSError as error:
         logger.warning("scores are not kept, another run will score again: %s", error)
     return scores

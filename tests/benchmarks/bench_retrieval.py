@@ -25,7 +25,7 @@ from retrieval_gate import built_in_prompts, read_prompts
 from retrieval_latency import overheads
 from retrieval_plot import plot
 from retrieval_pools import Searched, search_all
-from retrieval_splits import Report, compare
+from retrieval_splits import FIXED, OURS, Report, compare
 
 _EPILOG = """\
 examples:
@@ -80,13 +80,13 @@ def main() -> None:
     console = Console(width=150)
     cache, count = EmbeddingCache(options.cache, MiniLM()), TokenCounter()
     alone = [load(folder) for folder in options.data]
-    limited = [_drawn(workload, options.most_alone) for workload in alone]
+    limited = [drawn(workload, options.most_alone) for workload in alone]
     mix = [merge(alone, options.most, seed=0)] if len(alone) > 1 else []
     off_topic = [
         ("built in", built_in_prompts(200)),
         *((f"{f.parent.name}/{f.stem}", read_prompts(f, 200)) for f in options.off_topic),
     ]
-    vectors = _embed(cache, [*limited, *mix], [prompt for _, prompts in off_topic for prompt in prompts])
+    vectors = embed(cache, [*limited, *mix], [prompt for _, prompts in off_topic for prompt in prompts])
     reports = {}
     for workload in mix if mix and options.mix_only else [*mix, *limited]:
         searched = search_all(workload, vectors, count)
@@ -103,7 +103,7 @@ def main() -> None:
     print(json.dumps(_summary(reports, times, options)))
 
 
-def _drawn(workload: Workload, most: int) -> Workload:
+def drawn(workload: Workload, most: int) -> Workload:
     """Draws questions of one folder, keeping its corpus and its ids."""
     import random
 
@@ -113,7 +113,7 @@ def _drawn(workload: Workload, most: int) -> Workload:
     return Workload(workload.name, workload.passages, questions)
 
 
-def _embed(cache: EmbeddingCache, workloads: list[Workload], prompts: list[str]) -> KnownVectors:
+def embed(cache: EmbeddingCache, workloads: list[Workload], prompts: list[str]) -> KnownVectors:
     """Embeds every text of the run."""
     groups = {f"{w.name} passages": list(w.passages.values()) for w in workloads if w.name != "mix"}
     groups |= {f"{w.name} questions": [q.text for q in w.questions] for w in workloads}
@@ -160,7 +160,28 @@ def _show(console: Console, workload: Workload, report: Report) -> None:
             f"{100 * row['saved']['mean']:.0f} [{low:.0f}, {high:.0f}]",
         )
     console.print(table)
+    console.print(_target_table(report))
     console.print(f"coverage {report.coverage}\nnone-gate {report.gates}\n{report.cost}")
+
+
+def _target_table(report: Report) -> Table:
+    """Shows where there is something to save: a fixed k of 1 that reaches the target leaves nothing."""
+    table = Table(
+        "target", "tuned k", "tokens", "all gold", "ours", "all gold", "saved %", "an oracle saves %"
+    )
+    for row in report.targets:
+        fixed, ours, saved = row[FIXED], row[OURS], row["saved"]
+        table.add_row(
+            f"{row['target']:g}",
+            f"{fixed['k']:.1f}",
+            f"{fixed['tokens']:.0f}",
+            f"{fixed['all_gold']:.3f}",
+            f"{ours['tokens']:.0f}",
+            f"{ours['all_gold']:.3f}",
+            f"{100 * saved['mean']:.0f} [{100 * saved['low']:.0f}, {100 * saved['high']:.0f}]",
+            f"{100 * row['oracle']:.0f}",
+        )
+    return table
 
 
 def _summary(reports: dict[str, Report], times: Any, options: argparse.Namespace) -> dict[str, Any]:

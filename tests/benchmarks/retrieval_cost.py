@@ -21,7 +21,8 @@ def work_of_a_query(searched: Searched, calibration: Calibration, filter_thresho
     """Counts searches, candidates, vectors scanned and texts embedded a query, on average.
 
     Args:
-        searched: The workload; its flat index scans every vector in every search.
+        searched: The workload; its index is flat, so every search scans every vector (`bench_index_cost.py`
+            counts what IVF and HNSW scan).
         calibration: Of our retriever.
         filter_threshold: Similarity threshold of LangChain's EmbeddingsFilter, which embeds what it filters.
     """

@@ -7,9 +7,11 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from hola_plugins.adacomp.gate import evidence_floor, nearest
-from hola_plugins.langchain import FaissStore
-from retrieval_pools import Pool
+import numpy as np
+
+from hola_plugins.adacomp.gate import evidence, evidence_floor
+from hola_plugins.adacomp.probe import probe
+from retrieval_pools import POOL, Pool, Searched
 
 _NAMES = ("Maria", "Viktor", "Amara", "Jonas", "Leila", "Oskar")
 _THINGS = ("apples", "tickets", "pencils", "litres of paint", "marbles", "eggs")
@@ -52,15 +54,20 @@ def read_prompts(file: Path, most: int) -> list[str]:
 
 
 def gate_rates(
-    calibration: Sequence[Pool], test: Sequence[Pool], off_topic_nearest: Sequence[float], false_skips: float
+    calibration: Sequence[Pool], test: Sequence[Pool], off_topic: Sequence[float], false_skips: float
 ) -> dict[str, float]:
-    """Gives the share of off-topic prompts and of real questions that the gate turns away."""
-    floor = evidence_floor([nearest(pool.candidates) for pool in calibration], false_skips)
-    real = [nearest(pool.candidates) < floor for pool in test]
-    off = [similarity < floor for similarity in off_topic_nearest]
+    """Gives the share of off-topic prompts, by their evidence, and of real questions that the gate turns away."""
+    floor = evidence_floor([evidence(pool.candidates) for pool in calibration], false_skips)
+    real = [evidence(pool.candidates) < floor for pool in test]
+    off = [found < floor for found in off_topic]
     return {"true_skip": sum(off) / len(off), "false_skip": sum(real) / len(real)}
 
 
-def nearest_of(store: FaissStore, prompts: Sequence[str]) -> list[float]:
-    """Gives the similarity of the nearest passage to each prompt."""
-    return [store.similarity_search_with_score(prompt, 1)[0][1] for prompt in prompts]
+def evidence_of(searched: Searched, prompts: Sequence[str]) -> list[float]:
+    """Gives the evidence that the corpus has for each prompt."""
+    store, lexical = searched.store, searched.lexical
+    vectors = [np.asarray(store.embeddings.embed_query(prompt), dtype=np.float32) for prompt in prompts]
+    return [
+        evidence(probe(store.passages, lexical, prompt, vector, POOL))
+        for prompt, vector in zip(prompts, vectors, strict=True)
+    ]

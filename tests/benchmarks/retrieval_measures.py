@@ -68,6 +68,31 @@ def saved(outcome: Outcome, recall: np.ndarray, tokens: np.ndarray, weights: np.
     return 1.0 - used / needed
 
 
+def oracle(outcome: Outcome, recall: np.ndarray, tokens: np.ndarray, most: int) -> float:
+    """Gives the share of tokens saved by the cheapest depths of the same recall, chosen with the answers known.
+
+    No policy that cuts this ranking can save more. Every question gets a depth from 1 to `most` that is best at
+    some price of a token; between two prices the curve is interpolated.
+
+    Args:
+        outcome: Whose mean recall is to be reached.
+        recall: Of the fixed depths, from `fixed_curves`, float64[n, d].
+        tokens: The same.
+        most: Greatest depth.
+    """
+    reachable, costs = recall[:, 1 : most + 1], tokens[:, 1 : most + 1]
+    rows = np.arange(len(recall))
+    points = []
+    for price in np.geomspace(1e-7, 1.0, 100):
+        depth = (reachable - price * costs).argmax(axis=1)
+        points.append((reachable[rows, depth].mean(), costs[rows, depth].mean()))
+    levels, cheapest = np.array(sorted(points)).T
+    reached = outcome.rows[:, 1].mean()
+    rising, first = np.unique(recall.mean(axis=0).round(12), return_index=True)
+    needed = np.interp(reached, rising, tokens.mean(axis=0)[first])
+    return float(1.0 - np.interp(reached, levels, cheapest) / needed)
+
+
 def resampled(questions: int, samples: int, seed: int) -> np.ndarray:
     """Draws bootstrap samples: how often each question comes in each, float64[samples, questions]."""
     rng = np.random.default_rng(seed)

@@ -12,15 +12,16 @@ from hola_plugins.adacomp.calibrated import CalibratedPolicy
 from hola_plugins.adacomp.calibration import Calibration, calibrate
 from hola_plugins.adacomp.conformal import NEVER, coverage_threshold
 from hola_plugins.adacomp.decision import DepthBounds
+from hola_plugins.adacomp.naming import NamedByBetter
 from hola_plugins.adacomp.policy import GapPolicy
-from hola_plugins.adacomp.signals import ScoreShape, WordCoverage
+from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
 from retrieval_pools import Pool, Searched
 
 Keep: TypeAlias = Callable[[Pool], Sequence[int]]
 """Gives the rows of the kept candidates."""
 
 BOUNDS = DepthBounds(1, 20)
-SIGNALS = (ScoreShape(), WordCoverage())
+SIGNALS = (ScoreShape(), WordCoverage(), NamedByBetter())
 
 
 def by_dense(pool: Pool) -> np.ndarray:
@@ -105,8 +106,10 @@ def mmr(searched: Searched, k: int) -> Keep:
     return keep
 
 
-def calibrated(calibration: Sequence[Pool], target: float) -> tuple[Keep, Calibration]:
+def calibrated(
+    calibration: Sequence[Pool], target: float, signals: Sequence[Signal] = SIGNALS
+) -> tuple[Keep, Calibration]:
     """Ours."""
-    learnt = calibrate([pool.labelled() for pool in calibration], SIGNALS, target=target, bounds=BOUNDS)
-    policy = CalibratedPolicy(learnt, SIGNALS)
+    learnt = calibrate([pool.labelled() for pool in calibration], signals, target=target, bounds=BOUNDS)
+    policy = CalibratedPolicy(learnt, signals)
     return lambda pool: policy.decide(pool.question.text, pool.candidates, BOUNDS).kept, learnt

@@ -10,12 +10,16 @@ from pathlib import Path
 
 import demo
 import httpx
+import numpy as np
 import pytest
 import rag_chain
-from transformers import AutoTokenizer
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from hola_plugins.corpus.asking import OpenIndex, open_index
 from hola_plugins.langchain import AdaCompRetriever
+from hola_plugins.langchain.confidence import ModelConfidence
+from hola_plugins.langchain.model_signals import LogprobMargin
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "integrations" / "langchain"
@@ -106,6 +110,43 @@ def test_without_passages_no_model_is_asked(index: OpenIndex) -> None:
     unreachable = rag_chain.ChatOpenAI(base_url="http://127.0.0.1:9/v1", api_key="none", model="none")
     result = rag_chain.build_chain(retriever, unreachable).invoke({"question": QUESTION})
     assert (result["documents"], result["answer"]) == ([], rag_chain.NOTHING)
+
+
+def _greedy_margin(question: str, tokens: int) -> float:
+    """The mean gap of the two likeliest tokens over a greedy answer, by transformers."""
+    folder = ROOT / "tests" / "models" / "target"
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    ids = tokenizer(f"{question}\n\nAnswer:", return_tensors="pt").input_ids
+    answer = model.generate(
+        ids, max_new_tokens=tokens, do_sample=False, output_logits=True, return_dict_in_generate=True
+    )
+    gaps = [logits[0].float().topk(2).values for logits in answer.logits]
+    return float(np.mean([float(first - second) for first, second in gaps]))
+
+
+def test_the_margin_of_the_served_model_is_that_of_its_logits(url: str) -> None:
+    model = rag_chain.served_model(url, max_tokens=8).model_copy(update={"temperature": 1.0})
+    margin = LogprobMargin(model, tokens=12)
+    for question in (QUESTION, "Who lights the oven, and when?"):
+        assert margin.confidence(question) == pytest.approx(_greedy_margin(question, 12), abs=0.02)
+        assert margin.confidence(question) == margin.confidence(question)
+
+
+def test_the_margin_gates_and_is_a_signal(url: str, index: OpenIndex) -> None:
+    margin = LogprobMargin(rag_chain.served_model(url, max_tokens=8), tokens=8)
+    value = margin.confidence(QUESTION)
+    for threshold, reason in ((value - 0.1, "model_confident"), (value + 0.1, "largest_gap")):
+        gated = AdaCompRetriever.from_vectorstore(
+            index.store, confidence=ModelConfidence(margin.confidence, threshold)
+        )
+        assert gated.explain(QUESTION).reason == reason
+    weighing = AdaCompRetriever.from_vectorstore(index.store, signals=(margin,))
+    questions = [QUESTION, "Who lights the oven?", "What does the boat carry?", "When are the loaves sold?"]
+    answers = ["inlet valve", "baker lights", "carries flour", "before eight"]
+    calibration = weighing.calibrate(questions, answers, target=0.6)
+    assert calibration.signals[-1] == "logprob_margin"
+    assert weighing.invoke(QUESTION)[0].metadata["source"] == "pump.md"
 
 
 def test_citations_tell_cited_from_given(index: OpenIndex) -> None:

@@ -12,10 +12,12 @@ from hola_plugins.adacomp.calibrated import CalibratedPolicy
 from hola_plugins.adacomp.calibration import LabelledQuery, calibrate
 from hola_plugins.adacomp.conformal import NEVER
 from hola_plugins.adacomp.decision import DepthBounds
-from hola_plugins.adacomp.gate import EvidenceGate, evidence_floor
+from hola_plugins.adacomp.fusion import ranked
+from hola_plugins.adacomp.gate import EvidenceGate, evidence, evidence_floor
 from hola_plugins.adacomp.logistic import fit_logistic, probability
 from hola_plugins.adacomp.policy import FixedPolicy, GapPolicy
 from hola_plugins.adacomp.signals import ScoreShape, WordCoverage, measure_all
+from hola_plugins.adacomp.source import WordMatch
 
 SIGNALS = (ScoreShape(), WordCoverage())
 BOUNDS = DepthBounds(1, 20)
@@ -195,3 +197,18 @@ def test_the_gate_closes_under_the_floor_and_never_by_rank_alone():
     assert EvidenceGate(floor).closes(candidates([0.2, 0.1]))
     assert not EvidenceGate(floor).closes(candidates([0.5, 0.1]))
     assert evidence_floor([0.5] * 10, 0.02) == NEVER
+
+
+def test_evidence_is_similarity_and_the_rare_words_of_one_passage():
+    match = WordMatch(
+        np.zeros(3, dtype=np.float32),
+        np.array([[True, False], [False, True], [True, True]]),
+        np.array([3.0, 1.0], dtype=np.float32),
+    )
+    found = ranked(["a", "b", "c"], ["", "", ""], np.array([0.5, 0.6, 0.1], dtype=np.float32), match)
+    assert evidence(found, 0.0) == pytest.approx(0.6)
+    assert evidence(found, 0.4) == pytest.approx(0.5 + 0.4 * 0.75)
+    assert evidence(found, 2.0) == pytest.approx(0.1 + 2.0)
+    assert evidence(candidates([0.3, 0.2])) == pytest.approx(0.3)
+    assert EvidenceGate(0.7, coverage_worth=0.0).closes(found)
+    assert not EvidenceGate(0.7, coverage_worth=0.4).closes(found)

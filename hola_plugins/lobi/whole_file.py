@@ -1,19 +1,17 @@
-"""JSON files that are whole or not there: written beside their place and moved into it."""
+"""Files that are whole or not there: written beside their place and moved into it."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 
-def write_json(file: Path, content: Any) -> None:
+def write_whole(file: Path, text: str) -> None:
     """Writes a file in one move; what was there before stays where that fails.
 
     Args:
         file: The file; its folder is made.
-        content: Strings, numbers, lists and dicts.
+        text: What it holds.
 
     Raises:
         OSError: If there is no room or no right to write; the message names the file.
@@ -21,7 +19,7 @@ def write_json(file: Path, content: Any) -> None:
     staged = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        staged.write_text(text, encoding="utf-8")
         staged.replace(file)
     except OSError as error:
         staged.unlink(missing_ok=True)
