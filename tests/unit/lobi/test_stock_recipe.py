@@ -18,7 +18,14 @@ FINISHED = {"target_bits": 4.5, "plan": PLAN, "requires_calibration_data": True}
 GROUPS = {
     "w4a16": {
         "targets": PLAN["W4A16"],
-        "weights": {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 128},
+        "weights": {
+            "num_bits": 4,
+            "type": "int",
+            "symmetric": True,
+            "strategy": "group",
+            "group_size": 128,
+            "observer": "memoryless_mse",
+        },
     },
     "w8a8": {
         "targets": ["lm_head"],
@@ -94,6 +101,7 @@ def test_a_report_gives_the_same_recipe(tmp_path: Path) -> None:
         (FINISHED | {"prune": {"channels": 0.25}}, "was cut"),
         ({"prune": {"layers": 0.5}}, "was cut"),
         (FINISHED | {"lora": {"when": "always"}}, "was recovered by LoRA"),
+        (FINISHED | {"tune": {"steps": 100}}, "were tuned after quantisation"),
         ({"target_bits": 4.5, "prune": "auto"}, "has no plan"),
         (None, "has no plan"),
     ],
