@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
 
 from hola_plugins.lobi.page import render_page
-from hola_plugins.lobi.whole_file import write_whole
+from hola_plugins.lobi.whole_file import write_json, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -22,12 +21,9 @@ def write_report(file: Path, report: dict[str, Any]) -> Path:
 
     Returns:
         The page.
-
-    Raises:
-        OSError: If there is no room or no right to write; what was there before stays.
     """
     page = file.with_suffix(".html")
-    write_whole(file, json.dumps(report, indent=1))
-    write_whole(page, render_page(report))
+    write_json(file, report)
+    write_text(page, render_page(report))
     logger.info("report written to %s and %s", file, page)
     return page

@@ -15,7 +15,7 @@ from torch import nn
 from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.saved_tensors import saved_tensors
 from hola_plugins.lobi.sensitivity import Scores
-from hola_plugins.lobi.whole_file import write_whole
+from hola_plugins.lobi.whole_file import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def cached_scores(folder: str | None, key: str, compute: Callable[[], Scores]) -
             return found
     scores = compute()
     try:
-        write_whole(file, json.dumps(scores, indent=1))
+        write_json(file, scores)
     except OSError as error:
         logger.warning("scores are not kept, another run will score again: %s", error)
     return scores

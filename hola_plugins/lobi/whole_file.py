@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 
-def write_whole(file: Path, text: str) -> None:
+def write_text(file: Path, text: str) -> None:
     """Writes a file in one move; what was there before stays where that fails.
 
     Args:
         file: The file; its folder is made.
-        text: What it holds.
+        text: What it shall hold.
 
     Raises:
         OSError: If there is no room or no right to write; the message names the file.
@@ -26,3 +28,8 @@ def write_whole(file: Path, text: str) -> None:
         raise OSError(
             error.errno, f"{file} could not be written and is as it was: {error.strerror}"
         ) from error
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Writes strings, numbers, lists and dicts as a JSON file, as `write_text` does."""
+    write_text(file, json.dumps(content, indent=1))
