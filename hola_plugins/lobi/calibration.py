@@ -11,7 +11,9 @@ import torch
 
 from hola_plugins.lobi.config import LoBiError
 
-_BATCH_TOKENS = 4096
+_MOST_TOKENS = 4096
+_MOST_LOGITS = 1 << 26
+"""Numbers of a batch's logits: 256 MB in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,16 @@ class Calibration:
     held_out: tuple[Batch, ...]
 
 
-def read_calibration(loader: Iterable[Any] | None, samples: int, held_out: float) -> Calibration:
+def read_calibration(
+    loader: Iterable[Any] | None, samples: int, held_out: float, vocabulary: int = 1
+) -> Calibration:
     """Reads at most ``samples`` rows and keeps a share of them for measuring.
 
     Args:
         loader: Mappings with input_ids and, if padded, attention_mask, [rows, length] each.
         samples: Most rows.
         held_out: Share of the rows that is kept for measuring, at least one row.
+        vocabulary: Size of the model's vocabulary, which bounds the tokens of a batch.
 
     Raises:
         LoBiError: If there are not two rows of two tokens.
@@ -74,10 +79,9 @@ def read_calibration(loader: Iterable[Any] | None, samples: int, held_out: float
             "and some dozens to be of use: pass dataset= to oneshot"
         )
     every = min(len(rows), max(2, round(1 / held_out)))
-    kept = rows[every - 1 :: every]
-    return Calibration(
-        _batches([row for place, row in enumerate(rows) if (place + 1) % every]), _batches(kept)
-    )
+    tokens = min(_MOST_TOKENS, _MOST_LOGITS // vocabulary)
+    fitting = [row for place, row in enumerate(rows) if (place + 1) % every]
+    return Calibration(_batches(fitting, tokens), _batches(rows[every - 1 :: every], tokens))
 
 
 def _rows(loader: Iterable[Any], samples: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
@@ -99,14 +103,14 @@ def _rows(loader: Iterable[Any], samples: int) -> Iterable[tuple[torch.Tensor, t
             yield row
 
 
-def _batches(rows: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[Batch, ...]:
-    """Stacks rows of one length, up to about 4,096 tokens a batch."""
+def _batches(rows: Sequence[tuple[torch.Tensor, torch.Tensor]], tokens: int) -> tuple[Batch, ...]:
+    """Stacks rows of one length, up to so many tokens a batch, or one row."""
     by_length: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = defaultdict(list)
     for row in rows:
         by_length[len(row[0])].append(row)
     found = []
     for length, same in by_length.items():
-        step = max(1, _BATCH_TOKENS // length)
+        step = max(1, tokens // length)
         for start in range(0, len(same), step):
             ids, masks = zip(*same[start : start + step], strict=True)
             found.append(Batch(torch.stack(ids), torch.stack(masks)))

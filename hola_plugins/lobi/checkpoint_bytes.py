@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from hola_plugins.lobi.linear import weight_shape
+from hola_plugins.lobi.saved_tensors import saved_tensors
 from hola_plugins.lobi.scheme import Scheme
 
 _CODES = {
@@ -30,6 +31,9 @@ _CODES = {
 _WIDTH = {"F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1}
 _ORDER = ["I64", "F32", "I32", "BF16", "F16", "F8_E4M3", "I8", "U8", "BOOL"]
 """Dtypes in the order in which safetensors writes them."""
+
+_SHARD = 20_000_000_000
+"""Where llmcompressor splits a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +87,8 @@ def model_tensors(model: nn.Module, schemes: Mapping[str, Scheme]) -> list[Store
         model: The model.
         schemes: Scheme by name of the layers that are quantised.
     """
-    seen: set[int] = set()
     tensors: list[StoredTensor] = []
-    for key, tensor in model.state_dict(keep_vars=True).items():
-        if id(tensor) in seen:
-            continue
-        seen.add(id(tensor))
+    for key, tensor in saved_tensors(model):
         name = key.removesuffix(".weight")
         if name in schemes and key != name:
             rows, columns = weight_shape(model.get_submodule(name))
@@ -114,9 +114,23 @@ def file_bytes(tensors: Iterable[StoredTensor]) -> int:
     return 8 + math.ceil(length / 8) * 8 + offset
 
 
-def checkpoint_bytes(model: nn.Module, schemes: Mapping[str, Scheme]) -> int:
-    """Gives the exact size of model.safetensors with these schemes."""
-    return file_bytes(model_tensors(model, schemes))
+def checkpoint_bytes(model: nn.Module, schemes: Mapping[str, Scheme], shard: int = _SHARD) -> int:
+    """Gives the exact size of model.safetensors with these schemes; of all its parts where there are several.
+
+    Args:
+        model: The model.
+        schemes: Scheme by name of the layers that are quantised.
+        shard: Largest data of a part, in bytes.
+    """
+    parts: list[list[StoredTensor]] = [[]]
+    held = 0
+    for tensor in model_tensors(model, schemes):
+        if parts[-1] and held + tensor.size > shard:
+            parts.append([])
+            held = 0
+        parts[-1].append(tensor)
+        held += tensor.size
+    return sum(map(file_bytes, parts))
 
 
 def weight_bytes(model: nn.Module, names: Sequence[str], scheme: Scheme) -> int:

@@ -1,36 +1,32 @@
-"""The stages in order: check, cut, recover, allocate; and the search of how deep to cut under a budget."""
+"""The stages in order: check, cut, recover, allocate; where several cuts may do, for each of them."""
 
 from __future__ import annotations
 
 import copy
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from hola_plugins.lobi.calibration import Calibration, read_calibration
+from hola_plugins.lobi.candidate_cuts import candidate_cuts
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
-from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiConfig, LoBiError, PruneConfig
-from hola_plugins.lobi.cut import Cut, apply_cut, plan_cut, rebuild
+from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig
+from hola_plugins.lobi.cut import Cut, apply_cut, plan_cut
 from hola_plugins.lobi.divergence import Quality, Recorded, measure, record
-from hola_plugins.lobi.quantisation_plan import Allocation, allocate_bits, make_budget
+from hola_plugins.lobi.quantisation_plan import Allocation, allocate_bits
 from hola_plugins.lobi.recovery import Recovery, recover
 from hola_plugins.lobi.saliency import lora_saliency
+from hola_plugins.lobi.saved_tensors import is_offloaded, saved_tensors
 from hola_plugins.lobi.structure import Structure, read_structure
 
 logger = logging.getLogger(__name__)
 
 _FITTING_KEPT = 512
 """Tokens of the vocabulary recorded for distillation."""
-
-_EIGHTHS = (1, 2, 3, 4, 5, 6)
-"""The grid of prune: auto, in eighths of the MLP channels."""
-
-_TRIED = 2
-"""Feasible points of that grid that are run to the end; at four bits and more, the shallowest are best."""
 
 
 @dataclass(slots=True)
@@ -41,10 +37,12 @@ class Outcome:
         structure: The model's structure now.
         text: The calibration text.
         original: What the model as it came says to the held-out text.
+        fitting: What it says to the fitting text; empty where nothing is distilled from it.
         original_bytes: Size of its model.safetensors.
         original_quality: How it does on the held-out text.
         prune: The cut that was made, as fractions.
         cut: The same as sizes; None for none.
+        kept_layers: Numbers that the remaining layers had, where some were cut.
         saliency_kept: Share of saliency kept, by output layer of each block.
         recovery: What recovery did; None where it did not run.
         allocation: The plan; None without a budget.
@@ -54,45 +52,42 @@ class Outcome:
     structure: Structure
     text: Calibration
     original: list[Recorded]
+    fitting: list[Recorded]
     original_bytes: int
     original_quality: Quality
     prune: PruneConfig = field(default_factory=PruneConfig)
     cut: Cut | None = None
+    kept_layers: list[int] = field(default_factory=list)
     saliency_kept: dict[str, float] = field(default_factory=dict)
     recovery: Recovery | None = None
     allocation: Allocation | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def compress(model: Any, loader: Any, config: LoBiConfig, *, may_drop_layers: bool = True) -> Outcome:
+def compress(model: Any, loader: Any, config: LoBiConfig) -> Outcome:
     """Runs all stages but the quantisation itself; the model is cut and recovered in place.
 
     Args:
         model: A causal language model of transformers.
         loader: Calibration data, see `read_calibration`.
         config: The settings.
-        may_drop_layers: Whether the host can go on with fewer layers.
 
     Raises:
         LoBiError: If the model, the data or the budget cannot be handled, before any change.
     """
     check_finite(model)
-    text = read_calibration(loader, config.samples, config.held_out)
+    _check_in_memory(model, config)
+    vocabulary = model.config.get_text_config().vocab_size
+    text = read_calibration(loader, config.samples, config.held_out, vocabulary)
     structure = read_structure(model)
+    cuts = candidate_cuts(model, structure, config)
     original = record(model, text.held_out)
-    start = Outcome(
-        structure, text, original, checkpoint_bytes(model, {}), measure(model, text.held_out, original)
-    )
-    if config.plan is not None and config.prune == "auto":
-        raise LoBiError("a plan goes with the cut it was made for: give prune as numbers, not auto")
-    if not isinstance(config.prune, PruneConfig):
-        return _search(model, start, config, may_drop_layers)
-    if config.prune.layers > 0 and not may_drop_layers:
-        raise LoBiError(
-            f"whole layers of {type(model).__name__} cannot be cut: llmcompressor puts its norms back by "
-            "layer number afterwards; set prune.layers to 0"
-        )
-    return _run(model, start, config, config.prune)
+    quality = measure(model, text.held_out, original)
+    fitting = record(model, text.fitting, _FITTING_KEPT) if _distils(config, cuts) else []
+    start = Outcome(structure, text, original, fitting, checkpoint_bytes(model, {}), quality)
+    if len(cuts) == 1:
+        return _run(model, start, config, cuts[0])
+    return _search(model, start, config, cuts)
 
 
 def check_finite(model: Any) -> None:
@@ -101,22 +96,29 @@ def check_finite(model: Any) -> None:
     Raises:
         LoBiError: If there is one.
     """
-    for name, parameter in model.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
+    for name, tensor in saved_tensors(model):
+        if not bool(torch.isfinite(tensor).all()):
             raise LoBiError(f"{name} holds NaN or infinity: the checkpoint is damaged, load another")
+
+
+def _check_in_memory(model: Any, config: LoBiConfig) -> None:
+    """Refuses to change weights that lie elsewhere."""
+    changes = config.prune == "auto" or config.prune.active or config.lora.when == "always"
+    if changes and any(is_offloaded(module) for module in model.modules()):
+        raise LoBiError(
+            f"prune and recovery change the weights of {type(model).__name__}, of which some are offloaded: load "
+            "it into one memory, or leave out prune and lora.when; scores and quantisation work layer by layer"
+        )
 
 
 def _run(model: Any, start: Outcome, config: LoBiConfig, prune: PruneConfig) -> Outcome:
     """Runs the stages at one depth of the cut."""
     outcome = copy.copy(start)
     outcome.prune, outcome.seconds = prune, {}
-    _check_budget(model, start, config, prune)
-    recovers = config.lora.steps > 0 and (prune.active or config.lora.when == "always")
-    fitting = record(model, start.text.fitting, _FITTING_KEPT) if recovers else []
     if prune.active:
         _cut(model, outcome, config)
-    if recovers:
-        _recover(model, outcome, config, fitting)
+    if _recovers(config, prune):
+        _recover(model, outcome, config)
     if config.allocates:
         began = time.perf_counter()
         outcome.allocation = allocate_bits(
@@ -126,70 +128,49 @@ def _run(model: Any, start: Outcome, config: LoBiConfig, prune: PruneConfig) -> 
     return outcome
 
 
-def _check_budget(model: Any, start: Outcome, config: LoBiConfig, prune: PruneConfig) -> None:
-    """Refuses a cut that cannot be made, and a budget that it does not make feasible, before any work."""
-    structure, trial = start.structure, model
-    if prune.active:
-        cut = plan_cut(model, structure, prune)
-        trial, structure = rebuild(model, structure, cut), structure.first_layers(cut.layers)
-    if config.allocates:
-        make_budget(config, trial, structure, start.original_bytes)
-
-
 def _cut(model: Any, outcome: Outcome, config: LoBiConfig) -> None:
     """Cuts the model and notes what was cut."""
     began = time.perf_counter()
     outcome.cut = plan_cut(model, outcome.structure, outcome.prune)
     saliency = lora_saliency(model, outcome.text.fitting, outcome.structure, config.lora.rank, config.seed)
-    outcome.saliency_kept = apply_cut(model, outcome.structure, saliency, outcome.cut)
+    outcome.saliency_kept, outcome.kept_layers = apply_cut(model, outcome.structure, saliency, outcome.cut)
     outcome.structure = read_structure(model)
     outcome.seconds["pruning"] = time.perf_counter() - began
 
 
-def _recover(model: Any, outcome: Outcome, config: LoBiConfig, fitting: Sequence[Recorded]) -> None:
+def _recovers(config: LoBiConfig, prune: PruneConfig) -> bool:
+    """Tells whether LoRA recovers the model after this cut."""
+    return config.lora.steps > 0 and (prune.active or config.lora.when == "always")
+
+
+def _distils(config: LoBiConfig, cuts: Sequence[PruneConfig]) -> bool:
+    """Tells whether anything is trained on what the original says."""
+    tunes = config.tune.steps > 0 and (config.allocates or config.plan is not None)
+    return tunes or any(_recovers(config, prune) for prune in cuts)
+
+
+def _recover(model: Any, outcome: Outcome, config: LoBiConfig) -> None:
     """Recovers the model and notes how far."""
     began = time.perf_counter()
     outcome.recovery = recover(
-        model, outcome.structure, outcome.text, fitting, outcome.original, config.lora, config.seed
+        model, outcome.structure, outcome.text, outcome.fitting, outcome.original, config.lora, config.seed
     )
     outcome.seconds["recovery"] = time.perf_counter() - began
 
 
-def _search(model: Any, start: Outcome, config: LoBiConfig, may_drop_layers: bool) -> Outcome:
-    """Finds how deep to cut: the shallowest feasible points of the grid, each run on a copy of the model."""
+def _search(model: Any, start: Outcome, config: LoBiConfig, cuts: Sequence[PruneConfig]) -> Outcome:
+    """Runs each cut on a copy of the model, and takes the one whose plan is best."""
     tried: list[tuple[float, Any, Outcome]] = []
-    refused: LoBiError | None = None
-    for prune in _grid(start.structure, may_drop_layers):
-        try:
-            _check_budget(model, start, config, prune)
-        except LoBiError as error:
-            refused = error
-            continue
+    for prune in cuts:
         trial = copy.deepcopy(model)
         outcome = _run(trial, start, config, prune)
         if outcome.allocation is not None:
             tried.append((outcome.allocation.best.quality.kl, trial, outcome))
             logger.info("cut %s: KL %.4g on held-out text", prune, tried[-1][0])
-        if len(tried) == _TRIED:
-            break
-    if not tried:
-        raise InfeasibleBudgetError(f"no cut makes the budget feasible; at the deepest one, {refused}")
     _, best, outcome = min(tried, key=lambda one: one[0])
     if outcome.prune.active:
         again = copy.copy(start)
         again.prune, again.seconds = outcome.prune, {}
         _cut(model, again, config)
-        model.load_state_dict(best.state_dict())
+    model.load_state_dict(best.state_dict())
     return outcome
-
-
-def _grid(structure: Structure, may_drop_layers: bool) -> Iterator[PruneConfig]:
-    """Yields the cuts to try, the shallowest first: channels, then layers as well."""
-    yield PruneConfig()
-    width, multiple = structure.mlps[0].width, PruneConfig().multiple
-    widths = dict.fromkeys(round(width * (8 - part) / 8 / multiple) * multiple for part in _EIGHTHS)
-    cuts = [1 - kept / width for kept in widths if 0 < kept < width]
-    yield from (PruneConfig(channels=cut) for cut in cuts)
-    for layers in (0.25, 0.5):
-        if may_drop_layers and structure.depth * layers >= 1:
-            yield PruneConfig(channels=cuts[-1] if cuts else 0.0, layers=layers)

@@ -72,6 +72,22 @@ class LoraConfig(_Settings):
     """Folder that receives the recovered peft adapter; null keeps none."""
 
 
+class TuneConfig(_Settings):
+    """Training after quantisation, of what costs no byte: scales, norms and biases."""
+
+    steps: int = Field(default=100, ge=0)
+    """Most optimiser steps, of 8 rows each; 0 switches it off."""
+
+    learning_rate: float = Field(default=2e-3, gt=0.0, le=1.0)
+    """Peak learning rate of AdamW, relative to the size of what is trained; it falls to 0 along a cosine."""
+
+    check_every: int = Field(default=20, ge=1)
+    """Steps between measurements on held-out text."""
+
+    patience: int = Field(default=3, ge=1)
+    """Measurements without improvement after which tuning stops."""
+
+
 class LoBiConfig(_Settings):
     """Settings of `hola_plugins.llmcompressor.LoBiModifier`, the keys of its recipe entry.
 
@@ -93,13 +109,15 @@ class LoBiConfig(_Settings):
     choices: list[str] | None = None
     """Schemes to choose from; null takes the default of the target device."""
 
-    ignore: list[str] = ["lm_head"]
-    """Layers left as they are: names, or regular expressions behind ``re:``."""
+    ignore: list[str] = []
+    """Layers left as they are: names, or regular expressions behind ``re:``. A head (lm_head) of its own weight
+    may be quantised like any other layer; one that shares the embedding's never is."""
 
     prune: PruneConfig | Literal["auto"] = PruneConfig()
     """What is cut. A number cuts that share of MLP channels; auto lets the budget decide."""
 
     lora: LoraConfig = LoraConfig()
+    tune: TuneConfig = TuneConfig()
     sensitivity: Literal["fisher", "kl"] = "fisher"
     """fisher: one backward pass for all layers and schemes; kl: one forward pass for each of them."""
 
@@ -123,7 +141,7 @@ class LoBiConfig(_Settings):
     """Folder for scores, so that another budget is solved without scoring again; null keeps none."""
 
     report: str | None = None
-    """JSON file that receives the report; null writes none."""
+    """JSON file that receives the report; the page goes beside it as .html. null writes none."""
 
     plan: dict[str, list[str]] | None = None
     """Layers by scheme, as a finished run writes it into its recipe: nothing is scored, the plan is used."""
@@ -132,6 +150,13 @@ class LoBiConfig(_Settings):
     @classmethod
     def _number_cuts_channels(cls, prune: Any) -> Any:
         return {"channels": prune} if isinstance(prune, int | float) else prune
+
+    @field_validator("report")
+    @classmethod
+    def _report_is_no_page(cls, report: str | None) -> str | None:
+        if report is not None and report.lower().endswith(".html"):
+            raise ValueError(f"report is the JSON file, got {report}; the page is written beside it as .html")
+        return report
 
     @model_validator(mode="after")
     def _fields_agree(self) -> Self:

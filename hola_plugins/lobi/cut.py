@@ -121,7 +121,7 @@ def _widths(model: Any, structure: Structure) -> tuple[int, int, int]:
 
 def apply_cut(
     model: Any, structure: Structure, saliency: Mapping[str, Saliency], cut: Cut
-) -> dict[str, float]:
+) -> tuple[dict[str, float], list[int]]:
     """Cuts the model in place.
 
     Args:
@@ -131,7 +131,8 @@ def apply_cut(
         cut: What remains.
 
     Returns:
-        The share of saliency kept, by the new name of each remaining block's output layer.
+        The share of saliency kept, by the new name of each remaining block's output layer; and the numbers that
+        the remaining layers had.
     """
     shares: dict[str, float] = {}
     heads = getattr(model.config, "num_key_value_heads", 0)
@@ -146,7 +147,7 @@ def apply_cut(
     if len(layers) < structure.depth:
         _drop_layers(model, structure, layers)
     _resize(model.config, structure, cut, layers)
-    return _renumbered(shares, structure, layers)
+    return _renumbered(shares, structure, layers), layers
 
 
 def _renumbered(shares: Mapping[str, float], structure: Structure, layers: list[int]) -> dict[str, float]:

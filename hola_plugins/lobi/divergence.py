@@ -20,6 +20,8 @@ from hola_plugins.lobi.precision import computed_in_float32
 
 _KEPT = 4096
 _TINY = 1e-9
+_ROWS_A_STEP = 8
+"""Rows of a training step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Recorded:
     """The original's distributions over one batch.
 
     Attributes:
-        tokens: Likeliest tokens of each position, int64[n, kept]; None where all are kept, in order.
+        tokens: Likeliest tokens of each position, int32[n, kept]; None where all are kept, in order.
         log_probs: Their log-probabilities, float32[n, kept].
         rest: Probability of all others, float32[n, 1].
     """
@@ -41,7 +43,7 @@ class Recorded:
         other = functional.log_softmax(logits, dim=-1)
         own = self.log_probs.to(logits.device)
         if self.tokens is not None:
-            other = other.gather(-1, self.tokens.to(logits.device))
+            other = other.gather(-1, self.tokens.long().to(logits.device))
         found = (own.exp() * (own - other)).sum(-1)
         if self.tokens is None:
             return found
@@ -57,6 +59,16 @@ class Recorded:
         wanted = some[some >= 0]
         tokens = None if self.tokens is None else self.tokens[wanted]
         return Recorded(tokens, self.log_probs[wanted], self.rest[wanted])
+
+
+def draw_rows(
+    batches: Sequence[Batch], recorded: Sequence[Recorded], order: torch.Generator
+) -> tuple[Batch, Recorded]:
+    """Draws a batch, and some rows of it, with what was recorded for them."""
+    which = int(torch.randint(len(batches), (), generator=order))
+    batch = batches[which]
+    rows = torch.randperm(len(batch.ids), generator=order)[:_ROWS_A_STEP]
+    return Batch(batch.ids[rows], batch.mask[rows]), recorded[which].rows(batch, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,7 @@ def record(model: Any, batches: Sequence[Batch], kept: int = _KEPT) -> list[Reco
                 continue
             top = log_probs.topk(kept, dim=-1)
             rest = (1 - top.values.exp().sum(-1, keepdim=True)).clamp(min=0)
-            found.append(Recorded(top.indices, top.values, rest))
+            found.append(Recorded(top.indices.int(), top.values, rest))
     return found
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from hola_plugins.lobi.linear import weight_of
+from hola_plugins.lobi.linear import is_transposed, weight_of
 from hola_plugins.lobi.quantise import quantise_activation
 from hola_plugins.lobi.scheme import Scheme
+from hola_plugins.lobi.stand_in import StandIns, own_parameters, standing_in
 
 Quantiser = Callable[[str, torch.Tensor, Scheme], torch.Tensor]
 """Gives a layer's weight as it comes back from a scheme; takes its name, its weight and the scheme."""
@@ -19,37 +20,54 @@ Quantiser = Callable[[str, torch.Tensor, Scheme], torch.Tensor]
 
 @contextmanager
 def quantised(model: nn.Module, schemes: Mapping[str, Scheme], quantise: Quantiser) -> Iterator[None]:
-    """Puts rounded weights in place of these layers' own, and rounds their inputs; undoes both at the end.
+    """Has layers compute with rounded weights and rounded inputs; the model itself is not written to.
 
     Args:
         model: The model.
         schemes: Scheme by name of layer.
         quantise: How weights are rounded.
     """
-    kept: dict[str, torch.Tensor] = {}
-    hooks: list[Any] = []
+    stand_ins = {
+        model.get_submodule(name): _rounded(name, scheme, quantise)
+        for name, scheme in schemes.items()
+        if scheme.kind != "none"
+    }
+    with inputs_rounded(model, schemes), standing_in(stand_ins):
+        yield
+
+
+@contextmanager
+def inputs_rounded(model: nn.Module, schemes: Mapping[str, Scheme]) -> Iterator[None]:
+    """Has layers compute with rounded inputs, where their scheme says so; gradients pass the rounding unchanged."""
+    hooks = [
+        model.get_submodule(name).register_forward_pre_hook(_rounded_input(scheme))
+        for name, scheme in schemes.items()
+        if scheme.activation_bits < 16
+    ]
     try:
-        for name, scheme in schemes.items():
-            if scheme.kind == "none":
-                continue
-            module = model.get_submodule(name)
-            weight = weight_of(module)
-            kept[name] = weight.clone()
-            weight.copy_(quantise(name, weight, scheme))
-            if scheme.activation_bits < 16:
-                hooks.append(module.register_forward_pre_hook(_rounded_input(scheme)))
         yield
     finally:
         for hook in hooks:
             hook.remove()
-        for name, weight in kept.items():
-            weight_of(model.get_submodule(name)).copy_(weight)
+
+
+def _rounded(name: str, scheme: Scheme, quantise: Quantiser) -> StandIns:
+    """Makes what puts a layer's rounded weight in place of its own."""
+
+    def stand_ins(module: nn.Module) -> dict[str, torch.Tensor | None]:
+        weight = weight_of(module)
+        rounded = quantise(name, weight, scheme).to(weight.dtype)
+        return own_parameters(module) | {"weight": rounded.T if is_transposed(module) else rounded}
+
+    return stand_ins
 
 
 def _rounded_input(scheme: Scheme) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
     """Makes the hook that rounds a layer's input."""
 
     def hook(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (quantise_activation(inputs[0], scheme), *inputs[1:])
+        values = inputs[0]
+        rounding = (quantise_activation(values, scheme) - values).detach()
+        return (values + rounding, *inputs[1:])
 
     return hook

@@ -7,6 +7,7 @@ different amounts in different layers. The checkpoint itself is quantised by llm
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ import torch
 from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.precision import computed_in_float32
 from hola_plugins.lobi.progress import track
-from hola_plugins.lobi.quantise import grid_scale, quantise_weight, to_grid
+from hola_plugins.lobi.quantise import NearestRounding, to_grid, weight_scale
 from hola_plugins.lobi.scheme import Scheme
 
 _DAMPING = 0.01
@@ -23,8 +24,25 @@ _MANY_BITS = 8
 """From here on rounding to nearest is as good."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Rounded:
+    """A rounded weight, a byte each.
+
+    Attributes:
+        levels: Integers, int8[output, groups, width].
+        scales: Their scales, float32[output, groups, 1].
+    """
+
+    levels: torch.Tensor
+    scales: torch.Tensor
+
+    def weight(self) -> torch.Tensor:
+        """Gives the weight, float32[output, input]."""
+        return (self.levels.float() * self.scales).flatten(1)
+
+
 class GptqRounding:
-    """Rounds weights by GPTQ; call it like `quantise_weight`, with the layer's name in front.
+    """Rounds weights by GPTQ; call it like `NearestRounding`.
 
     Args:
         model: The model.
@@ -37,20 +55,21 @@ class GptqRounding:
         self, model: Any, batches: Sequence[Batch], names: Sequence[str], schemes: Sequence[Scheme]
     ) -> None:
         self._scales_in = model.dtype
+        self._nearest = NearestRounding(model.dtype)
         self._schemes = [scheme for scheme in schemes if scheme.bits < _MANY_BITS]
         self._hessians = _input_products(model, batches, names)
-        self._rounded: dict[tuple[str, str], torch.Tensor] = {}
+        self._rounded: dict[tuple[str, str], _Rounded] = {}
 
     def __call__(self, name: str, weight: torch.Tensor, scheme: Scheme) -> torch.Tensor:
         """Gives the rounded weight, float32[output, input]; computed once."""
         if scheme.bits >= _MANY_BITS:
-            return quantise_weight(weight, scheme, self._scales_in)
+            return self._nearest(name, weight, scheme)
         if (name, scheme.name) not in self._rounded:
             columns = weight.shape[1]
             fitting = [one for one in self._schemes if columns % (one.group_size or columns) == 0]
             rounded = _gptq(weight, self._factor(name), fitting, self._scales_in)
             self._rounded |= {(name, one.name): part for one, part in zip(fitting, rounded, strict=True)}
-        return self._rounded[name, scheme.name]
+        return self._rounded[name, scheme.name].weight()
 
     def _factor(self, name: str) -> torch.Tensor:
         """Gives the upper Cholesky factor of the inverse Hessian, [input, input]."""
@@ -87,7 +106,7 @@ def _input_products(model: Any, batches: Sequence[Batch], names: Sequence[str]) 
 
 def _gptq(
     weight: torch.Tensor, factor: torch.Tensor, schemes: Sequence[Scheme], scales_in: torch.dtype
-) -> tuple[torch.Tensor, ...]:
+) -> list[_Rounded]:
     """Rounds column by column and spreads each error over the columns to come, block by block.
 
     Rows do not depend on each other, so the schemes, all of one kind and number of bits, lie below each other.
@@ -95,7 +114,8 @@ def _gptq(
     rows, columns = weight.shape
     kind, bits = schemes[0].kind, schemes[0].bits
     left = weight.float().repeat(len(schemes), 1)
-    scales = torch.cat([_column_scales(weight.float(), scheme, scales_in) for scheme in schemes])
+    by_group = [_group_scales(weight.float(), scheme, scales_in) for scheme in schemes]
+    scales = torch.cat([one.expand(-1, -1, columns // one.shape[1]).flatten(1) for one in by_group])
     rounded = torch.zeros_like(left)
     for start in range(0, columns, _BLOCK):
         end = min(start + _BLOCK, columns)
@@ -107,12 +127,14 @@ def _gptq(
             left[:, column + 1 : end].addr_(error, factor[column, column + 1 : end], alpha=-1)
             errors[:, column - start] = error
         left[:, end:] -= errors @ factor[start:end, end:]
-    return tuple(rounded.split(rows))
+    levels = (rounded / scales).round().to(torch.int8).split(rows)
+    return [
+        _Rounded(part.reshape(rows, one.shape[1], -1), one)
+        for part, one in zip(levels, by_group, strict=True)
+    ]
 
 
-def _column_scales(weight: torch.Tensor, scheme: Scheme, scales_in: torch.dtype) -> torch.Tensor:
-    """Gives the scale of every weight, float32[output, input]."""
-    rows, columns = weight.shape
-    width = scheme.group_size or columns
-    scales = grid_scale(weight.reshape(rows, -1, width), scheme.kind, scheme.bits).to(scales_in).float()
-    return scales.expand(-1, -1, width).reshape(rows, columns)
+def _group_scales(weight: torch.Tensor, scheme: Scheme, scales_in: torch.dtype) -> torch.Tensor:
+    """Gives the scale of every group of weights, float32[output, groups, 1]."""
+    grouped = weight.reshape(len(weight), -1, scheme.group_size or weight.shape[1])
+    return weight_scale(grouped, scheme).to(scales_in).float()

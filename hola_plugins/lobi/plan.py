@@ -41,6 +41,8 @@ def hand_made_plans(
 ) -> Iterator[list[Plan]]:
     """Yields families of plans that people make without measuring, each from small to large.
 
+    They leave the head as it is, where its choices allow that: the rule of every stock recipe.
+
     Args:
         groups: The groups, first layer first.
         allowed: Names of the schemes that fit each group's shapes.
@@ -51,7 +53,7 @@ def hand_made_plans(
     """
     for name in names:
         yield [Plan(f"uniform {name}", _uniform(groups, allowed, names, name))]
-    depth = max(group.layer for group in groups) + 1
+    depth = max((group.layer for group in groups if group.role != "head"), default=-1) + 1
     orders = {
         "first layers": list(range(depth)),
         "last layers": list(range(depth - 1, -1, -1)),
@@ -75,12 +77,14 @@ def _uniform(
 ) -> dict[str, str]:
     """Gives every group the scheme, or the next one with more bits that its shapes allow."""
     start = names.index(name)
-    return {
-        group.name: next(
-            (one for one in names[start:] if one in allowed[group.name]), allowed[group.name][-1]
-        )
-        for group in groups
-    }
+
+    def scheme(group: Group) -> str:
+        largest = allowed[group.name][-1]
+        if group.role == "head":
+            return largest
+        return next((one for one in names[start:] if one in allowed[group.name]), largest)
+
+    return {group.name: scheme(group) for group in groups}
 
 
 def _mix(

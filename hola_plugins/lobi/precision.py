@@ -8,30 +8,22 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
+from torch import nn
+
+from hola_plugins.lobi.stand_in import own_parameters, standing_in
 
 Rest = ParamSpec("Rest")
 Result = TypeVar("Result")
 
 
 @contextmanager
-def float32_on_cpu(model: Any) -> Iterator[None]:
-    """Holds a model's half-precision weights in float32 while it is on a CPU, then puts its own back.
+def float32_on_cpu(model: nn.Module) -> Iterator[None]:
+    """Has a model compute in float32 where its half-precision weights are on a CPU; no weight gets a gradient.
 
-    What is written into a weight meanwhile is lost.
+    One module's weights at a time are converted, so that the model is not held twice.
     """
-    half = [
-        parameter
-        for parameter in model.parameters()
-        if parameter.device.type == "cpu" and parameter.dtype in (torch.bfloat16, torch.float16)
-    ]
-    kept = [parameter.data for parameter in half]
-    try:
-        for parameter in half:
-            parameter.data = parameter.data.float()
+    with standing_in({module: _converted for module in model.modules() if own_parameters(module)}):
         yield
-    finally:
-        for parameter, own in zip(half, kept, strict=True):
-            parameter.data = own
 
 
 def computed_in_float32(
@@ -45,3 +37,17 @@ def computed_in_float32(
             return function(model, *args, **keywords)
 
     return wrapped
+
+
+def _converted(module: nn.Module) -> dict[str, torch.Tensor | None]:
+    """Gives a module's own parameters, in float32 where they are of half precision on a CPU."""
+    return {
+        name: parameter if parameter is None else _float32(parameter.detach())
+        for name, parameter in own_parameters(module).items()
+    }
+
+
+def _float32(values: torch.Tensor) -> torch.Tensor:
+    """Gives values in float32 where they are of half precision on a CPU."""
+    half = values.device.type == "cpu" and values.dtype in (torch.bfloat16, torch.float16)
+    return values.float() if half else values

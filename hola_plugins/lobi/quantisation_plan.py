@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from hola_plugins.lobi.gptq import GptqRounding
 from hola_plugins.lobi.guard import Measured, choose, largest_that_fit
 from hola_plugins.lobi.linear import is_transposed, weight_shape
 from hola_plugins.lobi.plan import Plan, hand_made_plans
-from hola_plugins.lobi.quantise import quantise_weight
+from hola_plugins.lobi.quantise import NearestRounding
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 from hola_plugins.lobi.score_cache import cache_key, cached_scores
 from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
 from hola_plugins.lobi.structure import Group, Structure
+
+logger = logging.getLogger(__name__)
 
 _HOPELESS = 2.0
 """A rule-made plan whose score is over this multiple of the solver's is not measured."""
@@ -30,7 +33,7 @@ _MOST_RIVALS = 8
 """Rule-made plans that are measured, those of the lowest scores."""
 
 _MOST_STATISTICS = 8 << 30
-"""Bytes of input statistics up to which scores and guard round as GPTQ does."""
+"""Bytes of input statistics and rounded weights up to which scores and guard round as GPTQ does."""
 
 Allowed = dict[str, list[str]]
 """Names of the schemes that a group may have, by its name, fewest bytes first."""
@@ -64,7 +67,7 @@ def quantisable_groups(structure: Structure, ignore: Sequence[str]) -> tuple[Gro
     def ignored(name: str) -> bool:
         return any(re.match(one[3:], name) if one.startswith("re:") else one == name for one in ignore)
 
-    return tuple(group for group in structure.groups if not any(ignored(name) for name in group.members))
+    return tuple(group for group in structure.all_groups if not any(ignored(name) for name in group.members))
 
 
 def allowed_schemes(model: Any, groups: Sequence[Group], names: Sequence[str], device: str) -> Allowed:
@@ -120,14 +123,15 @@ def allocate_bits(
     """
     budget = make_budget(config, model, structure, original_bytes)
     groups, allowed = budget.groups, budget.allowed
-    quantise = _rounding(config, model, structure, text)
+    quantise = _rounding(config, model, [name for group in groups for name in group.members], text)
     settings = config.model_dump(include={"sensitivity", "quantizer", "seed"}) | {"allowed": allowed}
     key = cache_key(model, text.fitting, settings) if config.cache else ""
 
     def score() -> Scores:
+        logger.info("scoring %d groups in up to %d schemes", len(groups), max(map(len, allowed.values())))
         if config.sensitivity == "kl":
             return kl_scores(model, text.fitting, groups, allowed, quantise)
-        return fisher_scores(model, text.fitting, groups, allowed, quantise, config.seed)
+        return fisher_scores(model, text.fitting, groups, allowed, quantise, structure.layers, config.seed)
 
     scores = cached_scores(config.cache, key, score)
     solved = budget.solve(scores)
@@ -157,12 +161,11 @@ def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) ->
     return uniform + [one for one in ruled[:_MOST_RIVALS] if score(one[0]) <= limit]
 
 
-def _rounding(config: LoBiConfig, model: Any, structure: Structure, text: Calibration) -> Quantiser:
+def _rounding(config: LoBiConfig, model: Any, names: Sequence[str], text: Calibration) -> Quantiser:
     """Gives the rounding of the chosen quantiser; to nearest where GPTQ's statistics would not fit."""
-    columns = [weight_shape(model.get_submodule(name))[1] for name in structure.linear_names]
-    small = 4 * sum(count**2 for count in columns) <= _MOST_STATISTICS
-    if config.quantizer == "gptq" and small:
-        schemes = [parse_scheme(name) for name in config.scheme_names]
-        return GptqRounding(model, text.fitting, structure.linear_names, schemes)
-    dtype = model.dtype
-    return lambda _, weight, scheme: quantise_weight(weight, scheme, dtype)
+    schemes = [parse_scheme(name) for name in config.scheme_names]
+    shapes = [weight_shape(model.get_submodule(name)) for name in names]
+    held = sum(columns * (4 * columns + rows * len(schemes)) for rows, columns in shapes)
+    if config.quantizer == "gptq" and held <= _MOST_STATISTICS:
+        return GptqRounding(model, text.fitting, names, schemes)
+    return NearestRounding(model.dtype)

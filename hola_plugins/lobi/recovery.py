@@ -18,13 +18,11 @@ from torch.nn import functional
 
 from hola_plugins.lobi.calibration import Batch, Calibration
 from hola_plugins.lobi.config import LoraConfig
-from hola_plugins.lobi.divergence import Recorded, measure
-from hola_plugins.lobi.progress import track
+from hola_plugins.lobi.divergence import Recorded, draw_rows, measure
 from hola_plugins.lobi.structure import Structure
+from hola_plugins.lobi.training import train
 
 logger = logging.getLogger(__name__)
-
-_ROWS_A_STEP = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +93,14 @@ def _train(
 ) -> tuple[float, int]:
     """Trains and merges the best step; gives its divergence and its number."""
     adapted = _with_factors(model, structure, config, seed)
-    factors = {name: p for name, p in adapted.named_parameters() if p.requires_grad}
-    optimiser = torch.optim.AdamW(factors.values(), lr=config.learning_rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
     order = torch.Generator().manual_seed(seed)
-    best, kept, best_step, stale = math.inf, _copies(factors), 0, 0
-    for step in track(range(1, config.steps + 1), "recovery", config.steps):
-        loss = _loss(model, text.fitting, fitting, config, order)
-        if not bool(torch.isfinite(loss)):
-            logger.warning("recovery stopped at step %d: the loss is %s", step, float(loss))
-            break
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(factors.values(), 1.0)
-        optimiser.step()
-        schedule.step()
-        if step % config.check_every and step != config.steps:
-            continue
-        divergence = measure(model, text.held_out, held_out).kl
-        stale += 1
-        if divergence < best:
-            best, kept, best_step, stale = divergence, _copies(factors), step, 0
-        if stale >= config.patience:
-            break
-    with torch.no_grad():
-        for name, parameter in factors.items():
-            parameter.copy_(kept[name])
+    best, best_step = train(
+        "recovery",
+        [(factor, config.learning_rate) for factor in adapted.parameters() if factor.requires_grad],
+        lambda: _loss(model, text.fitting, fitting, config, order),
+        lambda: measure(model, text.held_out, held_out).kl,
+        config,
+    )
     if config.adapter is not None:
         adapted.save_pretrained(Path(config.adapter))
     adapted.merge_and_unload()
@@ -155,16 +135,8 @@ def _loss(
     order: torch.Generator,
 ) -> torch.Tensor:
     """Gives the loss of some rows of a batch, both drawn."""
-    which = int(torch.randint(len(batches), (), generator=order))
-    batch, original = batches[which], recorded[which]
-    rows = torch.randperm(len(batch.ids), generator=order)[:_ROWS_A_STEP]
-    some = Batch(batch.ids[rows], batch.mask[rows])
+    some, original = draw_rows(batches, recorded, order)
     logits = some.logits(model)
     if config.loss == "language_modelling":
         return functional.cross_entropy(logits, some.labels().to(logits.device))
-    return original.rows(batch, rows).divergence(logits).mean()
-
-
-def _copies(factors: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Copies the factors."""
-    return {name: parameter.detach().clone() for name, parameter in factors.items()}
+    return original.divergence(logits).mean()

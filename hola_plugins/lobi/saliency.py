@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from hola_plugins.lobi.calibration import Batch
+from hola_plugins.lobi.layer_by_layer import layer_by_layer
 from hola_plugins.lobi.linear import weight_of, weight_shape
 from hola_plugins.lobi.precision import computed_in_float32
 from hola_plugins.lobi.progress import track
@@ -76,24 +77,19 @@ def lora_saliency(
         for name in names
         for rows, columns in [weight_shape(model.get_submodule(name))]
     }
-    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    model.requires_grad_(False)
-    try:
-        for batch in track(batches, "saliency", len(batches)):
-            probes = {name: _Probe(model.get_submodule(name), rank, generator) for name in names}
-            try:
+    for batch in track(batches, "saliency", len(batches)):
+        probes = {name: _Probe(model.get_submodule(name), rank, generator) for name in names}
+        try:
+            with layer_by_layer(model, structure.layers):
                 logits = batch.logits(model)
                 functional.cross_entropy(logits, batch.labels().to(logits.device)).backward()
-                for name, probe in probes.items():
-                    importance = probe.importance().cpu() / len(batches)
-                    totals[name].outputs.add_(importance.sum(1))
-                    totals[name].inputs.add_(importance.sum(0))
-            finally:
-                for probe in probes.values():
-                    probe.remove()
-    finally:
-        for parameter, flag in flags.items():
-            parameter.requires_grad_(flag)
+            for name, probe in probes.items():
+                importance = probe.importance().cpu() / len(batches)
+                totals[name].outputs.add_(importance.sum(1))
+                totals[name].inputs.add_(importance.sum(0))
+        finally:
+            for probe in probes.values():
+                probe.remove()
     return totals
 
 

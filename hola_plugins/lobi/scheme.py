@@ -37,6 +37,11 @@ class Scheme:
         return self.kind == "int" and self.activation_bits == 16
 
     @property
+    def coarse(self) -> bool:
+        """Whether its steps are so coarse that it pays to search for scales."""
+        return self.kind == "int" and self.bits < 8
+
+    @property
     def stored_bits(self) -> float:
         """Bits of a weight with its share of 16-bit scales; those by output channel are left out."""
         return self.bits + 16 / self.group_size if self.group_size else self.bits
@@ -61,6 +66,8 @@ class Scheme:
         }
         if self.group_size is not None:
             group["weights"]["group_size"] = self.group_size
+        if self.coarse:
+            group["weights"]["observer"] = "memoryless_mse"
         if self.activation_bits == 8:
             group["input_activations"] = {
                 "num_bits": 8,

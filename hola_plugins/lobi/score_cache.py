@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from typing import Any
 from torch import nn
 
 from hola_plugins.lobi.calibration import Batch
+from hola_plugins.lobi.saved_tensors import saved_tensors
 from hola_plugins.lobi.sensitivity import Scores
+from hola_plugins.lobi.whole_file import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 def cache_key(model: nn.Module, batches: Sequence[Batch], settings: dict[str, Any]) -> str:
     """Gives the key of scores: a digest of all weights, all tokens and the settings."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name, tensor in model.state_dict().items():
+    for name, tensor in saved_tensors(model):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(_bytes(tensor))
     for batch in batches:
@@ -32,7 +33,7 @@ def cache_key(model: nn.Module, batches: Sequence[Batch], settings: dict[str, An
 
 
 def cached_scores(folder: str | None, key: str, compute: Callable[[], Scores]) -> Scores:
-    """Reads scores, or computes and keeps them.
+    """Reads scores, or computes and keeps them; where they cannot be kept, a warning says so.
 
     Args:
         folder: Where they are kept; None keeps none.
@@ -48,10 +49,10 @@ def cached_scores(folder: str | None, key: str, compute: Callable[[], Scores]) -
             logger.info("scores read from %s", file)
             return found
     scores = compute()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    staged = file.with_suffix(f".{os.getpid()}")
-    staged.write_text(json.dumps(scores, indent=1), encoding="utf-8")
-    staged.replace(file)
+    try:
+        write_json(file, scores)
+    except OSError as error:
+        logger.warning("scores are not kept, another run will score again: %s", error)
     return scores
 
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.divergence import measure, record
 from hola_plugins.lobi.fake_quantisation import Quantiser, quantised
+from hola_plugins.lobi.layer_by_layer import layer_by_layer
 from hola_plugins.lobi.linear import weight_of
 from hola_plugins.lobi.precision import computed_in_float32
 from hola_plugins.lobi.progress import track
@@ -36,9 +37,10 @@ def fisher_scores(
     groups: Sequence[Group],
     allowed: Mapping[str, Sequence[str]],
     quantise: Quantiser,
+    layers: str,
     seed: int,
 ) -> Scores:
-    """Scores every group and scheme in one forward and backward pass over the batches.
+    """Scores every group and scheme in one forward and backward pass over the batches, layer by layer.
 
     Args:
         model: The model; its weights need no gradients and get none.
@@ -46,12 +48,12 @@ def fisher_scores(
         groups: The groups.
         allowed: Names of the schemes that fit each group.
         quantise: How weights are rounded.
+        layers: Name of the list of decoder layers.
         seed: Seed of the drawn labels.
     """
     scores: Scores = {group.name: dict.fromkeys(allowed[group.name], 0.0) for group in groups}
     generator = torch.Generator().manual_seed(seed)
     tokens = sum(int(batch.predicted.sum()) for batch in batches)
-    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
     hooks = [
         model.get_submodule(member).register_forward_hook(
             _on_output(
@@ -61,21 +63,17 @@ def fisher_scores(
         for group in groups
         for member in group.members
     ]
-    embeddings = model.get_input_embeddings()
-    hooks.append(embeddings.register_forward_hook(lambda _m, _i, output: output.requires_grad_()))
     try:
-        model.requires_grad_(False)
-        for batch in track(batches, "sensitivity", len(batches)):
-            logits = batch.logits(model)
-            drawn = torch.multinomial(
-                functional.softmax(logits.detach().cpu(), dim=-1), 1, generator=generator
-            )
-            functional.cross_entropy(logits, drawn[:, 0].to(logits.device), reduction="sum").backward()
+        with layer_by_layer(model, layers):
+            for batch in track(batches, "sensitivity", len(batches)):
+                logits = batch.logits(model)
+                drawn = torch.multinomial(
+                    functional.softmax(logits.detach().cpu(), dim=-1), 1, generator=generator
+                )
+                functional.cross_entropy(logits, drawn[:, 0].to(logits.device), reduction="sum").backward()
     finally:
         for hook in hooks:
             hook.remove()
-        for parameter, flag in flags.items():
-            parameter.requires_grad_(flag)
     return {
         group: {name: score / tokens for name, score in choices.items()} for group, choices in scores.items()
     }
@@ -87,6 +85,8 @@ def _on_output(
     """Makes the hook that waits for the gradient of a layer's output and adds to the scores."""
 
     def forward(module: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        if not output.requires_grad:
+            return
         values = inputs[0].detach()
 
         def backward(gradient: torch.Tensor) -> None:

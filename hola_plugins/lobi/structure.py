@@ -7,7 +7,7 @@ what an engine fuses (query, key and value; gate and up), so they must share a s
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import nn
 
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.linear import is_linear, weight_shape
+from hola_plugins.lobi.saved_tensors import head_is_tied
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Group:
     Attributes:
         name: Its members' names, joined: the name in plans and reports.
         members: Module names.
-        layer: Number of the decoder layer.
-        role: attention_in, attention_out, mlp_in or mlp_out.
+        layer: Number of the decoder layer; that of the head is the depth.
+        role: attention_in, attention_out, mlp_in, mlp_out or head.
     """
 
     name: str
@@ -58,9 +59,10 @@ class Structure:
     Attributes:
         layers: Name of the list of decoder layers.
         depth: Their number.
-        groups: All groups, in the order in which they run.
+        groups: All groups of the decoder layers, in the order in which they run.
         mlps: One a layer.
         attentions: One a layer.
+        head: The layer that gives the logits; None where it shares its weight with the embedding.
     """
 
     layers: str
@@ -68,11 +70,17 @@ class Structure:
     groups: tuple[Group, ...]
     mlps: tuple[Block, ...]
     attentions: tuple[Block, ...]
+    head: Group | None = None
 
     @property
     def linear_names(self) -> list[str]:
         """Names of all linear layers of the decoder layers."""
         return [member for group in self.groups for member in group.members]
+
+    @property
+    def all_groups(self) -> tuple[Group, ...]:
+        """The groups of the decoder layers, and the head where its weight is its own."""
+        return (*self.groups, self.head) if self.head else self.groups
 
     def first_layers(self, depth: int) -> Structure:
         """Gives the structure of a model with this many of its layers, named anew from the first on."""
@@ -82,6 +90,7 @@ class Structure:
             tuple(group for group in self.groups if group.layer < depth),
             self.mlps[:depth],
             self.attentions[:depth],
+            self.head and replace(self.head, layer=depth),
         )
 
 
@@ -105,7 +114,17 @@ def read_structure(model: nn.Module) -> Structure:
         for kind, block in blocks.items():
             groups.append(_group(block.inputs, number, f"{kind}_in"))
             groups.append(_group((block.output,), number, f"{kind}_out"))
-    return Structure(path, len(layers), tuple(groups), tuple(mlps), tuple(attentions))
+    head = _untied_head(model, len(layers))
+    return Structure(path, len(layers), tuple(groups), tuple(mlps), tuple(attentions), head)
+
+
+def _untied_head(model: Any, depth: int) -> Group | None:
+    """Finds the output layer, where its weight is its own."""
+    head = model.get_output_embeddings()
+    if not isinstance(head, nn.Linear) or head_is_tied(model):
+        return None
+    name = next(name for name, module in model.named_modules() if module is head)
+    return Group(name, (name,), depth, "head")
 
 
 def _group(members: tuple[str, ...], layer: int, role: str) -> Group:

@@ -98,6 +98,10 @@ class Worker:
         """Run prompts; see `engine_worker.Engine.run`."""
         return self._ask({"call": "run", "prompts": prompts, "tokens": tokens, "batch": batch})
 
+    def memory(self) -> dict[str, Any]:
+        """Ask for the bytes of weights and of the process; see `engine_worker.Engine.memory`."""
+        return self._ask({"call": "memory"})
+
     def gaps(self, contexts: list[list[int]], pairs: list[list[int]]) -> list[float]:
         """Ask how far apart two tokens are; see `engine_worker.Engine.gaps`. Unknown gaps are infinite."""
         answer = self._ask({"call": "gaps", "contexts": contexts, "pairs": pairs})

@@ -16,6 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 _COUNTERS = {
@@ -144,6 +145,12 @@ class Engine:
             **{key: after[key] - before[key] for key in after},
         }
 
+    def memory(self) -> dict[str, int]:
+        """Bytes of the weights in the engine, tied ones once, and of the memory that the process holds (Linux)."""
+        (weights,) = self._llm.apply_model(_weight_bytes)
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+        return {"weight_bytes": weights, "process_bytes": pages * os.sysconf("SC_PAGE_SIZE")}
+
     def gaps(self, contexts: list[list[int]], pairs: list[list[int]]) -> dict[str, Any]:
         """How far apart two next tokens are in the engine's own opinion.
 
@@ -164,6 +171,15 @@ class Engine:
             known = [best[token].logprob for token in pair if token in best]
             gaps.append(abs(known[0] - known[1]) if len(known) == 2 else None)
         return {"gaps": gaps}
+
+
+def _weight_bytes(model: Any) -> int:
+    """Sum the memory of a model's parameters and buffers."""
+    storages = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+        for tensor in [*model.parameters(), *model.buffers()]
+    }
+    return sum(storages.values())
 
 
 def _lines() -> Iterator[dict[str, Any]]:

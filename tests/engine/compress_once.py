@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import os
 import sys
 import textwrap
 from pathlib import Path
@@ -42,4 +44,5 @@ def compress(model: Any, recipe: Any, out: Path, data: Any = None) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=os.environ.get("HOLA_TEST_LOG", "WARNING"))
     compress(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

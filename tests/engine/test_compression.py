@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ pytest.importorskip("llmcompressor")
 
 import yaml
 from compress_once import TARGET, compress, rows, token_ids
+from llmcompressor import oneshot
 from safetensors import safe_open
+from torch.utils.data import DataLoader
 
 from hola_plugins.llmcompressor import LoBiModifier
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiError
@@ -41,15 +44,32 @@ SHAPE = {
     "eos_token_id": 0,
     "pad_token_id": 0,
 }
+SHAPES: dict[str, dict[str, Any]] = {
+    "Qwen2": {},
+    "Phi": {"num_key_value_heads": 4},
+    "Phi3": {},
+    "Gemma2": {"head_dim": 32, "sliding_window": 64},
+    "Gemma3": {"head_dim": 32, "sliding_window": 64},
+}
 INT8 = {"target_device": "cpu_avx2"}
 QUICK = {"steps": 4, "check_every": 2}
+BRIEF = {"steps": 4, "check_every": 2, "learning_rate": 5e-4}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("target", {"target_ratio": 0.45}),
     "llama_cut": ("target", {"target_ratio": 0.4, "prune": 0.33, "lora": QUICK}),
     "llama_rtn": ("target", {"target_bits": 6.0, "quantizer": "rtn", "guard": False}),
     "qwen3": ("Qwen3", {"target_bits": 5.0}),
     "llama_int8": ("target", {"target_ratio": 0.7, **INT8}),
-    "gemma3": ("Gemma3", {"target_bits": 12.0, "prune": {"kv_heads": 0.5}, "lora": {"steps": 0}, **INT8}),
+    "llama_head": ("Llama", {"target_bits": 9.0, **INT8}),
+    "qwen2": ("Qwen2", {"target_bits": 11.0, **INT8}),
+    "phi": ("Phi", {"target_bits": 9.0, **INT8}),
+    "phi3": ("Phi3", {"target_bits": 11.0, **INT8}),
+    "gemma": ("Gemma", {"target_bits": 11.0, **INT8}),
+    "gemma2": ("Gemma2", {"target_bits": 11.0, **INT8}),
+    "gemma3": (
+        "Gemma3",
+        {"target_bits": 12.0, "prune": {"kv_heads": 0.5, "layers": 0.5}, "lora": {"steps": 0}, **INT8},
+    ),
     "mistral": ("Mistral", {"target_bits": 12.0, "prune": {"layers": 0.5}, "lora": {"steps": 0}, **INT8}),
     "gpt2_cut": ("GPT2", {"prune": 0.25, "lora": QUICK}),
 }
@@ -65,25 +85,34 @@ def make(name: str) -> Path | Any:
             vocab_size=2048, n_embd=128, n_layer=2, n_head=4, n_positions=256, bos_token_id=0, eos_token_id=0
         )
         return transformers.GPT2LMHeadModel(config)
-    if name == "Gemma3":
-        config = transformers.Gemma3TextConfig(**SHAPE, head_dim=32, sliding_window=64)
-    else:
-        config = getattr(transformers, f"{name}Config")(**SHAPE, head_dim=32)
+    sizes: dict[str, Any] = SHAPE | SHAPES.get(name, {"head_dim": 32})
+    config = getattr(transformers, "Gemma3TextConfig" if name == "Gemma3" else f"{name}Config")(**sizes)
     return getattr(transformers, f"{name}ForCausalLM")(config)
+
+
+class Compressed(dict[str, Path]):
+    """The folders of cases, compressed when they are first asked for."""
+
+    def __init__(self, make_folder: Callable[[str], Path]) -> None:
+        super().__init__()
+        self._make_folder = make_folder
+
+    def __missing__(self, case: str) -> Path:
+        name, settings = CASES[case]
+        source, out = make(name), self._make_folder(case)
+        if not isinstance(source, Path):
+            source.to(torch.bfloat16).save_pretrained(out / "source")
+            source = out / "source"
+        modifier = LoBiModifier(**settings, tune=BRIEF, report=str(out / "report.json"))
+        compress(source, modifier, out / "out")
+        self[case] = out
+        return out
 
 
 @pytest.fixture(scope="module")
 def compressed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of all cases, compressed."""
-    folders = {}
-    for case, (name, settings) in CASES.items():
-        source, out = make(name), tmp_path_factory.mktemp(case)
-        if not isinstance(source, Path):
-            source.to(torch.bfloat16).save_pretrained(out / "source")
-            source = out / "source"
-        compress(source, LoBiModifier(**settings, report=str(out / "report.json")), out / "out")
-        folders[case] = out
-    return folders
+    """The folders of all cases."""
+    return Compressed(tmp_path_factory.mktemp)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -104,7 +133,7 @@ def test_the_saved_config_has_the_cut_sizes(compressed: dict[str, Path], case: s
     config = json.loads((compressed[case] / "out" / "config.json").read_text())
     cut = report["cut"]
     if cut is None:
-        assert case in {"llama", "llama_rtn", "llama_int8", "qwen3"}
+        assert "prune" not in CASES[case][1]
         return
     assert config.get("intermediate_size", config.get("n_inner")) == cut["channels"]
     assert config.get("num_hidden_layers", config.get("n_layer")) == cut["layers"]
@@ -125,6 +154,33 @@ def test_the_report_tells_what_was_done(compressed: dict[str, Path], case: str) 
         assert report["measured"]["kl"] == pytest.approx(report["predicted"]["kl"], rel=0.6, abs=5e-4)
 
 
+def test_a_head_of_its_own_weight_is_quantised_where_the_budget_asks_for_it(
+    compressed: dict[str, Path],
+) -> None:
+    for case in ("llama_head", "phi"):
+        with safe_open(compressed[case] / "out" / "model.safetensors", "pt") as file:
+            assert file.get_tensor("lm_head.weight").dtype == torch.int8
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_layers_that_vllm_fuses_share_a_scheme_in_the_file(compressed: dict[str, Path], case: str) -> None:
+    with safe_open(compressed[case] / "out" / "model.safetensors", "pt") as file:
+        stored = set(file.keys())
+    parts = {
+        name: {key.removeprefix(name) for key in stored if key.startswith(f"{name}.") and ".bias" not in key}
+        for name in {key.rpartition(".")[0] for key in stored}
+    }
+    fused = [("q_proj", "k_proj"), ("k_proj", "v_proj"), ("gate_proj", "up_proj")]
+    pairs = [
+        (parts[name], parts[name.replace(first, second)])
+        for name in parts
+        for first, second in fused
+        if name.endswith(first)
+    ]
+    assert all(first == second for first, second in pairs)
+    assert pairs or case in {"gpt2_cut", "phi3"}
+
+
 def runs_here(folder: Path) -> bool:
     """Tells whether vLLM's kernels on this CPU run a checkpoint: those for packed weights need AVX-512."""
     with safe_open(folder / "out" / "model.safetensors", "pt") as file:
@@ -138,7 +194,7 @@ def served(compressed: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
     if not SERVE.is_file():
         pytest.skip(f"no vLLM environment at {SERVE}: make serve-env, or set HOLA_SERVE_PYTHON")
     job = tmp_path_factory.mktemp("job") / "job.json"
-    folders = {case: str(folder / "out") for case, folder in compressed.items() if runs_here(folder)}
+    folders = {case: str(compressed[case] / "out") for case in CASES if runs_here(compressed[case])}
     job.write_text(json.dumps({"folders": list(folders.values()), "ids": HELD_OUT}))
     preload = subprocess.run(
         [SERVE, "-m", "hola_plugins.cli", "preload"], capture_output=True, text=True, check=True, cwd=ROOT
@@ -208,7 +264,41 @@ def test_a_recipe_with_a_misspelt_key_names_its_neighbour(tmp_path: Path) -> Non
         compress(TARGET, str(recipe), tmp_path / "out")
 
 
-def test_layers_of_a_model_with_offset_norms_are_not_cut(tmp_path: Path) -> None:
-    make("Gemma3").to(torch.bfloat16).save_pretrained(tmp_path / "source")
-    with pytest.raises(LoBiError, match="layers of Gemma3ForCausalLM cannot be cut"):
-        compress(tmp_path / "source", LoBiModifier(prune={"layers": 0.5}), tmp_path / "out")
+def on_disk(folder: Path) -> Any:
+    """Loads the target with its decoder layers left on disk."""
+    from compressed_tensors.offload import load_offloaded_model
+
+    layers = {f"model.layers.{number}": "disk" for number in range(6)}
+    places = (
+        dict.fromkeys(["model.embed_tokens", "model.norm", "model.rotary_emb", "lm_head"], "cpu") | layers
+    )
+    with load_offloaded_model():
+        return transformers.AutoModelForCausalLM.from_pretrained(
+            TARGET, device_map=places, offload_folder=str(folder)
+        )
+
+
+def test_a_model_on_disk_becomes_the_same_checkpoint(compressed: dict[str, Path], tmp_path: Path) -> None:
+    model = on_disk(tmp_path / "offload")
+    modifier = LoBiModifier(**CASES["llama"][1], tune=BRIEF, report=str(tmp_path / "report.json"))
+    compress(model, modifier, tmp_path / "out")
+    name = "model.safetensors"
+    assert (tmp_path / "out" / name).read_bytes() == (compressed["llama"] / "out" / name).read_bytes()
+
+
+def test_weights_on_disk_are_not_cut(tmp_path: Path) -> None:
+    with pytest.raises(LoBiError, match="some are offloaded"):
+        compress(on_disk(tmp_path / "offload"), LoBiModifier(prune=0.33), tmp_path / "out")
+
+
+def test_a_folder_without_a_tokenizer_is_refused_before_any_work(tmp_path: Path) -> None:
+    model = transformers.AutoModelForCausalLM.from_pretrained(TARGET)
+    model.save_pretrained(tmp_path / "source")
+    with pytest.raises(RuntimeError, match="model processor"):
+        oneshot(
+            model=str(tmp_path / "source"),
+            recipe=LoBiModifier(target_ratio=0.5),
+            dataset=DataLoader(rows()),
+            output_dir=str(tmp_path / "out"),
+        )
+    assert not (tmp_path / "out").exists()

@@ -24,8 +24,15 @@ MODULES_OF = {"faiss-cpu": "faiss"}
 ARRIVE_WITH = {
     "vllm": {"vllm", "torch", "transformers"},
     "langchain": {"langchain_core", "torch", "transformers"},
-    "llmcompressor": {"llmcompressor", "compressed_tensors", "torch", "transformers"},
-    "lobi": {"huggingface_hub", "torch", "transformers"},
+    "llmcompressor": {
+        "llmcompressor",
+        "compressed_tensors",
+        "safetensors",
+        "torch",
+        "transformers",
+        "yaml",
+    },
+    "lobi": {"huggingface_hub", "pyarrow", "torch", "transformers", "yaml"},
 }
 """What a door's host, or a method's extra, installs."""
 
@@ -91,7 +98,7 @@ def test_modules_stay_small_and_check_input_without_assert(path):
 @each_module()
 def test_only_the_command_line_prints(path):
     calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
-    assert path.name == "cli.py" or not [c.lineno for c in calls if getattr(c.func, "id", "") == "print"]
+    assert place(path) == "cli" or not [c.lineno for c in calls if getattr(c.func, "id", "") == "print"]
 
 
 def test_tests_have_no_init_files():

@@ -1,4 +1,5 @@
 import json
+from importlib.util import find_spec
 
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +14,7 @@ def hola():
     return lambda *arguments, **keywords: CliRunner().invoke(app, list(arguments), **keywords)
 
 
-@pytest.mark.parametrize("command", ["doctor", "stats", "preload", "index", "ask"])
+@pytest.mark.parametrize("command", ["doctor", "stats", "preload", "index", "ask", "compress", "recipe"])
 def test_help_has_an_example(hola, command):
     assert f"hola {command}" in hola(command, "--help").output.split("Example")[1]
 
@@ -63,6 +64,37 @@ def test_what_cannot_be_indexed_or_asked_ends_with_2(hola, tmp_path, monkeypatch
     answer = hola(*arguments)
     assert answer.exit_code == 2
     assert words in " ".join(answer.output.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--budget", "lots"], "budget 'lots' is not understood: write a share (45%)"),
+        (["--budget", "45%", "--prune", "some"], "share 'some' is no number"),
+        (["--budget", "45%", "--adapter", "adapter"], "nothing is cut: give --prune too"),
+        (["--budget", "45%", "--dtype", "int3"], "--dtype must be one of auto, bfloat16"),
+        (["--budget", "45%", "--out", "."], ". holds something else than a checkpoint"),
+        (["--budget", "45%", "--out", "model", "--force"], "model is the model itself"),
+    ],
+)
+def test_what_cannot_be_compressed_ends_with_2_before_any_work(hola, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model").mkdir()
+    answer = hola("compress", "model", "--out", "small", "--cache", str(tmp_path / "scores"), *arguments)
+    assert answer.exit_code == 2
+    assert words in " ".join(answer.output.split())
+
+
+@pytest.mark.skipif(find_spec("llmcompressor") is not None, reason="llmcompressor is installed")
+def test_compress_without_llmcompressor_names_the_extra(hola, tmp_path):
+    arguments = ["--budget", "45%", "--out", str(tmp_path / "small"), "--cache", str(tmp_path / "scores")]
+    answer = hola("compress", "model", *arguments)
+    assert answer.exit_code == 2
+    assert "pip install 'hola-plugins[llmcompressor]'" in " ".join(answer.output.split())
+
+
+def test_recipe_of_nothing_ends_with_2(hola, tmp_path):
+    assert hola("recipe", str(tmp_path)).exit_code == 2
 
 
 @pytest.mark.parametrize("arguments", [["ask", "x", "y", "--k", "0"], ["ask", "x", "y", "--budget", "0"]])

@@ -30,10 +30,13 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen3": ("Qwen3", _LLAMA),
     "mistral": ("Mistral", _LLAMA),
     "gemma": ("Gemma", _LLAMA),
+    "gemma2": ("Gemma2", _LLAMA | {"sliding_window": 32}),
+    "gemma3": ("Gemma3", _LLAMA | {"sliding_window": 32}),
     "phi": ("Phi", {**_PLAIN, "num_key_value_heads": 4}),
     "phi3": ("Phi3", _PLAIN),
     "gpt2": ("GPT2", {"vocab_size": 128, "n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 64}),
 }
+_CONFIGS = {"gemma3": "Gemma3TextConfig"}
 _HEADS = {"gpt2": "GPT2LMHeadModel"}
 
 
@@ -41,7 +44,7 @@ def make(family: str, **changes: Any) -> Any:
     """Gives a model with random weights, float32, in evaluation mode."""
     name, settings = FAMILIES[family]
     torch.manual_seed(0)
-    config = getattr(transformers, f"{name}Config")(**settings | changes)
+    config = getattr(transformers, _CONFIGS.get(family, f"{name}Config"))(**settings | changes)
     model = getattr(transformers, _HEADS.get(family, f"{name}ForCausalLM"))(config)
     for weight in model.parameters():
         if weight.dim() == 2:

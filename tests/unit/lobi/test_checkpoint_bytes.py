@@ -11,6 +11,7 @@ pytest.importorskip("transformers")
 
 from safetensors.torch import save_file
 from small_models import FAMILIES, make, target
+from transformers import AutoModelForCausalLM
 
 from hola_plugins.lobi.checkpoint_bytes import (
     StoredTensor,
@@ -64,6 +65,17 @@ def test_a_model_as_it_is(family, tied, tmp_path):
     model = make(family, tie_word_embeddings=tied)
     model.save_pretrained(tmp_path)
     assert checkpoint_bytes(model, {}) == (tmp_path / "model.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_a_model_in_parts(family, tmp_path):
+    model = make(family)
+    model.save_pretrained(tmp_path, max_shard_size=100_000)
+    sizes = [file.stat().st_size for file in tmp_path.glob("*.safetensors")]
+    assert len(sizes) > 2
+    assert checkpoint_bytes(model, {}, 100_000) == sum(sizes)
+    again = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert checkpoint_bytes(again, {}) == checkpoint_bytes(model, {})
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,13 @@ def logits(model):
 def test_a_cut_model_is_rebuilt_from_its_config(family, tmp_path):
     model = make(family)
     heads = {"kv_heads": 0.5} if family in WITH_HEADS else {}
-    shares = cut(model, channels=0.4, layers=0.34, **heads)
+    shares, layers = cut(model, channels=0.4, layers=0.34, **heads)
     model.save_pretrained(tmp_path)
     again = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     torch.testing.assert_close(logits(again), logits(model))
     assert len(read_structure(again).mlps) == 2
     assert len(shares) == 4
+    assert len(layers) == 2
     assert all(0 <= share <= 1 for share in shares.values())
 
 

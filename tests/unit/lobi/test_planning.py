@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 
 import pytest
 
@@ -11,6 +12,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytest.importorskip("scipy")
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small_models import make, random_rows, target, target_rows
 
 from hola_plugins.lobi.calibration import read_calibration
@@ -21,9 +24,9 @@ from hola_plugins.lobi.divergence import measure, record
 from hola_plugins.lobi.fake_quantisation import quantised
 from hola_plugins.lobi.gptq import GptqRounding
 from hola_plugins.lobi.guard import choose
-from hola_plugins.lobi.plan import Plan
+from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantisation_plan import allowed_schemes, make_budget, quantisable_groups
-from hola_plugins.lobi.quantise import quantise_weight
+from hola_plugins.lobi.quantise import NearestRounding
 from hola_plugins.lobi.scheme import parse_scheme
 from hola_plugins.lobi.score_cache import cached_scores
 from hola_plugins.lobi.sensitivity import fisher_scores, kl_scores
@@ -32,8 +35,7 @@ from hola_plugins.lobi.structure import read_structure
 NAMES = ["W4A16", "W4A16_G32", "W8A8", "BF16"]
 
 
-def nearest(_, weight, scheme):
-    return quantise_weight(weight, scheme, weight.dtype)
+nearest = NearestRounding(torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def setting():
 def test_one_backward_pass_ranks_as_measured_divergence_does(setting):
     model, text, structure, _ = setting
     allowed = {group.name: ["W4A16"] for group in structure.groups}
-    fisher = fisher_scores(model, text.fitting, structure.groups, allowed, nearest, 0)
+    fisher = fisher_scores(model, text.fitting, structure.groups, allowed, nearest, structure.layers, 0)
     measured = kl_scores(model, text.fitting, structure.groups, allowed, nearest)
     pairs = torch.tensor([[fisher[name]["W4A16"], measured[name]["W4A16"]] for name in fisher])
     assert float(torch.corrcoef(pairs.T.argsort().argsort().float())[0, 1]) > 0.8
@@ -88,11 +90,41 @@ def test_the_plan_keeps_the_budget_and_fused_layers_together(setting, budget):
         assert len({by_layer[member] for member in group.members}) == 1
 
 
+FUSED_IN_VLLM = [{"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"}]
+MODELS = {family: make(family) for family in ("llama", "qwen2", "gemma2", "phi")}
+
+
+@settings(max_examples=40, deadline=None)
+@given(family=st.sampled_from(sorted(MODELS)), share=st.floats(0, 1), seed=st.integers(0, 2**20))
+def test_whatever_the_scores_a_plan_fits_and_engines_can_fuse_it(family, share, seed):
+    model, generator = MODELS[family], torch.Generator().manual_seed(seed)
+    structure, size = read_structure(model), checkpoint_bytes(model, {})
+    least = make_budget(load_config({"target_bits": 32.0}), model, structure, size).smallest()
+    ceiling = round(least + share * (size - least))
+    budget = make_budget(load_config({"target_bytes": ceiling}), model, structure, size)
+    scores = {
+        group: {name: float(torch.rand((), generator=generator)) for name in names}
+        for group, names in budget.allowed.items()
+    }
+    plan = budget.solve(scores)
+    by_layer = plan.by_layer(budget.groups)
+    assert checkpoint_bytes(model, by_layer) == budget.size(plan) <= ceiling
+    for name in by_layer:
+        parent, _, leaf = name.rpartition(".")
+        for fused in FUSED_IN_VLLM:
+            if leaf in fused:
+                assert (
+                    len({by_layer[f"{parent}.{other}"] for other in fused if f"{parent}.{other}" in by_layer})
+                    == 1
+                )
+
+
 def test_the_smallest_feasible_budget_that_is_named_is_feasible(setting):
     model, _, structure, _ = setting
     with pytest.raises(InfeasibleBudgetError, match="target_bytes: ") as caught:
         compress(model, target_rows(), load_config({"target_bytes": 1000}))
-    least = int(str(caught.value).split("target_bytes: ")[1].split(";")[0])
+    least = int(re.search(r"target_bytes: (\d+)", str(caught.value)).group(1))
+    assert f"{2048 * 128 * 4} of them for the embedding and the head, one weight" in str(caught.value)
     make_budget(load_config({"target_bytes": least}), model, structure, 0)
     with pytest.raises(InfeasibleBudgetError):
         make_budget(load_config({"target_bytes": least - 1}), model, structure, 0)
@@ -116,12 +148,32 @@ def test_the_chosen_plan_is_no_worse_than_any_it_was_compared_with():
 
 def test_layers_that_are_ignored_or_of_another_layout_are_left_as_they_are():
     structure = read_structure(make("llama"))
-    groups = quantisable_groups(structure, ["re:.*mlp.*", structure.attentions[0].inputs[1]])
+    groups = quantisable_groups(structure, ["lm_head", "re:.*mlp.*", structure.attentions[0].inputs[1]])
     assert {group.role for group in groups} == {"attention_in", "attention_out"}
     assert len(groups) == 5
     gpt2 = make("gpt2")
     groups = read_structure(gpt2).groups
     assert set(map(tuple, allowed_schemes(gpt2, groups, NAMES, "cpu").values())) == {("BF16",)}
+
+
+def test_a_head_of_its_own_weight_makes_a_smaller_budget_feasible():
+    settings = {"choices": NAMES, "quantizer": "rtn", "guard": True}
+    model = make("llama")
+    config = load_config({**settings, "target_bits": 32.0, "ignore": ["lm_head"]})
+    least = make_budget(config, model, read_structure(model), 0).smallest()
+    config = load_config({**settings, "target_bytes": least - 1})
+    outcome = compress(model, random_rows(), config)
+    assert outcome.allocation.best.plan.schemes["lm_head"] != "BF16"
+    assert outcome.allocation.best.size < least
+
+
+def test_rules_leave_the_head_as_it_is():
+    model = make("llama")
+    groups = read_structure(model).all_groups
+    allowed = allowed_schemes(model, groups, NAMES, "cpu")
+    plans = [plan for family in hand_made_plans(groups, allowed, NAMES) for plan in family]
+    assert {plan.schemes["lm_head"] for plan in plans} == {"BF16"}
+    assert {len(plan.schemes) for plan in plans} == {len(groups)}
 
 
 def test_pruning_alone_plans_no_bits():

@@ -1,4 +1,4 @@
-"""Half-precision weights are float32 while something is computed, and their own afterwards."""
+"""Half-precision weights stand in as float32 while a module runs, and are their own before and after."""
 
 from __future__ import annotations
 
@@ -7,37 +7,51 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from small_models import make
+from small_models import FAMILIES, make
 
 from hola_plugins.lobi.precision import computed_in_float32, float32_on_cpu
 
+IDS = torch.arange(1, 9)[None]
 
-def test_weights_come_back_even_after_an_error():
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_every_family_computes_in_float32(family):
+    run = computed_in_float32(lambda model: model(input_ids=IDS).logits)
+    model = make(family).bfloat16()
+    with torch.no_grad():
+        found, expected = run(model), make(family).bfloat16().float()(input_ids=IDS).logits
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_weights_are_their_own_afterwards_even_after_an_error():
     model = make("llama").bfloat16()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(RuntimeError, match="inside"):
-        _fail_in_float32(model)
-    after = model.state_dict()
-    assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
-    assert {tensor.dtype for tensor in after.values()} == {torch.bfloat16}
+    before = dict(model.named_parameters())
+
+    def fail(*_):
+        raise RuntimeError("inside")
+
+    hook = model.model.layers[1].mlp.down_proj.register_forward_pre_hook(fail)
+    with pytest.raises(RuntimeError, match="inside"), float32_on_cpu(model):
+        model(input_ids=IDS)
+    hook.remove()
+    after = dict(model.named_parameters())
+    assert list(before) == list(after)
+    assert all(before[name] is after[name] for name in before)
+    assert model(input_ids=IDS).logits.dtype == torch.bfloat16
 
 
 def test_tied_weights_stay_tied():
     model = make("llama", tie_word_embeddings=True).bfloat16()
     with float32_on_cpu(model):
-        assert model.lm_head.weight is model.model.embed_tokens.weight
-    assert model.lm_head.weight.data_ptr() == model.model.embed_tokens.weight.data_ptr()
+        model(input_ids=IDS)
+    assert model.lm_head.weight is model.model.embed_tokens.weight
 
 
-def test_a_function_computes_in_float32():
-    ids = torch.arange(1, 9)[None]
-    run = computed_in_float32(lambda model: model(input_ids=ids).logits)
-    model = make("qwen3").bfloat16()
-    with torch.no_grad():
-        torch.testing.assert_close(run(model), make("qwen3").bfloat16().float()(input_ids=ids).logits)
-
-
-def _fail_in_float32(model):
+def test_no_weight_gets_a_gradient():
+    model = make("llama")
     with float32_on_cpu(model):
-        assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-        raise RuntimeError("inside")
+        inputs = torch.randn(1, 4, 64, requires_grad=True)
+        model(inputs_embeds=inputs).logits.sum().backward()
+    assert inputs.grad is not None
+    assert all(parameter.grad is None for parameter in model.parameters())

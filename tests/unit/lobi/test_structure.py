@@ -33,7 +33,7 @@ def test_every_linear_layer_of_the_decoder_is_in_one_group(family):
     ]
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "mistral", "gemma"])
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "mistral", "gemma", "gemma2", "gemma3"])
 def test_what_an_engine_fuses_is_one_group(family):
     names = [group.name.split(".", 3)[3] for group in read_structure(make(family)).groups[:4]]
     assert names == ["q_proj+k_proj+v_proj", "o_proj", "gate_proj+up_proj", "down_proj"] or names == [
@@ -42,6 +42,24 @@ def test_what_an_engine_fuses_is_one_group(family):
         "mlp.gate_proj+up_proj",
         "mlp.down_proj",
     ]
+
+
+def test_layers_that_are_fused_in_the_model_are_one_each():
+    groups = read_structure(make("phi3")).groups[:4]
+    assert [group.members[0].rpartition(".")[2] for group in groups] == [
+        "qkv_proj",
+        "o_proj",
+        "gate_up_proj",
+        "down_proj",
+    ]
+    assert all(len(group.members) == 1 for group in groups)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_head_of_its_own_weight_is_found(family):
+    assert read_structure(make(family, tie_word_embeddings=True)).head is None
+    head = read_structure(make(family, tie_word_embeddings=False)).head
+    assert (head.members, head.layer, head.role) == (("lm_head",), 3, "head")
 
 
 def test_parallel_blocks_of_one_input_stay_apart():

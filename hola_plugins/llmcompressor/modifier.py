@@ -1,7 +1,4 @@
-"""The door to llmcompressor: `LoBiModifier`, one entry in a recipe. Importing this module registers it.
-
-    import hola_plugins.llmcompressor
-    oneshot(model=model, recipe="lobi.yaml", dataset=texts, output_dir="out")
+"""`LoBiModifier`: the stages of Lo-Bi in the order of llmcompressor's events. Importing this module registers it.
 
 Everything that needs gradients or logits happens in `on_initialize`: llmcompressor's pipelines run without
 both. The quantisation itself is left to llmcompressor's own modifiers, whose events are passed on.
@@ -9,9 +6,9 @@ both. The quantisation itself is left to llmcompressor's own modifiers, whose ev
 
 from __future__ import annotations
 
-import json
-import logging
+import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +16,6 @@ import torch
 from compressed_tensors.quantization import QuantizationScheme
 from compressed_tensors.utils import patch_attr
 from llmcompressor.core import Event, State
-from llmcompressor.modeling.offset_norm import NormCalibrationModule
 from llmcompressor.modifiers import Modifier
 from llmcompressor.modifiers.factory import ModifierFactory
 from llmcompressor.modifiers.gptq import GPTQModifier
@@ -33,9 +29,10 @@ from hola_plugins.lobi.compression import Outcome, compress
 from hola_plugins.lobi.config import LoBiConfig, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.report import make_report
+from hola_plugins.lobi.report_files import write_report
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
-
-logger = logging.getLogger(__name__)
+from hola_plugins.lobi.tunable import QuantisedLayer
+from hola_plugins.lobi.tuning import tune
 
 
 class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
@@ -52,6 +49,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     _stages: list[Modifier] = PrivateAttr(default_factory=list)
     _outcome: Outcome | None = PrivateAttr(default=None)
     _report: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _planned: float = PrivateAttr(default=0.0)
 
     @model_validator(mode="before")
     @classmethod
@@ -64,10 +62,11 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
         model = state.model
         config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
-        outcome = compress(model, state.data.calib, config, may_drop_layers=not _has_offset_norms(model))
+        outcome = compress(model, state.data.calib, config)
         self.prune = outcome.prune
         if outcome.cut is not None:
             _forget_origin(model)
+            _renumber_norms(model, outcome.structure.layers, outcome.kept_layers)
         if outcome.allocation is not None:
             self.plan = _layers_by_scheme(outcome.allocation.best.plan.by_layer(outcome.allocation.groups))
         plan = self.plan or {}
@@ -78,6 +77,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
         for stage in self._stages:
             stage.initialize(state, **kwargs)
+        self._planned = time.perf_counter()
         return True
 
     def on_calibration_start(self, state: State, event: Event, **kwargs: Any) -> None:
@@ -99,15 +99,34 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
 
     def on_finalize(self, state: State, **kwargs: Any) -> bool:
         """Ends llmcompressor's modifiers, measures the quantised model and writes the report."""
+        vars(state.model).pop("set_submodule", None)
         for stage in self._stages:
             stage.finalize(state, **kwargs)
         if self._outcome is not None:
+            if self._stages:
+                self._report["seconds"]["quantisation"] = time.perf_counter() - self._planned
+            self._tune(state.model, self._outcome)
             found = measure(state.model, self._outcome.text.held_out, self._outcome.original)
             self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity}
             if self.report is not None:
-                _write_json(Path(self.report), self._report)
+                write_report(Path(self.report), self._report)
             self._outcome = None
         return True
+
+    def _tune(self, model: Any, outcome: Outcome) -> None:
+        """Trains what costs no byte, and notes what that did."""
+        if not outcome.fitting or not self.plan or not self.tune.steps:
+            return
+        began = time.perf_counter()
+        layers = {
+            name: QuantisedLayer(model.get_submodule(name), "weight_scale", parse_scheme(scheme))
+            for scheme, names in self.plan.items()
+            for name in names
+        }
+        text, path = outcome.text, outcome.structure.layers
+        found = tune(model, layers, path, text, outcome.fitting, outcome.original, self.tune, self.seed)
+        self._report["tuning"] = asdict(found)
+        self._report["seconds"]["tuning"] = time.perf_counter() - began
 
 
 def _pinned_memory_only_for_accelerators() -> AbstractContextManager[None]:
@@ -126,9 +145,22 @@ def _forget_origin(model: Any) -> None:
     model.config._name_or_path = ""  # noqa: SLF001
 
 
-def _has_offset_norms(model: Any) -> bool:
-    """Tells whether llmcompressor has replaced norms (Gemma's), which it puts back by name at the end."""
-    return any(isinstance(module, NormCalibrationModule) for module in model.modules())
+def _renumber_norms(model: Any, layers: str, kept: list[int]) -> None:
+    """Lets llmcompressor put norms back in a model with fewer layers.
+
+    It replaces those of Gemma for the time of a run, and puts them back under the names they had: here these get
+    the new numbers of their layers, and those of layers that went are dropped.
+    """
+    put_back = model.set_submodule
+
+    def renumbered(name: str, module: Any) -> None:
+        number, _, rest = name.removeprefix(f"{layers}.").partition(".")
+        if not name.startswith(f"{layers}."):
+            put_back(name, module)
+        elif int(number) in kept:
+            put_back(f"{layers}.{kept.index(int(number))}.{rest}", module)
+
+    model.set_submodule = renumbered
 
 
 def _layers_by_scheme(schemes: Any) -> dict[str, list[str]]:
@@ -154,15 +186,6 @@ def _quantisers(quantizer: str, plan: dict[str, list[str]]) -> list[Modifier]:
     if quantizer == "rtn":
         return [rounding]
     return [AWQModifier(), rounding]
-
-
-def _write_json(file: Path, content: dict[str, Any]) -> None:
-    """Writes a file in one move."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    staged = file.with_name(f".{file.name}.new")
-    staged.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    staged.replace(file)
-    logger.info("report written to %s", file)
 
 
 ModifierFactory.register("LoBiModifier", LoBiModifier)

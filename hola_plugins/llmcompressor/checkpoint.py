@@ -1,0 +1,162 @@
+"""From a model to a compressed checkpoint in one call: what `hola compress` does."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import yaml
+from llmcompressor import oneshot
+from safetensors import SafetensorError
+from torch.utils.data import DataLoader
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from hola_plugins.llmcompressor.modifier import LoBiModifier
+from hola_plugins.lobi.calibration_file import read_documents
+from hola_plugins.lobi.calibration_rows import make_rows
+from hola_plugins.lobi.config import LoBiConfig, LoBiError
+from hola_plugins.lobi.default_text import NAME, default_documents
+from hola_plugins.lobi.report_files import write_report
+from hola_plugins.lobi.staged_folder import staged_folder
+from hola_plugins.lobi.stock_recipe import RECIPE_FILE
+
+REPORT_FILE = "lobi_report.json"
+"""The report's name in the checkpoint; its page lies beside it."""
+
+_SHOWN = 160
+"""Characters of foreign messages that an error repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A model and the text it is calibrated with, checked and read before the weights are.
+
+    Attributes:
+        model: Path or hub id.
+        tokenizer: Its tokenizer.
+        rows: Calibration rows, see `make_rows`.
+        calibration: What the rows were made of: name, digest of a file, sequences, their length, seed.
+    """
+
+    model: str
+    tokenizer: Any
+    rows: list[Any] = field(repr=False)
+    calibration: dict[str, Any]
+
+
+def read_source(model: str, calibration: Path | None, samples: int, length: int, seed: int) -> Source:
+    """Reads what is needed besides the weights.
+
+    Args:
+        model: Path or hub id of a causal language model.
+        calibration: File of calibration text; None takes Python's documentation.
+        samples: Most sequences.
+        length: Tokens of each; no more than the model's context.
+        seed: Seed of their order.
+
+    Raises:
+        LoBiError: If there is no such model, or none of its tokenizer, or the text is empty, damaged or too short.
+        OSError: If there is no such file.
+    """
+    longest, tokenizer = _context(model), _tokenizer(model)
+    documents = default_documents() if calibration is None else read_documents(calibration)
+    length = min(length, longest or length)
+    rows = make_rows(documents, tokenizer, samples, length, seed)
+    made_of: dict[str, Any] = {"source": NAME if calibration is None else calibration.name}
+    if calibration is not None:
+        made_of["sha256"] = sha256(calibration.read_bytes()).hexdigest()
+    return Source(
+        model, tokenizer, rows, made_of | {"sequences": len(rows), "sequence_length": length, "seed": seed}
+    )
+
+
+def compress_checkpoint(source: Source, config: LoBiConfig, dtype: str, target: Path) -> dict[str, Any]:
+    """Compresses a model into a folder that appears when all is done.
+
+    Args:
+        source: The model and its calibration rows.
+        config: Lo-Bi's settings; ``report`` is set here.
+        dtype: Dtype to load and store the model in; auto takes that of its checkpoint.
+        target: The folder; one that is there is replaced.
+
+    Returns:
+        The report, which also lies in the folder as lobi_report.json, with what was read and the seconds.
+
+    Raises:
+        LoBiError: If the model, the data or the budget cannot be handled.
+        OSError: If the folder cannot be written, as on a full disk.
+    """
+    began = time.perf_counter()
+    with staged_folder(target) as folder:
+        model = AutoModelForCausalLM.from_pretrained(source.model, dtype=dtype)
+        settings = config.model_dump() | {"report": str(folder / REPORT_FILE)}
+        try:
+            oneshot(
+                model=model,
+                tokenizer=source.tokenizer,
+                recipe=LoBiModifier(**settings),
+                dataset=DataLoader(source.rows, batch_size=1),
+                output_dir=str(folder),
+            )
+        except (OSError, SafetensorError) as error:
+            raise OSError(f"{target} was not written: {error}; is the disk full?") from error
+        _forget_staging(folder / RECIPE_FILE)
+        seconds = time.perf_counter() - began
+        return _complete(folder / REPORT_FILE, source, {"bytes": weight_bytes(folder), "seconds": seconds})
+
+
+def weight_bytes(folder: Path) -> int:
+    """Gives the bytes of a checkpoint's weights on disk."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def _context(model: str) -> int | None:
+    """Gives the longest sequence that a model reads, where its config says."""
+    try:
+        config = AutoConfig.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise LoBiError(
+            f"{model} is neither a folder with a model nor one that the hub gives: {_short(error)}"
+        ) from error
+    longest: int | None = getattr(config, "max_position_embeddings", None)
+    return longest
+
+
+def _tokenizer(model: str) -> Any:
+    """Loads the tokenizer."""
+    try:
+        return AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError, KeyError) as error:
+        raise LoBiError(
+            f"{model} has no tokenizer that loads: put its tokenizer.json and tokenizer_config.json beside the "
+            f"weights ({_short(error)})"
+        ) from error
+
+
+def _short(error: Exception) -> str:
+    """Gives the beginning of a message of transformers, which run over many lines."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
+
+
+def _forget_staging(recipe: Path) -> None:
+    """Takes the path of the report out of the recipe: it no longer exists."""
+    content: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    for group in (group for stage in content.values() for group in stage.values()):
+        if "LoBiModifier" in group:
+            group["LoBiModifier"]["report"] = None
+    tidy = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
+    recipe.write_text(tidy, encoding="utf-8")
+
+
+def _complete(file: Path, source: Source, found: dict[str, Any]) -> dict[str, Any]:
+    """Adds to the report what only the whole run knows."""
+    report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    report["settings"]["report"] = None
+    report["run"] = {"model": source.model, "calibration": source.calibration, **found}
+    write_report(file, report)
+    return report

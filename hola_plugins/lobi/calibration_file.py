@@ -1,0 +1,119 @@
+"""Calibration text of a user: a text file, JSON lines or parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hola_plugins.lobi.config import LoBiError
+
+Document = str | list[dict[str, str]]
+"""Text, or the messages of a chat, each with role and content."""
+
+RECORDS = "a 'text', a 'prompt' with its 'response', or 'messages' of 'role' and 'content'"
+_PIECE = 2000
+"""Characters after which a text is cut at the next blank line, so that one long text does not fill all rows."""
+
+
+def read_documents(path: Path) -> list[Document]:
+    """Reads a calibration file; long texts come in pieces.
+
+    Args:
+        path: ``.jsonl`` or ``.json`` (one record a line, or one list), ``.parquet`` (one record a row), anything
+            else as UTF-8 text. A record holds ``text``, ``prompt`` with ``response``, or ``messages``.
+
+    Raises:
+        LoBiError: If the file is empty, binary, or holds something else; the message names the line.
+        OSError: If it cannot be read.
+        ImportError: If parquet's library is missing.
+    """
+    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
+        found = [_document(record, where) for where, record in _json_records(path)]
+    elif path.suffix.lower() == ".parquet":
+        found = [_document(record, where) for where, record in _parquet_records(path)]
+    else:
+        found = [_text(path)]
+    documents = [part for document in found for part in _parts(document)]
+    if not documents:
+        raise LoBiError(f"{path} is empty: calibration data is text of the kind that the model will see")
+    return documents
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Cuts a text at blank lines into pieces of about 2,000 characters."""
+    piece = ""
+    for paragraph in text.split("\n\n"):
+        piece = f"{piece}\n\n{paragraph}" if piece else paragraph
+        if len(piece) >= _PIECE:
+            yield piece
+            piece = ""
+    if piece.strip():
+        yield piece
+
+
+def _parts(document: Document) -> Iterable[Document]:
+    """Gives the pieces of a text; a chat stays whole."""
+    return pieces(document) if isinstance(document, str) else [document]
+
+
+def _text(path: Path) -> str:
+    """Reads UTF-8, with or without a mark."""
+    content = path.read_bytes()
+    if b"\0" in content[:8192]:
+        raise LoBiError(f"{path} is binary: give text, JSON lines or .parquet")
+    return content.decode("utf-8-sig", errors="replace")
+
+
+def _json_records(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yields the records with where they stand."""
+    content = _text(path)
+    if path.suffix.lower() == ".json" and content.lstrip().startswith("["):
+        try:
+            records = json.loads(content)
+        except ValueError as error:
+            raise LoBiError(f"{path} is no JSON: {error}") from None
+        yield from ((f"{path}, record {number}", record) for number, record in enumerate(records, 1))
+        return
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.strip():
+            try:
+                yield f"{path}, line {number}", json.loads(line)
+            except ValueError as error:
+                raise LoBiError(f"{path}, line {number} is no JSON: {error}") from None
+
+
+def _parquet_records(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yields the rows with where they stand."""
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise ImportError("parquet files need pyarrow. Install it with: pip install pyarrow") from error
+    try:
+        rows = parquet.read_table(path).to_pylist()
+    except ArrowException as error:
+        raise LoBiError(f"{path} is no parquet file: {error}") from None
+    yield from ((f"{path}, row {number}", row) for number, row in enumerate(rows, 1))
+
+
+def _document(record: Any, where: str) -> Document:
+    """Reads one record."""
+    if not isinstance(record, dict):
+        raise LoBiError(f"{where} must be an object with {RECORDS}, got {type(record).__name__}")
+    if isinstance(record.get("text"), str):
+        return str(record["text"])
+    if isinstance(record.get("prompt"), str) and isinstance(record.get("response"), str):
+        return [
+            {"role": "user", "content": record["prompt"]},
+            {"role": "assistant", "content": record["response"]},
+        ]
+    messages = record.get("messages")
+    if isinstance(messages, list) and messages and all(_is_message(one) for one in messages):
+        return [{"role": one["role"], "content": one["content"]} for one in messages]
+    raise LoBiError(f"{where} must hold {RECORDS}; it has {', '.join(map(repr, record)) or 'nothing'}")
+
+
+def _is_message(message: Any) -> bool:
+    """Tells whether it is a message of text."""
+    return isinstance(message, dict) and all(isinstance(message.get(key), str) for key in ("role", "content"))

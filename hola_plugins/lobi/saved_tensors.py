@@ -1,0 +1,48 @@
+"""The tensors that a checkpoint of a model holds, one at a time: a model may lie in another memory, or on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+
+def saved_tensors(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yields every parameter and every buffer that is saved with its key; tied ones once.
+
+    Where weights are offloaded, each is fetched when it is its turn, and dropped when the next one is asked for.
+    """
+    seen: set[int] = set()
+    head = model.get_output_embeddings() if head_is_tied(model) else None
+    for path, module in model.named_modules():
+        for name, tensor in _own(module):
+            if (module is head and name == "weight") or id(tensor) in seen:
+                continue
+            if not is_offloaded(module):
+                seen.add(id(tensor))
+            yield f"{path}.{name}" if path else name, tensor
+
+
+def head_is_tied(model: Any) -> bool:
+    """Tells whether the head and the embedding are one weight in a checkpoint."""
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is None:
+        return False
+    if is_offloaded(embedding):
+        return bool(model.config.get_text_config().tie_word_embeddings)
+    return head.weight is embedding.weight
+
+
+def is_offloaded(module: Any) -> bool:
+    """Tells whether a module's own weights lie elsewhere and are fetched when they are used."""
+    return type(module._parameters) is not dict  # noqa: SLF001
+
+
+def _own(module: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yields a module's own parameters and saved buffers."""
+    left_out = module._non_persistent_buffers_set  # noqa: SLF001
+    for tensors in (module._parameters, module._buffers):  # noqa: SLF001
+        for name in tensors:
+            if name not in left_out and tensors[name] is not None:
+                yield name, tensors[name]

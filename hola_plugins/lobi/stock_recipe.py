@@ -1,0 +1,126 @@
+"""The recipe of a finished run in llmcompressor's own modifiers: the checkpoint again, without Lo-Bi.
+
+Possible where bits were all that was decided. A cut or a recovered model is no recipe: its weights are new.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig, load_config
+from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+
+RECIPE_FILE = "recipe.yaml"
+"""What llmcompressor writes beside a checkpoint."""
+
+_ENTRY = "LoBiModifier"
+_CUT = "the model was cut, so no recipe of stock modifiers gives its weights"
+_RECOVERED = "the model was recovered by LoRA, so no recipe of stock modifiers gives its weights"
+_HEAD = """\
+# {source}, in llmcompressor's own modifiers: oneshot(model=..., recipe="recipe.yaml", dataset=...)
+# The same model and the same calibration rows in the same order give the same checkpoint.
+"""
+
+
+def stock_recipe(source: Path) -> str:
+    """Writes the recipe as YAML.
+
+    Args:
+        source: A checkpoint's folder, its recipe.yaml, or the JSON report of a run.
+
+    Raises:
+        LoBiError: If there is no finished run, or one that cut or recovered the model.
+        OSError: If the file cannot be read.
+        ImportError: If the library for YAML is missing.
+    """
+    yaml = _yaml()
+    file = source / RECIPE_FILE if source.is_dir() else source
+    recipe = _from_report(file) if file.suffix == ".json" else _read_yaml(file, yaml)
+    found: list[str] = []
+    stock = _replaced(recipe, file, found)
+    if not found:
+        raise LoBiError(f"{file} has no entry {_ENTRY}: give the folder, recipe or report of a run of Lo-Bi")
+    body: str = yaml.safe_dump(stock, sort_keys=False, default_flow_style=None, width=110)
+    return _HEAD.format(source=source.name) + body
+
+
+def stock_modifiers(config: LoBiConfig) -> dict[str, dict[str, Any]]:
+    """Gives llmcompressor's modifiers, by name with their keys, for a finished run's settings."""
+    groups = {
+        name.lower(): parse_scheme(name).as_config_group(layers)
+        for name, layers in (config.plan or {}).items()
+    }
+    if config.quantizer == "gptq":
+        return {"GPTQModifier": {"config_groups": groups, "actorder": None}}
+    rounding = {"QuantizationModifier": {"config_groups": groups}}
+    return rounding if config.quantizer == "rtn" else {"AWQModifier": {}, **rounding}
+
+
+def _replaced(node: Any, file: Path, found: list[str]) -> Any:
+    """Copies a recipe with Lo-Bi's entry replaced."""
+    if not isinstance(node, Mapping):
+        return node
+    copied: dict[str, Any] = {}
+    for key, value in node.items():
+        if key == _ENTRY:
+            found.append(key)
+            copied |= stock_modifiers(_finished(value, file))
+        else:
+            copied[key] = _replaced(value, file, found)
+    return copied
+
+
+def _finished(entry: Any, file: Path) -> LoBiConfig:
+    """Checks that an entry's run decided bits alone, and decided them."""
+    settings = {key: value for key, value in dict(entry or {}).items() if key in LoBiConfig.model_fields}
+    config = load_config(settings)
+    if isinstance(config.prune, PruneConfig) and config.prune.active:
+        raise LoBiError(f"{file}: {_CUT}")
+    if config.lora.when == "always" and config.lora.steps:
+        raise LoBiError(f"{file}: {_RECOVERED}")
+    if not config.plan:
+        raise LoBiError(f"{file} has no plan: nothing was quantised, or the run has not ended")
+    return config
+
+
+def _from_report(file: Path) -> dict[str, Any]:
+    """Makes the recipe of a run from its report."""
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+        cut, settings = report["cut"], dict(report["settings"])
+        plan: dict[str, list[str]] = {}
+        for row in report["layers"]:
+            if row["scheme"] != UNQUANTISED:
+                plan.setdefault(row["scheme"], []).extend(_members(row["group"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise LoBiError(f"{file} is no report of a run of Lo-Bi ({error!r})") from None
+    if cut is not None:
+        raise LoBiError(f"{file}: {_CUT}")
+    return {"lobi_stage": {"lobi_modifiers": {_ENTRY: settings | {"prune": {}, "plan": plan}}}}
+
+
+def _members(group: str) -> list[str]:
+    """Gives the layers of a group's name: ``a.b.q_proj+k_proj`` is a.b.q_proj and a.b.k_proj."""
+    first, *rest = group.split("+")
+    parent = first.rpartition(".")[0]
+    return [first, *(f"{parent}.{name}" for name in rest)]
+
+
+def _read_yaml(file: Path, yaml: Any) -> Any:
+    """Reads a recipe."""
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise LoBiError(f"{file} is no YAML: {error}") from None
+
+
+def _yaml() -> Any:
+    """Imports PyYAML, which llmcompressor, transformers and vLLM bring."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise ImportError("recipes need PyYAML. Install it with: pip install pyyaml") from error
+    return yaml

@@ -1,0 +1,53 @@
+"""The outcome of a run for the terminal: what it was, what it is, and how to serve it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+_DRAFTING = {
+    "method": "custom_class",
+    "model": "hola_plugins.vllm.HSDProposer",
+    "num_speculative_tokens": 8,
+}
+
+
+def render_summary(report: Mapping[str, Any]) -> Table:
+    """Renders the table of a finished run.
+
+    Args:
+        report: Its report, as lobi_report.json in the checkpoint holds it.
+    """
+    before, after, predicted = report["original"], report["measured"], report["predicted"]
+    size = report["run"]["bytes"]
+    table = Table(caption="perplexity and KL: on text kept from the calibration data")
+    for column in ("", "before", "after"):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_row("size", _bytes(before["bytes"]), f"{_bytes(size)} ({size / before['bytes']:.1%})")
+    table.add_row("perplexity", f"{before['perplexity']:.3f}", f"{after['perplexity']:.3f}")
+    table.add_row("KL to the original, nats a token", "0", f"{after['kl']:.5f}")
+    if "bits" in predicted:
+        table.add_row("bits a weight, scales included", "", f"{predicted['bits']:.2f}")
+        table.add_row("plan", "", str(predicted["origin"]))
+    if report["cut"] is not None:
+        table.add_row("cut to", "", ", ".join(f"{name} {value}" for name, value in report["cut"].items()))
+    table.add_row("seconds", "", f"{report['run']['seconds']:.0f}")
+    return table
+
+
+def serve_command(folder: Path) -> str:
+    """Gives the command that serves a checkpoint in vLLM with HSD drafting."""
+    return shlex.join(["vllm", "serve", str(folder), "--speculative-config", json.dumps(_DRAFTING)])
+
+
+def _bytes(size: int) -> str:
+    """Gives a size in words."""
+    for factor, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if size >= factor:
+            return f"{size / factor:.2f} {unit}"
+    return f"{size} bytes"

@@ -1,0 +1,25 @@
+"""Where the checkpoint will probably run: the kind of machine that this one is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CPU_FLAGS = Path("/proc/cpuinfo")
+
+
+def detect_device() -> str:
+    """Gives cuda where torch sees one, cpu for a CPU with AVX-512, else cpu_avx2: a `target_device`."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "cpu" if "avx512f" in _flags() else "cpu_avx2"
+
+
+def _flags() -> set[str]:
+    """Gives the flags of the CPU; none where the system does not list them."""
+    try:
+        lines = _CPU_FLAGS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith("flags") for flag in line.split()}

@@ -1,0 +1,26 @@
+"""Names of the methods, and the settings of Lo-Bi's variants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "lobi": {},
+    "unguarded": {"guard": False},
+    "recovered": {"lora": {"when": "always"}},
+    "pruned": {"prune": "auto"},
+    "unrecovered": {"prune": "auto", "lora": {"steps": 0}},
+}
+"""Keys of Lo-Bi's recipe entry by method: bits alone, without the guard, with recovery, with a cut, a cut alone."""
+
+TOOLS = ("autoround", "modelopt")
+"""Other tools that choose bits by layer."""
+
+METHODS = ("lobi", "uniform", "mixtures", "awq", *TOOLS, "unguarded", "recovered", "pruned", "unrecovered")
+"""What can be asked for."""
+
+BY_HAND = ("rtn", "gptq", "awq", "mixture")
+"""Families of what people do without measuring: uniform schemes and mixtures."""
+
+RIVALS: dict[str, tuple[str, ...]] = {"by hand": BY_HAND} | {tool: (tool,) for tool in TOOLS}
+"""Families that Lo-Bi is compared with, by the name of the comparison."""

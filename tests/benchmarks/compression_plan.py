@@ -1,0 +1,91 @@
+"""The order of a run: for every seed Lo-Bi, what people do by hand, and other tools."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+
+from compression_jobs import awq_jobs, lobi_jobs, mixture_jobs, uniform_jobs
+from compression_methods import VARIANTS
+from compression_peers import Plan, autoround_plans, bits_left, modelopt_plans, peer_jobs
+from compression_results import Results
+from compression_run import FAILURES, Clock, Runner, reason_of
+from compression_subject import Subject
+from hola_plugins.lobi.scheme import DEFAULT_CHOICES
+
+
+def run_model(
+    subject: Subject, args: argparse.Namespace, results: Results, clock: Clock, work: Path, progress: Progress
+) -> None:
+    """Runs everything that is asked for and missing, of one model.
+
+    Args:
+        subject: The model.
+        args: Options of the command line.
+        results: Receives the rows.
+        clock: Says when to stop.
+        work: Folder for what is written on the way.
+        progress: Shows how far it is.
+    """
+    runner = Runner(subject, results, work, clock)
+    runner.original()
+    for seed in args.seeds:
+        rows = subject.calibration(seed)
+        for method in VARIANTS:
+            if method in args.methods:
+                cache = work / "scores" / f"{subject.name}-{seed}"
+                runner.run(lobi_jobs(subject, method, args.budgets, seed, cache), rows, progress)
+        if "uniform" in args.methods:
+            runner.run(uniform_jobs(subject, args.schemes, seed), rows, progress)
+        if "mixtures" in args.methods:
+            runner.run(mixture_jobs(subject, args.schemes, args.budgets, seed), rows, progress)
+        if "awq" in args.methods:
+            runner.run(awq_jobs(subject, args.schemes, seed, args.awq_grid), rows, progress)
+        for tool, ask in _tools(subject, args, rows, work).items():
+            missing = runner.needed(tool, args.budgets, seed) if tool in args.methods else []
+            if missing and clock.over():
+                clock.left_out += len(missing)
+            elif missing:
+                _run_tool(runner, subject, tool, ask, missing, seed, rows, progress)
+
+
+def _tools(
+    subject: Subject, args: argparse.Namespace, rows: torch.Tensor, work: Path
+) -> dict[str, Callable[[list[float]], list[Plan]]]:
+    """Gives how each tool is asked for its plans: over the schemes that Lo-Bi chooses from."""
+    schemes = list(DEFAULT_CHOICES[subject.device])
+
+    def autoround(budgets: list[float]) -> list[Plan]:
+        return autoround_plans(subject, schemes, bits_left(subject, budgets), rows, work)
+
+    def modelopt(budgets: list[float]) -> list[Plan]:
+        if args.modelopt_python is None:
+            raise ValueError("give --modelopt-python, the Python of an environment with nvidia-modelopt")
+        return modelopt_plans(subject, schemes, bits_left(subject, budgets), rows, work, args.modelopt_python)
+
+    return {"autoround": autoround, "modelopt": modelopt}
+
+
+def _run_tool(
+    runner: Runner,
+    subject: Subject,
+    tool: str,
+    ask: Callable[[list[float]], list[Plan]],
+    budgets: list[float],
+    seed: int,
+    rows: torch.Tensor,
+    progress: Progress,
+) -> None:
+    """Asks a tool for its plans and makes the largest that fits each budget."""
+    try:
+        plans = ask(budgets)
+    except FAILURES as error:
+        runner.skip(tool, budgets, seed, reason_of(error))
+        return
+    jobs = list(peer_jobs(subject, tool, plans, budgets, seed))
+    runner.skip(tool, set(budgets) - {job.budget for job in jobs}, seed, "none of its plans fits the budget")
+    runner.run(jobs, rows, progress)

@@ -1,0 +1,155 @@
+"""Runs jobs one by one: compress, measure, note; what fails is noted with its reason and is no result."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import Progress
+
+from compression_host import compress, size_of
+from compression_jobs import Job
+from compression_results import Results, Row
+from compression_subject import Subject
+
+FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What a foreign library raises where it cannot do a model."""
+
+
+class Clock:
+    """Time that is left for starting jobs.
+
+    Args:
+        minutes: Minutes from now on; None for no end.
+    """
+
+    def __init__(self, minutes: float | None) -> None:
+        self._end = None if minutes is None else time.monotonic() + 60 * minutes
+        self.left_out = 0
+
+    def over(self) -> bool:
+        """Tells whether no job may start any more."""
+        return self._end is not None and time.monotonic() > self._end
+
+
+class Runner:
+    """Runs the jobs of one model and seed.
+
+    Args:
+        subject: The model.
+        results: Receives the rows; jobs that it has are not run again.
+        work: Folder for checkpoints, which are deleted once they are measured.
+        clock: Says when to stop.
+    """
+
+    def __init__(self, subject: Subject, results: Results, work: Path, clock: Clock) -> None:
+        self._subject, self._results, self._work, self._clock = subject, results, work, clock
+
+    def original(self) -> None:
+        """Measures the original."""
+        row = self._row("bf16", "bf16", None, None)
+        if row.key not in self._results and not self._clock.over():
+            quality = self._subject.ruler.original
+            self._results.add(
+                self._row(
+                    "bf16",
+                    "bf16",
+                    None,
+                    None,
+                    bytes=self._subject.original_bytes,
+                    perplexity=quality.perplexity,
+                    kl=0.0,
+                )
+            )
+
+    def run(self, jobs: Iterable[Job], rows: torch.Tensor, progress: Progress) -> None:
+        """Runs what is missing."""
+        missing = [job for job in jobs if self._blank(job).key not in self._results]
+        task = progress.add_task(self._subject.name, total=len(missing))
+        for job in missing:
+            if self._clock.over():
+                self._clock.left_out += 1
+                continue
+            budget = "" if job.budget is None else f" at {job.budget:g} %"
+            progress.update(task, description=f"{self._subject.name}: {job.method}{budget}, seed {job.seed}")
+            self._results.add(self._done(job, rows))
+            progress.advance(task)
+        progress.remove_task(task)
+
+    def needed(self, method: str, budgets: Iterable[float], seed: int) -> list[float]:
+        """Gives the budgets of a method that have no row."""
+        keys = {budget: self._row(method, "", budget, seed).key for budget in budgets}
+        return [budget for budget, key in keys.items() if key not in self._results]
+
+    def skip(self, method: str, budgets: Iterable[float], seed: int, reason: str) -> None:
+        """Notes why a method has no checkpoints."""
+        for budget in budgets:
+            self._results.add(self._row(method, method, budget, seed, skipped=reason))
+
+    def _done(self, job: Job, rows: torch.Tensor) -> Row:
+        out, report = self._work / "checkpoint", self._work / "report.json"
+        report.unlink(missing_ok=True)
+        scored = self._scored()
+        try:
+            seconds = compress(self._subject.folder, job.modifiers(report), rows, out)
+            quality = self._subject.ruler.measure(out)
+        except FAILURES as error:
+            return self._row(job.method, job.family, job.budget, job.seed, skipped=reason_of(error))
+        finally:
+            size = size_of(out)
+            shutil.rmtree(out, ignore_errors=True)
+        return self._row(
+            job.method,
+            job.family,
+            job.budget,
+            job.seed,
+            bytes=size,
+            perplexity=quality.perplexity,
+            kl=quality.kl,
+            seconds=round(seconds, 3),
+            stages=_stages(report)
+            | ({"scores_cached": self._scored() == scored} if report.is_file() else {}),
+        )
+
+    def _scored(self) -> int:
+        """Gives how many sets of scores are kept."""
+        return sum(1 for _ in self._work.glob("scores/*/*.json"))
+
+    def _blank(self, job: Job) -> Row:
+        return self._row(job.method, job.family, job.budget, job.seed)
+
+    def _row(self, method: str, family: str, budget: float | None, seed: int | None, **found: Any) -> Row:
+        return Row(self._subject.name, method, family, budget, seed, self._subject.setting, **found)
+
+
+def reason_of(error: BaseException) -> str:
+    """Gives an error as one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _stages(report: Path) -> dict[str, Any]:
+    """Gives what Lo-Bi reports of its stages; nothing for others."""
+    if not report.is_file():
+        return {}
+    content = json.loads(report.read_text(encoding="utf-8"))
+    return {
+        "seconds": content["seconds"],
+        "plan": content["predicted"].get("origin"),
+        "predicted_kl": content["predicted"].get("kl"),
+        "cut": content["cut"],
+        "recovery": content["recovery"],
+    }

@@ -1,0 +1,84 @@
+"""A folder appears whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hola_plugins.lobi.config import LoBiError
+from hola_plugins.lobi.staged_folder import check_place, staged_folder
+
+
+def fill(folder: Path, text: str) -> None:
+    (folder / "config.json").write_text(text)
+    (folder / "deep").mkdir()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_nothing_is_at_the_place_before_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "small"
+    with staged_folder(target) as folder:
+        fill(folder, "one")
+        assert not target.exists()
+    assert (names(target), names(target.parent)) == (["config.json", "deep"], ["small"])
+
+
+@pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()])
+def test_an_error_leaves_what_was_there(tmp_path: Path, error: BaseException) -> None:
+    target = tmp_path / "small"
+    with staged_folder(target) as folder:
+        fill(folder, "one")
+
+    def stop_half_way() -> None:
+        with staged_folder(target) as folder:
+            fill(folder, "two")
+            raise error
+
+    with pytest.raises(type(error)):
+        stop_half_way()
+    assert names(tmp_path) == ["small"]
+    assert (target / "config.json").read_text() == "one"
+
+
+def test_the_next_run_clears_what_a_killed_one_left_and_replaces_the_old(tmp_path: Path) -> None:
+    target = tmp_path / "small"
+    left = tmp_path / ".small.unfinished"
+    for folder in (target, left):
+        folder.mkdir()
+        fill(folder, "old")
+    with staged_folder(target) as folder:
+        assert folder == left
+        assert not names(folder)
+        fill(folder, "new")
+    assert (target / "config.json").read_text() == "new"
+    assert names(tmp_path) == ["small"]
+
+
+def test_two_runs_do_not_fill_one_folder(tmp_path: Path) -> None:
+    target = tmp_path / "small"
+    with staged_folder(target) as folder:
+        fill(folder, "first")
+        with pytest.raises(LoBiError, match="another run is filling"), staged_folder(target):
+            pass
+    assert (target / "config.json").read_text() == "first"
+
+
+def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
+    check_place(tmp_path / "missing", replace=False)
+    (tmp_path / "empty").mkdir()
+    check_place(tmp_path / "empty", replace=False)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LoBiError, match="is a file"):
+        check_place(tmp_path / "file", replace=True)
+    with pytest.raises(LoBiError, match="something else than a checkpoint"):
+        check_place(tmp_path, replace=True)
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    fill(checkpoint, "one")
+    with pytest.raises(LoBiError, match="--force"):
+        check_place(checkpoint, replace=False)
+    check_place(checkpoint, replace=True)

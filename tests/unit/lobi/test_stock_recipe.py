@@ -1,0 +1,120 @@
+"""The recipe of a finished run in stock modifiers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+yaml = pytest.importorskip("yaml")
+
+from hola_plugins.lobi.config import LoBiError
+from hola_plugins.lobi.stock_recipe import stock_recipe
+
+PLAN = {"W4A16": ["model.layers.0.mlp.gate_proj", "model.layers.0.mlp.up_proj"], "W8A8": ["lm_head"]}
+FINISHED = {"target_bits": 4.5, "plan": PLAN, "requires_calibration_data": True}
+GROUPS = {
+    "w4a16": {
+        "targets": PLAN["W4A16"],
+        "weights": {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 128},
+    },
+    "w8a8": {
+        "targets": ["lm_head"],
+        "weights": {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel"},
+        "input_activations": {
+            "num_bits": 8,
+            "type": "int",
+            "symmetric": True,
+            "strategy": "token",
+            "dynamic": True,
+        },
+    },
+}
+
+
+def write(folder: Path, entry: Any, **beside: Any) -> Path:
+    (folder / "recipe.yaml").write_text(
+        yaml.safe_dump({"a_stage": {"a_modifiers": {"LoBiModifier": entry} | beside}})
+    )
+    return folder
+
+
+def modifiers(text: str) -> dict[str, Any]:
+    (stage,) = yaml.safe_load(text).values()
+    (group,) = stage.values()
+    return dict(group)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "expected"),
+    [
+        ("gptq", {"GPTQModifier": {"config_groups": GROUPS, "actorder": None}}),
+        ("rtn", {"QuantizationModifier": {"config_groups": GROUPS}}),
+        ("awq", {"AWQModifier": {}, "QuantizationModifier": {"config_groups": GROUPS}}),
+    ],
+)
+def test_a_finished_run_becomes_stock_modifiers(
+    tmp_path: Path, quantizer: str, expected: dict[str, Any]
+) -> None:
+    write(tmp_path, FINISHED | {"quantizer": quantizer})
+    assert modifiers(stock_recipe(tmp_path)) == expected
+    assert stock_recipe(tmp_path / "recipe.yaml").startswith("# recipe.yaml, in llmcompressor's own")
+
+
+def test_other_modifiers_of_the_recipe_stay_in_their_order(tmp_path: Path) -> None:
+    entry = {"SmoothQuantModifier": {"smoothing_strength": 0.5}}
+    write(tmp_path, FINISHED, **entry)
+    assert modifiers(stock_recipe(tmp_path))["SmoothQuantModifier"] == entry["SmoothQuantModifier"]
+
+
+def test_a_report_gives_the_same_recipe(tmp_path: Path) -> None:
+    report = {
+        "settings": {"target_bits": 4.5, "prune": "auto"},
+        "cut": None,
+        "recovery": None,
+        "layers": [
+            {"group": "model.layers.0.mlp.gate_proj+up_proj", "scheme": "W4A16"},
+            {"group": "model.layers.0.mlp.down_proj", "scheme": "BF16"},
+            {"group": "lm_head", "scheme": "W8A8"},
+        ],
+    }
+    file = tmp_path / "lobi_report.json"
+    file.write_text(json.dumps(report))
+    assert modifiers(stock_recipe(file)) == modifiers(stock_recipe(write(tmp_path, FINISHED)))
+    file.write_text(json.dumps(report | {"cut": {"channels": 128}}))
+    with pytest.raises(LoBiError, match="was cut"):
+        stock_recipe(file)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (FINISHED | {"prune": {"channels": 0.25}}, "was cut"),
+        ({"prune": {"layers": 0.5}}, "was cut"),
+        (FINISHED | {"lora": {"when": "always"}}, "was recovered by LoRA"),
+        ({"target_bits": 4.5, "prune": "auto"}, "has no plan"),
+        (None, "has no plan"),
+    ],
+)
+def test_what_no_stock_recipe_can_make_is_refused_with_the_reason(
+    tmp_path: Path, entry: Any, words: str
+) -> None:
+    with pytest.raises(LoBiError, match=words):
+        stock_recipe(write(tmp_path, entry))
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        stock_recipe(tmp_path)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("a_stage: {a_modifiers: {GPTQModifier: {}}}")
+    with pytest.raises(LoBiError, match="no entry LoBiModifier"):
+        stock_recipe(tmp_path)
+    recipe.write_text("a: [")
+    with pytest.raises(LoBiError, match="is no YAML"):
+        stock_recipe(tmp_path)
+    (tmp_path / "report.json").write_text("{}")
+    with pytest.raises(LoBiError, match="no report of a run"):
+        stock_recipe(tmp_path / "report.json")
