@@ -24,9 +24,10 @@ methods:
   mixtures     W8A8 in the first layers, the last layers or every down_proj, the rest in 4 bits; GPTQ
   autoround    AutoScheme's choice of bits by layer, rounded by GPTQ
   modelopt     auto_quantize's choice, rounded by GPTQ; needs --modelopt-python
-  lobi         LoBiModifier: bits alone
-  unguarded    the same without comparing plans on held-out text
-  recovered    the same after LoRA recovery
+  lobi         LoBiModifier as it comes: bits by layer, then tuning of what costs no byte
+  untuned      the same without tuning
+  unguarded    lobi without comparing plans on held-out text
+  recovered    lobi after LoRA recovery
   pruned       prune: auto with LoRA recovery, for budgets under the smallest plan of bits
   unrecovered  prune: auto without recovery
   none         nothing of these, for vLLM alone

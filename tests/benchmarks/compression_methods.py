@@ -6,17 +6,29 @@ from typing import Any
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "lobi": {},
+    "untuned": {"tune": {"steps": 0}},
     "unguarded": {"guard": False},
     "recovered": {"lora": {"when": "always"}},
     "pruned": {"prune": "auto"},
     "unrecovered": {"prune": "auto", "lora": {"steps": 0}},
 }
-"""Keys of Lo-Bi's recipe entry by method: bits alone, without the guard, with recovery, with a cut, a cut alone."""
+"""Keys of Lo-Bi's recipe entry by method: as it comes, without tuning, without the guard, with recovery, with a cut."""
 
 TOOLS = ("autoround", "modelopt")
 """Other tools that choose bits by layer."""
 
-METHODS = ("lobi", "uniform", "mixtures", "awq", *TOOLS, "unguarded", "recovered", "pruned", "unrecovered")
+METHODS = (
+    "lobi",
+    "uniform",
+    "mixtures",
+    "awq",
+    *TOOLS,
+    "untuned",
+    "unguarded",
+    "recovered",
+    "pruned",
+    "unrecovered",
+)
 """What can be asked for."""
 
 BY_HAND = ("rtn", "gptq", "awq", "mixture")

@@ -152,4 +152,5 @@ def _stages(report: Path) -> dict[str, Any]:
         "predicted_kl": content["predicted"].get("kl"),
         "cut": content["cut"],
         "recovery": content["recovery"],
+        "tuning": content.get("tuning"),
     }

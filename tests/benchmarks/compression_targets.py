@@ -50,7 +50,7 @@ def _times(rows: list[Row]) -> dict[str, float]:
     for row in rows:
         if not row.stages.get("scores_cached"):
             seconds = row.stages["seconds"]
-            found[row.model].append(seconds["allocation"] / (row.seconds - sum(seconds.values())))
+            found[row.model].append(seconds["allocation"] / seconds["quantisation"])
     return {model: round(statistics.median(values), 3) for model, values in found.items()}
 
 
