@@ -76,6 +76,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--eval-rows", type=int, default=64, help="rows of evaluation text (default: 64)")
     add("--length", type=int, default=256, help="tokens of a row (default: 256)")
     add("--awq-grid", type=int, default=20, help="points that AWQ tries for each scale (default: 20)")
+    add(
+        "--float32-products",
+        action="store_true",
+        help="let llmcompressor multiply in float32: much faster without AVX-512; its times are then not its own",
+    )
     add("--device", default="cpu", choices=("cpu", "cuda"), help="where vLLM would run it (default: cpu)")
     add("--modelopt-python", type=Path, metavar="PATH", help="Python of an environment with nvidia-modelopt")
     add("--serve-python", type=Path, metavar="PATH", help="Python of an environment with vLLM")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from compression_products import Float32Products
 from compression_text import calibration_items
 from hola_plugins.lobi.scheme import parse_scheme
 
@@ -58,7 +60,9 @@ def stock_modifiers(quantizer: str, plan: Layers, awq_grid: int = 20) -> list[An
     return [rounding] if quantizer == "rtn" else [AWQModifier(n_grid=awq_grid), rounding]
 
 
-def compress(source: Path, modifiers: Sequence[Any], rows: torch.Tensor, out: Path) -> float:
+def compress(
+    source: Path, modifiers: Sequence[Any], rows: torch.Tensor, out: Path, *, float32_products: bool = False
+) -> float:
     """Runs `oneshot` and saves.
 
     Args:
@@ -66,6 +70,7 @@ def compress(source: Path, modifiers: Sequence[Any], rows: torch.Tensor, out: Pa
         modifiers: The recipe.
         rows: Calibration text, int64[rows, length].
         out: Folder that receives the checkpoint; emptied first.
+        float32_products: Multiply in float32; then the time is not llmcompressor's own.
 
     Returns:
         Seconds of the run, loading left out.
@@ -80,7 +85,8 @@ def compress(source: Path, modifiers: Sequence[Any], rows: torch.Tensor, out: Pa
     model, tokenizer = load(source), load_tokenizer(source)
     loader = DataLoader(calibration_items(rows), batch_size=_CALIBRATION_BATCH)
     began = time.perf_counter()
-    oneshot(model=model, tokenizer=tokenizer, recipe=list(modifiers), dataset=loader, output_dir=str(out))
+    with Float32Products() if float32_products else nullcontext():
+        oneshot(model=model, tokenizer=tokenizer, recipe=list(modifiers), dataset=loader, output_dir=str(out))
     return time.perf_counter() - began
 
 

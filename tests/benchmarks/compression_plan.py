@@ -31,7 +31,7 @@ def run_model(
         work: Folder for what is written on the way.
         progress: Shows how far it is.
     """
-    runner = Runner(subject, results, work, clock)
+    runner = Runner(subject, results, work, clock, float32_products=args.float32_products)
     runner.original()
     for seed in args.seeds:
         rows = subject.calibration(seed)

@@ -54,10 +54,14 @@ class Runner:
         results: Receives the rows; jobs that it has are not run again.
         work: Folder for checkpoints, which are deleted once they are measured.
         clock: Says when to stop.
+        float32_products: See `compression_host.compress`.
     """
 
-    def __init__(self, subject: Subject, results: Results, work: Path, clock: Clock) -> None:
+    def __init__(
+        self, subject: Subject, results: Results, work: Path, clock: Clock, *, float32_products: bool
+    ) -> None:
         self._subject, self._results, self._work, self._clock = subject, results, work, clock
+        self._float32_products = float32_products
 
     def original(self) -> None:
         """Measures the original."""
@@ -105,7 +109,13 @@ class Runner:
         report.unlink(missing_ok=True)
         scored = self._scored()
         try:
-            seconds = compress(self._subject.folder, job.modifiers(report), rows, out)
+            seconds = compress(
+                self._subject.folder,
+                job.modifiers(report),
+                rows,
+                out,
+                float32_products=self._float32_products,
+            )
             quality = self._subject.ruler.measure(out)
         except FAILURES as error:
             return self._row(job.method, job.family, job.budget, job.seed, skipped=reason_of(error))
@@ -121,9 +131,15 @@ class Runner:
             perplexity=quality.perplexity,
             kl=quality.kl,
             seconds=round(seconds, 3),
-            stages=_stages(report)
-            | ({"scores_cached": self._scored() == scored} if report.is_file() else {}),
+            stages=self._facts(report, scored),
         )
+
+    def _facts(self, report: Path, scored: int) -> dict[str, Any]:
+        """Gives what a reader of the times needs to know; of Lo-Bi also what it reports of its stages."""
+        facts: dict[str, Any] = {"float32_products": self._float32_products}
+        if report.is_file():
+            facts |= _stages(report) | {"scores_cached": self._scored() == scored}
+        return facts
 
     def _scored(self) -> int:
         """Gives how many sets of scores are kept."""
@@ -142,9 +158,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _stages(report: Path) -> dict[str, Any]:
-    """Gives what Lo-Bi reports of its stages; nothing for others."""
-    if not report.is_file():
-        return {}
+    """Gives what Lo-Bi reports of its stages."""
     content = json.loads(report.read_text(encoding="utf-8"))
     return {
         "seconds": content["seconds"],

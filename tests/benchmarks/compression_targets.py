@@ -48,7 +48,7 @@ def _times(rows: list[Row]) -> dict[str, float]:
     """Gives the median of the seconds of scoring, solving and guard over those of llmcompressor's GPTQ behind it."""
     found: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        if not row.stages.get("scores_cached"):
+        if not row.stages["scores_cached"] and not row.stages["float32_products"]:
             seconds = row.stages["seconds"]
             found[row.model].append(seconds["allocation"] / seconds["quantisation"])
     return {model: round(statistics.median(values), 3) for model, values in found.items()}
@@ -58,6 +58,6 @@ def _again(rows: list[Row]) -> dict[str, float]:
     """Gives the median seconds of an allocation from kept scores."""
     found: dict[str, list[float]] = defaultdict(list)
     for row in rows:
-        if row.stages.get("scores_cached"):
+        if row.stages["scores_cached"]:
             found[row.model].append(row.stages["seconds"]["allocation"])
     return {model: round(statistics.median(values), 3) for model, values in found.items()}
