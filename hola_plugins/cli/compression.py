@@ -46,9 +46,13 @@ def compress(
     ] = None,
     quantizer: Annotated[str, typer.Option(help="gptq, awq or rtn.")] = "gptq",
     tune: Annotated[
-        bool,
-        typer.Option(help="Train scales and norms after the quantisation; `hola recipe` leaves that out."),
-    ] = True,
+        int,
+        typer.Option(
+            min=0,
+            help="Steps of training scales, norms and biases after the quantisation, such as 100; `hola recipe` "
+            "leaves that out.",
+        ),
+    ] = 0,
     samples: Annotated[int, typer.Option(min=8, help="Most calibration sequences.")] = 128,
     sequence_length: Annotated[int, typer.Option(min=8, help="Tokens of each.")] = 512,
     dtype: Annotated[
@@ -82,7 +86,7 @@ def compress(
                 "lora": {"adapter": adapter and str(adapter)},
                 "cache": str(_writable(cache)),
             }
-            | ({} if tune else {"tune": {"steps": 0}})
+            | {"tune": {"steps": tune}}
         )
         if dtype not in DTYPES:
             raise ValueError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
@@ -105,8 +109,8 @@ def recipe(
 ) -> None:
     """Writes the recipe of a finished run in llmcompressor's own modifiers, to make the checkpoint without Lo-Bi.
 
-    The same checkpoint, tensor for tensor, where it was made with --no-tune; else the same bits, untuned. Ends with
-    status 2 where the model was cut or recovered: no stock modifier gives those weights.
+    The same checkpoint, tensor for tensor; where it was made with --tune, the same bits, untuned. Ends with status 2
+    where the model was cut or recovered: no stock modifier gives those weights.
     """
     with ends_with_2("recipe", "stopped"):
         from hola_plugins.lobi.stock_recipe import stock_recipe

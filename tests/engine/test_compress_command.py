@@ -62,9 +62,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def small(work: Path) -> tuple[Path, str, str]:
-    """The target at 45 %, with the default text, untuned; the folder, the output and the messages."""
+    """The target at 45 %, with the default text; the folder, the output and the messages."""
     out = work / "out" / "small"
-    arguments = ["--budget", "45%", "--no-tune", "--out", str(out), "--cache", str(work / "scores"), *QUICK]
+    arguments = ["--budget", "45%", "--out", str(out), "--cache", str(work / "scores"), *QUICK]
     return (out, *hola("compress", str(TARGET), *arguments))
 
 
@@ -155,7 +155,7 @@ def test_own_text_a_cut_and_a_second_run_over_the_first(work: Path) -> None:
     assert "was cut" in messages
     _, messages = hola("compress", str(TARGET), "--budget", "6bit", *arguments, status=2)
     assert "--force" in messages
-    hola("compress", str(TARGET), "--budget", "6bit", "--force", *arguments)
+    hola("compress", str(TARGET), "--budget", "6bit", "--force", "--tune", "10", *arguments)
     assert json.loads((out / "config.json").read_text())["intermediate_size"] == 384
     assert "untuned" in hola("recipe", str(out))[1]
 
