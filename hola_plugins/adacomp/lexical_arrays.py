@@ -72,5 +72,7 @@ def from_arrays(
         raise ValueError(f"the BM25 index must hold finite scores of rows from 0 to {passages - 1}")
     heads = np.ascontiguousarray(arrays["bm25_heads"], dtype=np.int32)
     if heads.shape != (passages, HEAD) or heads.min(initial=-1) < -1 or heads.max(initial=-1) >= len(words):
-        raise ValueError(f"the first words must be {passages} x {HEAD} numbers from -1 to {len(words) - 1}")
+        raise ValueError(
+            f"the first words of the BM25 index must be {passages} x {HEAD} numbers from -1 to {len(words) - 1}"
+        )
     return vocabulary, {"data": scores, "indices": rows, "indptr": starts, "num_docs": passages}, heads

@@ -45,6 +45,14 @@ def compress(
         typer.Option(help="Schemes to choose from, with commas: W4A16,W8A8,BF16.", show_default="by device"),
     ] = None,
     quantizer: Annotated[str, typer.Option(help="gptq, awq or rtn.")] = "gptq",
+    tune: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Steps of training scales, norms and biases after the quantisation, such as 100; `hola recipe` "
+            "leaves that out.",
+        ),
+    ] = 0,
     samples: Annotated[int, typer.Option(min=8, help="Most calibration sequences.")] = 128,
     sequence_length: Annotated[int, typer.Option(min=8, help="Tokens of each.")] = 512,
     dtype: Annotated[
@@ -67,15 +75,19 @@ def compress(
     with ends_with_2("compress", "stopped; scores are kept, the same command goes on after them"):
         from hola_plugins.lobi.budget_text import parse_budget
 
-        settings = parse_budget(budget) | {
-            "prune": _prune(prune),
-            "quantizer": quantizer,
-            "samples": samples,
-            "seed": seed,
-            "choices": choices and [name.strip() for name in choices.split(",")],
-            "lora": {"adapter": adapter and str(adapter)},
-            "cache": str(_writable(cache)),
-        }
+        settings = (
+            parse_budget(budget)
+            | {
+                "prune": _prune(prune),
+                "quantizer": quantizer,
+                "samples": samples,
+                "seed": seed,
+                "choices": choices and [name.strip() for name in choices.split(",")],
+                "lora": {"adapter": adapter and str(adapter)},
+                "cache": str(_writable(cache)),
+            }
+            | {"tune": {"steps": tune}}
+        )
         if dtype not in DTYPES:
             raise ValueError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         if adapter is not None and not settings["prune"]:
@@ -97,16 +109,18 @@ def recipe(
 ) -> None:
     """Writes the recipe of a finished run in llmcompressor's own modifiers, to make the checkpoint without Lo-Bi.
 
-    Ends with status 2 where the model was cut or recovered: no stock modifier gives those weights.
+    The same checkpoint, tensor for tensor; where it was made with --tune, the same bits, untuned. Ends with status 2
+    where the model was cut or recovered: no stock modifier gives those weights.
     """
     with ends_with_2("recipe", "stopped"):
         from hola_plugins.lobi.stock_recipe import stock_recipe
 
-        text = stock_recipe(source)
+        found = stock_recipe(source)
         if out is None:
-            typer.echo(text, nl=False)
+            typer.echo(found.text, nl=False)
         else:
-            out.write_text(text, encoding="utf-8")
+            out.write_text(found.text, encoding="utf-8")
+        Console(stderr=True, highlight=False).print(found.same, markup=False)
 
 
 def _compress(

@@ -75,8 +75,8 @@ class LoraConfig(_Settings):
 class TuneConfig(_Settings):
     """Training after quantisation, of what costs no byte: scales, norms and biases."""
 
-    steps: int = Field(default=100, ge=0)
-    """Most optimiser steps, of 8 rows each; 0 switches it off."""
+    steps: int = Field(default=0, ge=0)
+    """Most optimiser steps, of 8 rows each; 0 switches it off, some 100 are of use with 100 rows or more."""
 
     learning_rate: float = Field(default=2e-3, gt=0.0, le=1.0)
     """Peak learning rate of AdamW, relative to the size of what is trained; it falls to 0 along a cosine."""

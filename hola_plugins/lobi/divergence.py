@@ -76,8 +76,8 @@ class Quality:
     """How a model does on held-out text.
 
     Attributes:
-        kl: Mean KL divergence from the original, in nats a token.
-        perplexity: Perplexity of the text.
+        kl: Mean KL divergence from the original, in nats a token; infinite where logits are no numbers.
+        perplexity: Perplexity of the text; likewise.
     """
 
     kl: float
@@ -111,4 +111,6 @@ def measure(model: Any, batches: Sequence[Batch], recorded: Sequence[Recorded]) 
             divergence += float(original.divergence(logits).sum())
             loss += float(functional.cross_entropy(logits, labels, reduction="sum"))
             count += len(labels)
+    if not math.isfinite(divergence + loss):
+        return Quality(math.inf, math.inf)
     return Quality(max(0.0, divergence / count), math.exp(min(loss / count, 700.0)))

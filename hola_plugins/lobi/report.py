@@ -121,7 +121,7 @@ def _schemes(config: LoBiConfig, outcome: Outcome) -> Mapping[str, str]:
     by_layer = {layer: name for name, layers in (config.plan or {}).items() for layer in layers}
     return {
         group.name: by_layer[group.members[0]]
-        for group in outcome.structure.groups
+        for group in outcome.structure.all_groups
         if group.members[0] in by_layer
     }
 

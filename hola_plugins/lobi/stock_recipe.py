@@ -1,12 +1,14 @@
 """The recipe of a finished run in llmcompressor's own modifiers: the checkpoint again, without Lo-Bi.
 
-Possible where bits were all that was decided. A cut or a recovered model is no recipe: its weights are new.
+A cut or a recovered model is no recipe: its weights are new. Where scales and norms were tuned after the
+quantisation, the recipe gives the same bits and bytes without the tuning, and says so.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,30 @@ _CUT = "the model was cut, so no recipe of stock modifiers gives its weights"
 _RECOVERED = "the model was recovered by LoRA, so no recipe of stock modifiers gives its weights"
 _HEAD = """\
 # {source}, in llmcompressor's own modifiers: oneshot(model=..., recipe="recipe.yaml", dataset=...)
-# The same model and the same calibration rows in the same order give the same checkpoint.
+# {same}
 """
+_EXACT = "The same model and the same calibration rows in the same order give the same checkpoint."
+_TUNED = (
+    "The run also tuned scales and norms (tune.steps), which no stock modifier does: this gives the same bits and "
+    "bytes, untuned."
+)
 
 
-def stock_recipe(source: Path) -> str:
-    """Writes the recipe as YAML.
+@dataclass(frozen=True, slots=True)
+class StockRecipe:
+    """A recipe of llmcompressor's own modifiers.
+
+    Attributes:
+        text: The recipe as YAML, with a head comment.
+        same: In words, how near its checkpoint is to the run's.
+    """
+
+    text: str
+    same: str
+
+
+def stock_recipe(source: Path) -> StockRecipe:
+    """Writes the recipe of a finished run.
 
     Args:
         source: A checkpoint's folder, its recipe.yaml, or the JSON report of a run.
@@ -39,12 +59,13 @@ def stock_recipe(source: Path) -> str:
     yaml = _yaml()
     file = source / RECIPE_FILE if source.is_dir() else source
     recipe = _from_report(file) if file.suffix == ".json" else _read_yaml(file, yaml)
-    found: list[str] = []
+    found: list[LoBiConfig] = []
     stock = _replaced(recipe, file, found)
     if not found:
         raise LoBiError(f"{file} has no entry {_ENTRY}: give the folder, recipe or report of a run of Lo-Bi")
-    body: str = yaml.safe_dump(stock, sort_keys=False, default_flow_style=None, width=110)
-    return _HEAD.format(source=source.name) + body
+    body = yaml.safe_dump(stock, sort_keys=False, default_flow_style=None, width=110)
+    same = _TUNED if any(config.tune.steps for config in found) else _EXACT
+    return StockRecipe(_HEAD.format(source=source.name, same=same) + body, same)
 
 
 def stock_modifiers(config: LoBiConfig) -> dict[str, dict[str, Any]]:
@@ -59,15 +80,15 @@ def stock_modifiers(config: LoBiConfig) -> dict[str, dict[str, Any]]:
     return rounding if config.quantizer == "rtn" else {"AWQModifier": {}, **rounding}
 
 
-def _replaced(node: Any, file: Path, found: list[str]) -> Any:
+def _replaced(node: Any, file: Path, found: list[LoBiConfig]) -> Any:
     """Copies a recipe with Lo-Bi's entry replaced."""
     if not isinstance(node, Mapping):
         return node
     copied: dict[str, Any] = {}
     for key, value in node.items():
         if key == _ENTRY:
-            found.append(key)
-            copied |= stock_modifiers(_finished(value, file))
+            found.append(_finished(value, file))
+            copied |= stock_modifiers(found[-1])
         else:
             copied[key] = _replaced(value, file, found)
     return copied

@@ -1,9 +1,8 @@
 """After quantisation: scales, norms and biases are trained to say what the original says; no byte is added.
 
 The loss is the divergence from the original's logits on the fitting text. The best step by held-out text is kept,
-and where none is better than before, nothing is changed. Measured on a character model of 1.2 M parameters at 40 % of
-its bytes, 128 rows of 192 tokens: divergence on other text 0.65 of what it was. LoRA factors under the rounding, that
-let weights change their level as well, brought nothing more.
+and where none is better than before, nothing is changed. LoRA factors under the rounding, that let weights change
+their level as well, brought nothing more.
 """
 
 from __future__ import annotations

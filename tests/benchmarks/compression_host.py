@@ -40,6 +40,8 @@ def load_tokenizer(folder: Path) -> Any:
 def stock_modifiers(quantizer: str, plan: Layers, awq_grid: int = 20) -> list[Any]:
     """Makes llmcompressor's own modifiers for a plan.
 
+    Four bits get their scales by least error, as Lo-Bi's do: stronger than llmcompressor's default.
+
     Args:
         quantizer: rtn, gptq or awq.
         plan: The layers of each scheme.

@@ -155,8 +155,9 @@ def test_own_text_a_cut_and_a_second_run_over_the_first(work: Path) -> None:
     assert "was cut" in messages
     _, messages = hola("compress", str(TARGET), "--budget", "6bit", *arguments, status=2)
     assert "--force" in messages
-    hola("compress", str(TARGET), "--budget", "6bit", "--force", *arguments)
+    hola("compress", str(TARGET), "--budget", "6bit", "--force", "--tune", "10", *arguments)
     assert json.loads((out / "config.json").read_text())["intermediate_size"] == 384
+    assert "untuned" in hola("recipe", str(out))[1]
 
 
 def test_what_will_not_do_is_refused_before_the_work(work: Path) -> None:

@@ -14,11 +14,18 @@ from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.stock_recipe import stock_recipe
 
 PLAN = {"W4A16": ["model.layers.0.mlp.gate_proj", "model.layers.0.mlp.up_proj"], "W8A8": ["lm_head"]}
-FINISHED = {"target_bits": 4.5, "plan": PLAN, "requires_calibration_data": True}
+FINISHED = {"target_bits": 4.5, "plan": PLAN, "tune": {"steps": 0}, "requires_calibration_data": True}
 GROUPS = {
     "w4a16": {
         "targets": PLAN["W4A16"],
-        "weights": {"num_bits": 4, "type": "int", "symmetric": True, "strategy": "group", "group_size": 128},
+        "weights": {
+            "num_bits": 4,
+            "type": "int",
+            "symmetric": True,
+            "strategy": "group",
+            "group_size": 128,
+            "observer": "memoryless_mse",
+        },
     },
     "w8a8": {
         "targets": ["lm_head"],
@@ -59,14 +66,23 @@ def test_a_finished_run_becomes_stock_modifiers(
     tmp_path: Path, quantizer: str, expected: dict[str, Any]
 ) -> None:
     write(tmp_path, FINISHED | {"quantizer": quantizer})
-    assert modifiers(stock_recipe(tmp_path)) == expected
-    assert stock_recipe(tmp_path / "recipe.yaml").startswith("# recipe.yaml, in llmcompressor's own")
+    assert modifiers(stock_recipe(tmp_path).text) == expected
+    assert stock_recipe(tmp_path / "recipe.yaml").text.startswith("# recipe.yaml, in llmcompressor's own")
+
+
+def test_it_says_whether_the_checkpoint_is_the_same(tmp_path: Path) -> None:
+    exact = stock_recipe(write(tmp_path, FINISHED))
+    tuned = stock_recipe(write(tmp_path, FINISHED | {"tune": {"steps": 20}}))
+    assert modifiers(exact.text) == modifiers(tuned.text)
+    assert "give the same checkpoint" in exact.same
+    assert "untuned" in tuned.same
+    assert all(one.same in one.text for one in (exact, tuned))
 
 
 def test_other_modifiers_of_the_recipe_stay_in_their_order(tmp_path: Path) -> None:
     entry = {"SmoothQuantModifier": {"smoothing_strength": 0.5}}
     write(tmp_path, FINISHED, **entry)
-    assert modifiers(stock_recipe(tmp_path))["SmoothQuantModifier"] == entry["SmoothQuantModifier"]
+    assert modifiers(stock_recipe(tmp_path).text)["SmoothQuantModifier"] == entry["SmoothQuantModifier"]
 
 
 def test_a_report_gives_the_same_recipe(tmp_path: Path) -> None:
@@ -82,7 +98,7 @@ def test_a_report_gives_the_same_recipe(tmp_path: Path) -> None:
     }
     file = tmp_path / "lobi_report.json"
     file.write_text(json.dumps(report))
-    assert modifiers(stock_recipe(file)) == modifiers(stock_recipe(write(tmp_path, FINISHED)))
+    assert modifiers(stock_recipe(file).text) == modifiers(stock_recipe(write(tmp_path, FINISHED)).text)
     file.write_text(json.dumps(report | {"cut": {"channels": 128}}))
     with pytest.raises(LoBiError, match="was cut"):
         stock_recipe(file)
