@@ -24,8 +24,8 @@ methods:
   mixtures     W8A8 in the first layers, the last layers or every down_proj, the rest in 4 bits; GPTQ
   autoround    AutoScheme's choice of bits by layer, rounded by GPTQ
   modelopt     auto_quantize's choice, rounded by GPTQ; needs --modelopt-python
-  lobi         LoBiModifier as it comes: bits by layer, then tuning of what costs no byte
-  untuned      the same without tuning
+  lobi         LoBiModifier as it comes: bits by layer
+  tuned        lobi and 100 steps of tuning what costs no byte
   unguarded    lobi without comparing plans on held-out text
   recovered    lobi after LoRA recovery
   pruned       prune: auto with LoRA recovery, for budgets under the smallest plan of bits

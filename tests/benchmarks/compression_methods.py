@@ -6,13 +6,13 @@ from typing import Any
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "lobi": {},
-    "untuned": {"tune": {"steps": 0}},
+    "tuned": {"tune": {"steps": 100}},
     "unguarded": {"guard": False},
     "recovered": {"lora": {"when": "always"}},
     "pruned": {"prune": "auto"},
     "unrecovered": {"prune": "auto", "lora": {"steps": 0}},
 }
-"""Keys of Lo-Bi's recipe entry by method: as it comes, without tuning, without the guard, with recovery, with a cut."""
+"""Keys of Lo-Bi's recipe entry by method: as it comes, with tuning, without the guard, with recovery, with a cut."""
 
 TOOLS = ("autoround", "modelopt")
 """Other tools that choose bits by layer."""

@@ -69,7 +69,7 @@ def measure_served(
 def _lobi(subject: Subject, budget: float) -> list[Any]:
     from hola_plugins.llmcompressor import LoBiModifier
 
-    settings = {"target_device": subject.device, "quantizer": "rtn", "tune": {"steps": 0}}
+    settings = {"target_device": subject.device, "quantizer": "rtn"}
     return [LoBiModifier(target_bytes=subject.ceiling(budget), **settings)]
 
 
