@@ -17,18 +17,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 TOOLS = ("autoround", "modelopt")
 """Other tools that choose bits by layer."""
 
-METHODS = (
-    "lobi",
-    "uniform",
-    "mixtures",
-    "awq",
-    *TOOLS,
-    "untuned",
-    "unguarded",
-    "recovered",
-    "pruned",
-    "unrecovered",
-)
+METHODS = (*VARIANTS, "uniform", "mixtures", "awq", *TOOLS)
 """What can be asked for."""
 
 BY_HAND = ("rtn", "gptq", "awq", "mixture")
