@@ -74,16 +74,23 @@ class Summary:
         return min(fitting, key=lambda row: row.kl, default=None)
 
     def cells(self, method: str, families: Iterable[str]) -> list[Cell]:
-        """Compares a method with the best of families, wherever both have a checkpoint."""
+        """Compares a method with the best of families, wherever these were measured with the same seed as well."""
         wanted = tuple(families)
         found = []
         for row in self.rows:
             if row.method != method or row.budget not in self.budgets or row.seed is None:
                 continue
             best = self.best(row.model, float(row.budget), row.seed, wanted)
-            if best is not None:
+            if best is not None and self._has_rivals(row, wanted):
                 found.append(Cell(row.model, float(row.budget), row.seed, row.kl, best.method, best.kl))
         return found
+
+    def _has_rivals(self, row: Row, families: Iterable[str]) -> bool:
+        """Tells whether a family has a row of this model and seed: a run that was cut short has none yet."""
+        return any(
+            other.family in families and (other.model, other.seed) == (row.model, row.seed)
+            for other in self.rows
+        )
 
     def ratio(self, method: str, families: Iterable[str]) -> dict[str, Any]:
         """Gives the geometric mean of the ratios with a bootstrap interval of 95 % over cells."""
