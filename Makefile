@@ -28,21 +28,18 @@ WITH_PRELOAD = LD_PRELOAD="$$($(PYTHON) -m hola_plugins.cli preload)"
 COMPRESS_UNIT := tests/unit/lobi
 COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py tests/engine/test_resumption.py \
 	tests/integrations/test_llmcompressor.py tests/integrations/test_recipes.py)
+SERVE_FILES := $(filter-out $(COMPRESS_FILES),$(wildcard tests/engine/test_*.py tests/integrations/test_*.py))
 
-WITH_SERVE_PYTHON = HOLA_SERVE_PYTHON="$(abspath $(PYTHON))"
+# Both run at a time; threads of two of them on the same cores would wait for each other.
+IN_SERVE_ENV = $(WITH_PRELOAD) $(PYTHON)
+IN_COMPRESS_ENV = OMP_NUM_THREADS=1 HOLA_SERVE_PYTHON="$(abspath $(PYTHON))" $(COMPRESS_PYTHON)
 
-# $(1): the environment's Python, variables before it; $(2): test files. One process a file: vLLM starts one engine a process.
+# $(1): the environment's Python with its variables; $(2): test files. One process a file: vLLM starts one engine a process.
 define test_each_file
 @for file in $(2); do \
 	echo "== $$file"; \
 	$(1) -m pytest --timeout=$(ENGINE_TIMEOUT) "$$file"; \
 done
-endef
-
-# $(1): a folder of tests.
-define test_in_both_environments
-$(call test_each_file,$(WITH_PRELOAD) $(PYTHON),$(filter-out $(COMPRESS_FILES),$(wildcard $(1)/test_*.py)))
-$(call test_each_file,$(WITH_SERVE_PYTHON) $(COMPRESS_PYTHON),$(filter $(1)/%,$(COMPRESS_FILES)))
 endef
 
 # $(1): the environment's folder; $(2): the target that makes it. torch comes first: its build for the CPU may
@@ -62,7 +59,7 @@ for module in $(COMPANIONS); do \
 done
 endef
 
-.PHONY: help serve-env compress-env demo test test-unit test-engine test-integrations lint format dist clean
+.PHONY: help serve-env compress-env demo test test-serve test-compress test-unit lint format dist clean
 
 help:  ## Show this help
 	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain, Lo-Bi for llmcompressor"
@@ -106,17 +103,20 @@ demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, 
 	$(WITH_PRELOAD) $(PYTHON) integrations/langchain/demo.py $(if $(QUESTION),"$(QUESTION)")
 	$(WITH_PRELOAD) $(PYTHON) integrations/llmcompressor/demo.py --compress-python $(COMPRESS_PYTHON)
 
-test: lint test-unit test-engine test-integrations  ## Run everything that continuous integration runs
+test:  ## Run everything that continuous integration runs, both environments at a time
+	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-serve test-compress
 
-test-unit: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests without an engine; seconds
+test-serve: lint  ## Run the tests with the real vLLM, LangChain, faiss and PostgreSQL; minutes
+	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)
+	$(call test_each_file,$(IN_SERVE_ENV),$(SERVE_FILES))
+
+test-compress: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests with the real llmcompressor; vLLM serves what they make; minutes
+	$(IN_COMPRESS_ENV) -m pytest $(COMPRESS_UNIT)
+	$(call test_each_file,$(IN_COMPRESS_ENV),$(COMPRESS_FILES))
+
+test-unit: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests without an engine
 	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)
 	$(COMPRESS_PYTHON) -m pytest $(COMPRESS_UNIT)
-
-test-engine: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests with the real vLLM and llmcompressor on small models; minutes
-	$(call test_in_both_environments,tests/engine)
-
-test-integrations: $(STAMP) $(COMPRESS_STAMP)  ## Run what an operator copies from integrations/
-	$(call test_in_both_environments,tests/integrations)
 
 lint: $(STAMP)  ## Check style and types (ruff, mypy --strict)
 	$(PYTHON) -m ruff check .
