@@ -75,19 +75,16 @@ def compress(
     with ends_with_2("compress", "stopped; scores are kept, the same command goes on after them"):
         from hola_plugins.lobi.budget_text import parse_budget
 
-        settings = (
-            parse_budget(budget)
-            | {
-                "prune": _prune(prune),
-                "quantizer": quantizer,
-                "samples": samples,
-                "seed": seed,
-                "choices": choices and [name.strip() for name in choices.split(",")],
-                "lora": {"adapter": adapter and str(adapter)},
-                "cache": str(_writable(cache)),
-            }
-            | {"tune": {"steps": tune}}
-        )
+        settings = parse_budget(budget) | {
+            "prune": _prune(prune),
+            "quantizer": quantizer,
+            "samples": samples,
+            "seed": seed,
+            "choices": choices and [name.strip() for name in choices.split(",")],
+            "lora": {"adapter": adapter and str(adapter)},
+            "tune": {"steps": tune},
+            "cache": str(_writable(cache)),
+        }
         if dtype not in DTYPES:
             raise ValueError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         if adapter is not None and not settings["prune"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from compression_summary import Summary
 from compression_tables import show
 from compression_targets import targets
 from compression_text import Corpus
+from package_versions import package_versions
 
 _PACKAGES = ("llmcompressor", "compressed-tensors", "torch", "transformers", "auto-round", "peft", "scipy")
 
@@ -90,15 +90,5 @@ def _line(summary: Summary, vllm: dict[str, Any]) -> dict[str, Any]:
         },
         "targets": targets(summary),
         "skipped": summary.skipped(),
-        "versions": _versions(),
+        "versions": package_versions(_PACKAGES),
     }
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": sys.version.split()[0]}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -8,7 +8,6 @@ original stdout, one JSON line each; everything vLLM prints goes to stderr.
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import json
 import os
 import signal
@@ -18,6 +17,8 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
+
+from package_versions import package_versions
 
 _COUNTERS = {
     "vllm:spec_decode_num_drafts": "drafts",
@@ -40,17 +41,6 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide a result."""
-    found = {"python": sys.version.split()[0]}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
 class Engine:
     """A vLLM engine, stepped by hand so that every token has a time.
 
@@ -71,7 +61,7 @@ class Engine:
         return {
             "async_scheduling": bool(config.scheduler_config.async_scheduling),
             "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
-            "versions": versions(),
+            "versions": package_versions(_PACKAGES),
         }
 
     def counters(self) -> dict[str, int]:

@@ -9,18 +9,16 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import textwrap
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import serving
 
 pytest.importorskip("llmcompressor")
 
@@ -72,24 +70,9 @@ def test_compress_refuses_an_empty_text(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def server(compressed: Path) -> Iterator[str]:
     """The address of serve_compressed.sh's server."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    command = [FOLDER / "serve_compressed.sh", compressed, "--host", "127.0.0.1", "--port", str(port)]
-    environment = ENVIRONMENT | {"PYTHON": str(SERVE), "VLLM_CPU_KVCACHE_SPACE": "1"}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
-    try:
-        for _ in range(600):
-            assert process.poll() is None, "the server ended"
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
-                    break
-            except OSError:
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+    command = [FOLDER / "serve_compressed.sh", compressed]
+    with serving(command, ENVIRONMENT | {"PYTHON": str(SERVE)}) as address:
+        yield address
 
 
 def complete(server: str, prompt: str) -> dict[str, Any]:

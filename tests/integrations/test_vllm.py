@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from serving import serving
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "integrations" / "vllm"
@@ -29,25 +26,9 @@ def _run(*command: str, timeout: float = 600) -> str:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--config", str(FOLDER / "serve.yaml"), "--host", "127.0.0.1", "--port", str(port)]
-    environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1"}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
-    try:
-        for _ in range(600):
-            assert process.poll() is None, "the server ended"
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
-                    break
-            except OSError:
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+    with serving([*command, "--config", FOLDER / "serve.yaml"], os.environ) as address:
+        yield f"{address}/v1"
 
 
 def test_client_streams_from_the_server_of_serve_yaml(server: str) -> None:
