@@ -19,8 +19,9 @@ EXTRAS = {
     "langchain": ["langchain", "minilm"],
     "lobi": ["llmcompressor"],
     "llmcompressor": ["llmcompressor"],
+    "pilot": ["pilot"],
 }
-MODULES_OF = {"faiss-cpu": "faiss"}
+MODULES_OF = {"faiss-cpu": "faiss", "pyyaml": "yaml"}
 ARRIVE_WITH = {
     "vllm": {"vllm", "torch", "transformers"},
     "langchain": {"langchain_core", "torch", "transformers"},
@@ -33,6 +34,7 @@ ARRIVE_WITH = {
         "yaml",
     },
     "lobi": {"huggingface_hub", "pyarrow", "torch", "transformers", "yaml"},
+    "pilot": {"huggingface_hub", "pynvml"},
 }
 """What a door's host, or a method's extra, installs."""
 
