@@ -29,10 +29,7 @@ def open_documents(documents: Documents, folder: Path, show: Callable[[str], Non
     """
     from hola_plugins.corpus.asking import open_index
 
-    if is_index(documents.path):
-        return open_index(documents.path)
-    _index(documents, folder, show)
-    return open_index(folder)
+    return open_index(documents.path) if is_index(documents.path) else _index(documents, folder, show)
 
 
 def document_files(documents: Documents) -> list[Path]:
@@ -76,8 +73,9 @@ def contains_answer(query: Query, text: str) -> bool:
     return any(f" {' '.join(words(answer))} " in held for answer in query.answers)
 
 
-def _index(documents: Documents, folder: Path, show: Callable[[str], None]) -> None:
-    """Brings the index of a folder up to date."""
+def _index(documents: Documents, folder: Path, show: Callable[[str], None]) -> OpenIndex:
+    """Brings the index of a folder up to date, and opens it."""
+    from hola_plugins.corpus.asking import OpenIndex
     from hola_plugins.corpus.files import SUFFIXES, find_files
     from hola_plugins.corpus.indexing import Indexer, open_store
 
@@ -85,5 +83,7 @@ def _index(documents: Documents, folder: Path, show: Callable[[str], None]) -> N
     if not files:
         raise ValueError(f"no file to index in {documents.path}: it reads {', '.join(SUFFIXES)}")
     settings = CorpusSettings(embedding=documents.embedding, chunk=documents.chunk)
-    for step in Indexer(open_store(folder, settings), folder, settings.chunk).run(files):
+    store = open_store(folder, settings)
+    for step in Indexer(store, folder, settings.chunk).run(files):
         show(f"indexing {step.file}")
+    return OpenIndex(folder, store)

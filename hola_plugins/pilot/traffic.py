@@ -21,6 +21,10 @@ _WARM_UP = "1, 2, 3,"
 _WARM_UP_TOKENS = 16
 
 
+class IncompleteAnswerError(RuntimeError):
+    """A stream that ended before its token counts came."""
+
+
 class Round(BaseModel):
     """What one repeat of a stage gave.
 
@@ -70,7 +74,7 @@ class Traffic:
     async def _run(
         self, url: str, prompts: Sequence[Prompt], repeat: int, answered: Callable[[int], None]
     ) -> Round:
-        openai = _openai()
+        openai, failures_of = _openai(), _failures()
         free = asyncio.Semaphore(self.concurrency)
         requests: list[Request] = []
         failures: list[str] = []
@@ -79,14 +83,14 @@ class Traffic:
             async with free:
                 try:
                     requests.append(await self._timed(client, prompt, repeat))
-                except openai.OpenAIError as error:
+                except failures_of as error:
                     failures.append(f"{prompt.id}: {error}")
                 answered(len(requests) + len(failures))
 
         async with openai.AsyncOpenAI(
             base_url=url, api_key="none", timeout=self.timeout_s, max_retries=0
         ) as client:
-            await self._warm_up(client, openai.OpenAIError)
+            await self._warm_up(client, failures_of)
             began = time.perf_counter()
             await asyncio.gather(*(one(prompt) for prompt in prompts))
             seconds = time.perf_counter() - began
@@ -94,11 +98,11 @@ class Traffic:
         requests.sort(key=lambda request: order[request.prompt])
         return Round(requests=tuple(requests), failures=tuple(failures), seconds=seconds)
 
-    async def _warm_up(self, client: Any, error: type[Exception]) -> None:
+    async def _warm_up(self, client: Any, failures: tuple[type[Exception], ...]) -> None:
         """Sends as many requests as will be in flight; what fails here fails again when it counts."""
         sent = (self._stream(client, _WARM_UP, _WARM_UP_TOKENS) for _ in range(self.concurrency))
         for result in await asyncio.gather(*(_drain(stream) for stream in sent), return_exceptions=True):
-            if isinstance(result, BaseException) and not isinstance(result, error):
+            if isinstance(result, BaseException) and not isinstance(result, failures):
                 raise result
 
     async def _timed(self, client: Any, prompt: Prompt, repeat: int) -> Request:
@@ -111,14 +115,16 @@ class Traffic:
                 texts.append(text)
             usage = chunk.usage or usage
         ended = time.perf_counter()
+        if usage is None:
+            raise IncompleteAnswerError("the stream ended before the answer did")
         return Request(
             repeat=repeat,
             prompt=prompt.id,
             category=prompt.category,
             latency_s=ended - began,
             first_token_s=(first or ended) - began,
-            tokens_in=usage.prompt_tokens if usage else 0,
-            tokens_out=usage.completion_tokens if usage else 0,
+            tokens_in=usage.prompt_tokens,
+            tokens_out=usage.completion_tokens,
             output=hashlib.sha256("".join(texts).encode()).hexdigest(),
         )
 
@@ -157,3 +163,10 @@ def _openai() -> Any:
         message = "'openai' is not installed. Install it with: pip install 'hola-plugins[pilot]'"
         raise ImportError(message) from error
     return openai
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """Lists what a request that got no answer raises; a stream that breaks off raises the transport's own errors."""
+    import httpx
+
+    return (_openai().OpenAIError, httpx.HTTPError, IncompleteAnswerError)

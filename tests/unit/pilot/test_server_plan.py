@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 from hola_plugins.pilot.server_plan import ServerPlan
@@ -18,7 +19,7 @@ def test_the_command_line_is_what_vllm_reads():
     plan = ServerPlan("hsd", "model", "float32", draft_tokens=8, hsd={"tau": 1.0}, engine=engine)
     command = plan.command(Path("/venv/bin/python"), 8123)
     assert command[:3] == ["/venv/bin/python", "-m", "vllm.entrypoints.openai.api_server"]
-    options = dict(zip(command, command[1:], strict=False))
+    options = dict(pairwise(command))
     assert options["--max-model-len"] == "512"
     assert json.loads(options["--hf-overrides"]) == {"a": 1}
     assert json.loads(options["--speculative-config"])["model"] == "hola_plugins.vllm.HSDProposer"
