@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from hola_plugins.pilot.config import PilotConfig
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and numbers that lead to a value."""
 
 _SHOWN = 80
@@ -45,7 +45,7 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
+def _parse(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     """Reads the values, and the line of each."""
     try:
         import yaml
@@ -63,12 +63,12 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[Place, int]]:
         raise ConfigError(
             f"{path.name}, line 1: must hold keys with values, got {values!r}; see hola pilot --init"
         )
-    lines: dict[Place, int] = {(): 1}
+    lines: dict[KeyPath, int] = {(): 1}
     _note_lines(root, (), lines, path.name)
     return values, lines
 
 
-def _note_lines(node: Any, place: Place, lines: dict[Place, int], name: str) -> None:
+def _note_lines(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
     """Notes the line of every key and entry under a node of PyYAML.
 
     Raises:
@@ -90,9 +90,9 @@ def _note_lines(node: Any, place: Place, lines: dict[Place, int], name: str) -> 
             _note_lines(value, (*place, number), lines, name)
 
 
-def _explain(error: Any, lines: dict[Place, int]) -> str:
+def _explain(error: Any, lines: dict[KeyPath, int]) -> str:
     """Turns one pydantic error into a line with place, key, value and remedy."""
-    place: Place = error["loc"]
+    place: KeyPath = error["loc"]
     known = place
     while known not in lines:
         known = known[:-1]
@@ -116,7 +116,7 @@ def _explain(error: Any, lines: dict[Place, int]) -> str:
     )
 
 
-def _dotted(place: Place) -> str:
+def _dotted(place: KeyPath) -> str:
     """Writes a place as a.b[0].c."""
     text = ""
     for part in place:
@@ -124,7 +124,7 @@ def _dotted(place: Place) -> str:
     return text
 
 
-def _model_at(place: Place) -> type[BaseModel]:
+def _model_at(place: KeyPath) -> type[BaseModel]:
     """Finds the section at a place."""
     model: type[BaseModel] = PilotConfig
     for part in place:

@@ -70,7 +70,10 @@ def test_a_task_of_the_hub_needs_no_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("task", "row", "words"),
-    [("arc_easy", ARC | {"gold": 3}, "line 1: 'gold' must be the place of one"), ("gsm9k", ARC, "no task 'gsm9k'")],
+    [
+        ("arc_easy", ARC | {"gold": 3}, "line 1: 'gold' must be the place of one"),
+        ("gsm9k", ARC, "no task 'gsm9k'"),
+    ],
 )
 def test_what_lm_eval_could_not_use_is_refused(lines, tmp_path, task, row, words):
     with pytest.raises(DataError, match=words):
@@ -107,8 +110,20 @@ def test_another_metric_may_be_asked_for():
 def test_own_answers_may_contain_what_is_expected(lines):
     path = lines({"question": "a", "answer": "b"})
     samples = [
-        {"doc_id": 0, "filter": "none", "exact_match": 0.0, "resps": [["About 300 Litres, they say"]], "target": "300 litres"},
-        {"doc_id": 1, "filter": "none", "exact_match": 0.0, "resps": [["1300 litres"]], "target": "300 litres"},
+        {
+            "doc_id": 0,
+            "filter": "none",
+            "exact_match": 0.0,
+            "resps": [["About 300 Litres, they say"]],
+            "target": "300 litres",
+        },
+        {
+            "doc_id": 1,
+            "filter": "none",
+            "exact_match": 0.0,
+            "resps": [["1300 litres"]],
+            "target": "300 litres",
+        },
     ]
     task = Task(task="mine", questions=path, match="contains")
     score = read_accuracy(task, {"exact_match,none": 0.0, "exact_match_stderr,none": 0.0}, samples)
