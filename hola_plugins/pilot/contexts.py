@@ -41,6 +41,8 @@ class Contexts:
         self._prompts = read_prompts(config.prompts) if config.prompts else []
         self._queries = read_queries(config.documents.queries) if config.documents else []
         self._retrievers: dict[Depth, Retrieve] = {}
+        self._retrieved: dict[Depth, Passages] = {}
+        self._keys: dict[Depth, str] = {}
         self._check()
 
     @property
@@ -73,7 +75,12 @@ class Contexts:
         return ask
 
     def key(self, depth: Depth) -> str:
-        """Names what the passages at a depth follow from."""
+        """Names what the passages at a depth follow from; files are looked at once."""
+        if depth not in self._keys:
+            self._keys[depth] = self._key(depth)
+        return self._keys[depth]
+
+    def _key(self, depth: Depth) -> str:
         documents, adaptive = self._config.documents, self._config.adacomp
         if documents is None:
             return ""
@@ -86,13 +93,16 @@ class Contexts:
 
     def _passages(self, depth: Depth) -> Passages:
         """Gives what was retrieved at a depth, at once or from an earlier run."""
-        key = self.key(depth)
-        found = self._state.get(f"passages-{depth}", key)
-        if found is None:
-            passages = retrieve_all(self._retriever(depth), self._queries, self._show)
-            found = passages.model_dump(mode="json")
-            self._state.put(f"passages-{depth}", key, found)
-        return Passages.model_validate(found)
+        if depth not in self._retrieved:
+            key = self.key(depth)
+            found = self._state.get(f"passages-{depth}", key)
+            if found is None:
+                found = retrieve_all(self._retriever(depth), self._queries, self._show).model_dump(
+                    mode="json"
+                )
+                self._state.put(f"passages-{depth}", key, found)
+            self._retrieved[depth] = Passages.model_validate(found)
+        return self._retrieved[depth]
 
     def _retriever(self, depth: Depth) -> Retrieve:
         """Gives the retriever of a depth."""
