@@ -19,6 +19,8 @@ EXTRAS = {
     "langchain": ["langchain", "minilm"],
     "lobi": ["llmcompressor"],
     "llmcompressor": ["llmcompressor"],
+    "page": ["pilot"],
+    "pilot": ["pilot"],
 }
 MODULES_OF = {"faiss-cpu": "faiss"}
 ARRIVE_WITH = {
