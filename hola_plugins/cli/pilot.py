@@ -61,6 +61,7 @@ def _write(path: Path) -> None:
 def _run(path: Path, *, resume: bool) -> None:
     """Runs a pilot, writes its files, and shows what it found."""
     from hola_plugins.pilot.config_file import digest_of, read_config
+    from hola_plugins.pilot.report import print_report, write_report
     from hola_plugins.pilot.run import Pilot
 
     if not path.is_file():
@@ -70,8 +71,6 @@ def _run(path: Path, *, resume: bool) -> None:
     with _bar() as progress:
         run = Pilot(config, command, digest_of(path), progress, fresh=not resume)
         results = run.run()
-    from hola_plugins.pilot.report import print_report, write_report
-
     page = write_report(results, config.out)
     shown = Console(highlight=False)
     print_report(results, shown)

@@ -19,6 +19,7 @@ EXTRAS = {
     "langchain": ["langchain", "minilm"],
     "lobi": ["llmcompressor"],
     "llmcompressor": ["llmcompressor"],
+    "page": ["pilot"],
     "pilot": ["pilot"],
 }
 MODULES_OF = {"faiss-cpu": "faiss", "pyyaml": "yaml"}
