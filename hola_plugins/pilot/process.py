@@ -88,10 +88,14 @@ class LoggedProcess:
         """Gives the error of a command that runs but does not do its work."""
         return ProcessError(f"{self.name} {why}:\n{self._tail()}")
 
-    def stop(self) -> None:
-        """Ends it and all its processes."""
+    def let_go(self) -> None:
+        """Has it ended, without waiting."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+    def stop(self) -> None:
+        """Ends it and all its processes."""
+        self.let_go()
         self._process.wait()
 
     def _tail(self) -> str:
