@@ -18,6 +18,22 @@ _STOP = {"exact": ["\n"], "contains": ["\n\n"]}
 """What ends an answer to an own question."""
 
 
+def check_data(task: Task) -> None:
+    """Reads a task's local files once.
+
+    Raises:
+        DataError: A line that cannot be used, or a local task that lm-eval does not have.
+    """
+    if task.questions is not None:
+        read_questions(task.questions)
+        return
+    if task.data is not None or task.fewshot is not None:
+        _definition(task.task)
+    for path in filter(None, (task.data, task.train)):
+        for number, row in rows(path):
+            _as_arc(path, number, row)
+
+
 def write_task(task: Task, folder: Path, ask: Callable[[str], str]) -> str:
     """Writes the file that lm-eval reads a task from.
 

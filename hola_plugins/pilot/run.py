@@ -14,6 +14,7 @@ from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.contexts import Contexts
 from hola_plugins.pilot.cross_domain import measure_cross_domain
 from hola_plugins.pilot.footprint import Footprints
+from hola_plugins.pilot.lm_eval_task import check_data
 from hola_plugins.pilot.measurement import Measurement
 from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.progress import Progress
@@ -25,7 +26,6 @@ from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.stages import StagePlan, needs_compression, plan_stages
 from hola_plugins.pilot.state import State, locked
 from hola_plugins.pilot.traffic import Traffic
-from hola_plugins.pilot.workload import read_questions
 
 logger = logging.getLogger(__name__)
 
@@ -122,8 +122,7 @@ class Pilot:
         if tasks:
             check_installed()
         for task in tasks:
-            if task.questions is not None:
-                read_questions(task.questions)
+            check_data(task)
         if self._config.cross_domain and self._compressor is None:
             raise ValueError("'cross_domain' compresses models: give compress_python")
         self._progress.show("reading prompts and versions")

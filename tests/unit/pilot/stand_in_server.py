@@ -22,16 +22,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if body["prompt"] == "refuse":
+        chat = self.path.endswith("/chat/completions")
+        prompt = body["messages"][0]["content"] if chat else body["prompt"]
+        if prompt == "refuse":
             self.send_error(400)
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
-        for word in body["prompt"].split():
-            self.chunk({"choices": [{"index": 0, "text": word, "finish_reason": None}]})
-        if body["prompt"] != "cut":
-            count = len(body["prompt"].split())
+        for word in prompt.split():
+            said = {"delta": {"content": word}} if chat else {"text": word}
+            self.chunk({"choices": [{"index": 0, "finish_reason": None, **said}]})
+        if prompt != "cut":
+            count = len(prompt.split())
             usage = {"prompt_tokens": count, "completion_tokens": count, "total_tokens": 2 * count}
             self.chunk({"choices": [], "usage": usage})
             self.wfile.write(b"data: [DONE]\n\n")

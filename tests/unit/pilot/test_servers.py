@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -77,13 +78,14 @@ def test_a_server_that_never_answers_is_given_up(new_fleet):
         fleet.server(plan("a", "hang"))
 
 
-def test_requests_without_an_answer_are_counted_and_never_among_the_answers(new_fleet):
+@pytest.mark.parametrize("chat", [False, True])
+def test_requests_without_an_answer_are_counted_and_never_among_the_answers(new_fleet, chat):
     prompts = [
         Prompt(str(place), "all", text) for place, text in enumerate(["a b c", "refuse", "cut", "d e"])
     ]
     told = []
     with new_fleet() as fleet:
-        found = TRAFFIC.run(fleet.server(plan("a")).url, prompts, 3, told.append)
+        found = replace(TRAFFIC, chat=chat).run(fleet.server(plan("a")).url, prompts, 3, told.append)
     assert [(one.prompt, one.repeat, one.tokens_in, one.tokens_out) for one in found.requests] == [
         ("0", 3, 3, 3),
         ("3", 3, 2, 2),
