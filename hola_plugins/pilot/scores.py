@@ -33,7 +33,8 @@ class Scores:
 
     def get(self, plan: ServerPlan, depth: Depth, task: Task) -> Accuracy | None:
         """Gives a score that is finished."""
-        found = self.state.get(self._name(plan, depth, task), self._key(plan, depth, task))
+        key = self._key(plan, depth, task)
+        found = self.state.get(self._name(task, key), key)
         return None if found is None else Accuracy.model_validate(found)
 
     def measure(self, server: Server, depth: Depth, task: Task) -> Accuracy:
@@ -44,15 +45,15 @@ class Scores:
         """
         found = self.get(server.plan, depth, task)
         if found is None:
-            name = self._name(server.plan, depth, task)
-            found = self.evaluation.run(name, task, server, self.contexts.ask(depth))
+            key = self._key(server.plan, depth, task)
+            found = self.evaluation.run(self._name(task, key), task, server, self.contexts.ask(depth))
             server.check_running()
-            self.state.put(name, self._key(server.plan, depth, task), found.model_dump(mode="json"))
+            self.state.put(self._name(task, key), key, found.model_dump(mode="json"))
         return found
 
-    def _name(self, plan: ServerPlan, depth: Depth, task: Task) -> str:
-        retrieved = f"-{depth}" if task.questions else ""
-        return f"score-{plan.name}{retrieved}-{task.task}"
+    def _name(self, task: Task, key: str) -> str:
+        """Names a score by what it follows from, so that equal servers share it."""
+        return f"score-{task.task}-{key}"
 
     def _key(self, plan: ServerPlan, depth: Depth, task: Task) -> str:
         """Names what a score follows from."""

@@ -77,7 +77,7 @@ def plan_stages(config: PilotConfig, compressed: str | None, why_not: str | None
                 name=name,
                 adds=_sentence(name, config),
                 depth="adaptive" if "adacomp" in on else "fixed",
-                server=None if left_out else _server(config, on, compressed),
+                server=None if left_out else _server(name, config, on, compressed),
                 left_out=left_out,
                 failed=name == "lobi" and why_not is not None,
             )
@@ -115,15 +115,18 @@ def _why_left_out(
     return None
 
 
-def _server(config: PilotConfig, on: set[StageName], compressed: str | None) -> ServerPlan:
-    """Gives the server of a stage from what is switched on."""
-    parts: list[str] = [name for name in ("hsd", "lobi", "all") if name in on]
+def _server(name: StageName, config: PilotConfig, on: set[StageName], compressed: str | None) -> ServerPlan:
+    """Gives the server of a stage from what is switched on.
+
+    Where HSD drafts, every stage has a server of its own, also where it differs in nothing: from a shared one HSD's
+    store would replay the answers that the stage before got to the same prompts.
+    """
     drafts = "hsd" in on or "all" in on
     hsd = dict(config.hsd.settings) if drafts else {}
     if "all" in on:
         hsd["intermediate"] = {"model": str(config.intermediate)}
     return ServerPlan(
-        name="-".join(parts) or "baseline",
+        name=name if drafts else "lobi" if "lobi" in on else "baseline",
         model=compressed if "lobi" in on and compressed else config.model,
         dtype=config.dtype,
         draft_tokens=config.hsd.draft_tokens if drafts else None,

@@ -192,7 +192,7 @@ def test_a_stage_that_fails_is_reported_failed_and_has_no_figures(first: Results
     lobi = first.stages[3]
     assert (lobi.status, lobi.requests, lobi.accuracy) == ("failed", (), ())
     assert lobi.error is not None
-    assert lobi.error.startswith("the server of hsd-lobi ended with status")
+    assert lobi.error.startswith("the server of lobi ended with status")
 
 
 def test_a_mended_stage_is_measured_and_nothing_else(work: Workplace, first: Results) -> None:

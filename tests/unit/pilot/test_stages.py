@@ -30,7 +30,8 @@ def test_every_stage_adds_to_the_ones_before(config, tmp_path):
     servers = [one.server for one in plans]
     assert [one.draft_tokens for one in servers] == [None, 8, 8, 8, 8]
     assert [one.model for one in servers] == [str(tmp_path / "model")] * 3 + ["small"] * 2
-    assert servers[1] == servers[2], "AdaComp changes what is sent, not the server"
+    assert servers[1].key() == servers[2].key(), "AdaComp changes what is sent, not the server"
+    assert len({one.name for one in servers}) == 5, "a shared store would replay the stage before"
     assert servers[4].hsd == {"intermediate": {"model": str(tmp_path / "draft")}}
 
 
@@ -64,3 +65,9 @@ def test_settings_are_ready_to_be_copied(config):
     assert hsd["vllm"]["speculative-config"]["num_speculative_tokens"] == 7
     assert hsd["vllm"]["additional-config"] == {"hola": {"hsd": {"tau": 1.0}}}
     assert lobi["llmcompressor"] == {"budget": "45%"}
+
+
+def test_without_hsd_equal_servers_are_shared(config):
+    baseline, adacomp = plan_stages(config(stages=["baseline", "adacomp"]), None)
+    assert baseline.server == adacomp.server
+    assert (baseline.depth, adacomp.depth) == ("fixed", "adaptive")
