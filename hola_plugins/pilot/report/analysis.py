@@ -10,6 +10,7 @@ from hola_plugins.pilot.report.cost import Cost, cost
 from hola_plugins.pilot.report.latency import Speed, speed
 from hola_plugins.pilot.report.recommendation import Advice, advise
 from hola_plugins.pilot.report.sameness import Sameness, sameness
+from hola_plugins.pilot.report.waiting import as_waited
 from hola_plugins.pilot.report.wording import sentence, shortage, too_small
 from hola_plugins.pilot.results import SCHEMA, Results, Stage
 
@@ -65,10 +66,13 @@ def analyse(results: Results) -> Analysis:
             one prompt in one repeat.
     """
     _check(results)
-    comparisons = compare_all(results.stages)
+    stages = as_waited(results)
+    comparisons = compare_all(stages)
     titles = {stage.name: stage.title for stage in results.stages}
     return Analysis(
-        findings=tuple(_finding(stage, results) for stage in results.stages),
+        findings=tuple(
+            _finding(stage, waited, results) for stage, waited in zip(results.stages, stages, strict=True)
+        ),
         comparisons=tuple(comparisons),
         advice=tuple(advise(results.stages, comparisons)),
         sentences=tuple(sentence(one, titles) for one in comparisons),
@@ -88,9 +92,9 @@ def _check(results: Results) -> None:
         raise ValueError(f"stages must be one or more, each of another name, got {names}")
 
 
-def _finding(stage: Stage, results: Results) -> Finding:
-    """Collects what is known of one stage."""
-    found = speed(stage.requests) if stage.status == "done" else None
+def _finding(stage: Stage, waited: Stage, results: Results) -> Finding:
+    """Collects what is known of one stage; the search costs time but none of the serving machine's."""
+    served, found = (speed(one.requests) if one.status == "done" else None for one in (stage, waited))
     baseline = results.stages[0]
     comparable = stage is not baseline and stage.status == baseline.status == "done"
     return Finding(
@@ -98,7 +102,7 @@ def _finding(stage: Stage, results: Results) -> Finding:
         title=stage.title,
         status=stage.status,
         speed=found,
-        cost=None if found is None else cost(found, results.prices, results.concurrency),
+        cost=None if served is None else cost(served, results.prices, results.concurrency),
         same=sameness(baseline, stage) if comparable else None,
     )
 

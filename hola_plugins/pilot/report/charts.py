@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from hola_plugins.page.figures import in_bytes
+from hola_plugins.page.figures import in_bytes, words
 from hola_plugins.pilot.report.analysis import Analysis
 from hola_plugins.pilot.report.bar_chart import bar_chart
 from hola_plugins.pilot.report.comparison import Comparison
 from hola_plugins.pilot.report.distribution_chart import Latencies, box_chart, share_chart
 from hola_plugins.pilot.report.slope_chart import Point, Series, slope_chart
+from hola_plugins.pilot.report.waiting import as_waited
 from hola_plugins.pilot.results import Results, Stage
 
 
@@ -27,7 +28,7 @@ def charts(results: Results, analysis: Analysis) -> Charts:
     """Draws all charts."""
     latencies = [
         Latencies(number, stage.title, tuple(request.latency_s for request in stage.requests))
-        for number, stage in enumerate(results.stages)
+        for number, stage in enumerate(as_waited(results))
         if stage.status == "done" and stage.requests
     ]
     drawn = (share_chart(latencies), box_chart(latencies)) if latencies else ()
@@ -81,7 +82,7 @@ def _quality(stages: tuple[Stage, ...]) -> Iterator[Series]:
     """Yields a series a task, and recall."""
     tasks = dict.fromkeys((score.task, score.metric) for stage in stages for score in stage.accuracy)
     for task in tasks:
-        yield _relative(" ".join(task), stages, _score_of(task))
+        yield _relative(f"{task[0]} {words(task[1])}", stages, _score_of(task))
     yield _relative(
         "recall", stages, lambda stage: stage.retrieval.recall if stage.retrieval is not None else None
     )

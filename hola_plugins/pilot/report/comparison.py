@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from hola_plugins.page.figures import words
 from hola_plugins.pilot.report.estimate import LEAST_UNITS, LEVEL, Estimate
 from hola_plugins.pilot.report.pairing import paired
 from hola_plugins.pilot.report.resampling import ratio_of_means
@@ -107,7 +108,9 @@ def _compared(before: Stage, after: Stage) -> Iterator[Comparison]:
     for score in after.accuracy:
         if (score.task, score.metric) in known:
             change = accuracy_change(known[score.task, score.metric], score)
-            yield Comparison(after.name, before.name, f"{score.task} {score.metric}", "quality", change)
+            yield Comparison(
+                after.name, before.name, f"{score.task} {words(score.metric)}", "quality", change
+            )
     if before.retrieval is not None and after.retrieval is not None:
         recall = recall_change(before.retrieval, after.retrieval)
         if recall is not None:

@@ -18,26 +18,27 @@ from hola_plugins.pilot.report.estimate import LEVEL
 from hola_plugins.pilot.report.recommendation import summary
 from hola_plugins.pilot.report.resampling import RESAMPLES
 from hola_plugins.pilot.report.scores import score_interval
+from hola_plugins.pilot.report.waiting import includes_search
 from hola_plugins.pilot.results import Results, Stage
 
 _PACKAGE = "hola_plugins.pilot.report"
 _TEMPLATE = "page.html.jinja"
+_NAMES = {"latency": "Latency", "time to first token": "Time to first token", "recall": "Recall"}
+_SILENT = "Not significant: "
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 """Signs that neither XML nor a reader takes, such as colours in a log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measure of one stage in the table of changes.
+    """One measure of one step in the table of changes.
 
     Attributes:
-        title: The stage's name for people.
         measure: What was measured.
         baseline: Against the baseline; None where one of them lacks it.
-        before: Against the finished stage before; None where that is the baseline or lacks it.
+        before: Against the finished step before, which may be the baseline; None where one of them lacks it.
     """
 
-    title: str
     measure: str
     baseline: Comparison | None
     before: Comparison | None
@@ -72,7 +73,8 @@ def render_page(results: Results, analysis: Analysis) -> str:
         stages=list(zip(results.stages, analysis.findings, strict=True)),
         tasks=_tasks(results.stages),
         score_interval=score_interval,
-        insignificant=[text for text in analysis.sentences if text.startswith("Not significant")],
+        insignificant=[text.removeprefix(_SILENT) for text in analysis.sentences if text.startswith(_SILENT)],
+        includes_search=includes_search(results),
         level=f"{100 * LEVEL:.0f} %",
         resamples=RESAMPLES,
     )
@@ -90,18 +92,10 @@ def _tiles(results: Results, analysis: Analysis) -> Iterator[tuple[str, str, str
         for one in analysis.comparisons
         if (one.stage, one.against) == (last.name, first.name)
     }
-    for measure in (
-        "latency",
-        "time to first token",
-        *(one for one in against if against[one].kind == "quality"),
-    ):
-        if measure in against:
-            note = wording.interval(against[measure])
-            yield (
-                measure.capitalize(),
-                wording.change(against[measure]),
-                f"{LEVEL:.0%} interval {note}" if note else "",
-            )
+    for measure, one in against.items():
+        if measure != "prompt tokens":
+            reach = wording.interval(one)
+            yield _NAMES.get(measure, measure), wording.change(one), reach and f"95 % interval {reach}"
     if first.memory.weights and last.memory.weights:
         share = figures.share(last.memory.weights, first.memory.weights)
         yield (
@@ -115,14 +109,19 @@ def _tiles(results: Results, analysis: Analysis) -> Iterator[tuple[str, str, str
         yield "1,000 answers", figure, "at the prices given"
 
 
-def _changes(results: Results, analysis: Analysis) -> Iterator[Row]:
-    """Yields the rows of the table of changes."""
+def _changes(results: Results, analysis: Analysis) -> Iterator[tuple[str, list[Row]]]:
+    """Yields the title of every compared step and its rows."""
     baseline = results.stages[0].name
     for stage in results.stages[1:]:
         own = [one for one in analysis.comparisons if one.stage == stage.name]
-        for measure in dict.fromkeys(one.measure for one in own):
-            found = {one.against == baseline: one for one in own if one.measure == measure}
-            yield Row(stage.title, measure, found.get(True), found.get(False))
+        against = {(one.measure, one.against == baseline): one for one in own}
+        only_baseline = all(one.against == baseline for one in own)
+        rows = [
+            Row(measure, against.get((measure, True)), against.get((measure, only_baseline)))
+            for measure in dict.fromkeys(one.measure for one in own)
+        ]
+        if rows:
+            yield stage.title, rows
 
 
 def _tasks(stages: Sequence[Stage]) -> list[dict[str, Any]]:

@@ -78,19 +78,19 @@ class Legend:
             add(svg, "text", {"class": "legend", "x": x + _KEY, "y": middle + 4, "font-size": 11}, text)
 
 
-def shortened(text: str, width: float) -> str:
+def shortened(text: str, width: float, letter: float = LETTER) -> str:
     """Gives a text that fits a width, cut with an ellipsis."""
-    most = max(1, int(width / LETTER))
+    most = max(1, int(width / letter))
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-def lines(text: str, width: float, most: int = 2) -> Sequence[str]:
-    """Breaks a text at its spaces into lines that fit a width, the last one cut."""
+def lines(text: str, width: float, letter: float, most: int = 2) -> Sequence[str]:
+    """Breaks a text at its spaces into lines that fit a width by the width of a letter, the last one cut."""
     found: list[str] = []
     for word in text.split():
-        if found and (len(found[-1]) + 1 + len(word)) * LETTER <= width:
+        if found and (len(found[-1]) + 1 + len(word)) * letter <= width:
             found[-1] += f" {word}"
         else:
             found.append(word)
     kept = [*found[: most - 1], " ".join(found[most - 1 :])] if found else []
-    return [shortened(line, width) for line in kept if line]
+    return [shortened(line, width, letter) for line in kept if line]

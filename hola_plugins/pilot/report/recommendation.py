@@ -24,7 +24,7 @@ from hola_plugins.pilot.results import Stage
 
 Verdict: TypeAlias = Literal["switch on", "weigh", "undecided", "leave off", "not measured"]
 
-METHODS = {"hsd": "HSD", "adacomp": "AdaComp", "lobi": "Lo-Bi", "all": "Intermediate level"}
+METHODS = {"hsd": "HSD", "adacomp": "AdaComp", "lobi": "Lo-Bi", "all": "the intermediate level"}
 """The method that a stage adds, by the stage's name."""
 
 _FALLS = {

@@ -12,8 +12,9 @@ from hola_plugins.page.chart_parts import draw_rule, draw_ticks_up
 from hola_plugins.page.svg import Attributes, add, markup
 from hola_plugins.pilot.report.panel import WIDTH, Legend, dashes, lines, panel, shaded
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, WIDTH - 6, 34.0, 208.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, WIDTH - 4, 34.0, 208.0
 _LEGEND = 246.0
+_NAME_SIZE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def slope_chart(title: str, stages: Sequence[str], series: Sequence[Series]) -> 
     step = (_RIGHT - _LEFT) / len(stages)
     places = [_LEFT + (number + 0.5) * step for number in range(len(stages))]
     for stage, x in zip(stages, places, strict=True):
-        _draw_name(svg, x, stage, step)
+        _draw_name(svg, x, stage.removeprefix("+ "), step)
     for number, one in enumerate(drawn, 1):
         shift = 5 * (number - (len(drawn) + 1) / 2)
         _draw_series(shaded(svg, number), number, one, stages, [x + shift for x in places], axis)
@@ -90,12 +91,12 @@ def _label(title: str, stages: Sequence[str], series: Sequence[Series]) -> str:
 
 def _draw_name(svg: Element, x: float, name: str, width: float) -> None:
     """Writes a stage's title under its place."""
-    for number, line in enumerate(lines(name, width)):
+    for number, line in enumerate(lines(name, width, _NAME_SIZE / 2)):
         place: Attributes = {
             "x": x,
             "y": _BOTTOM + 18 + 14 * number,
             "text-anchor": "middle",
-            "font-size": 11,
+            "font-size": _NAME_SIZE,
         }
         add(svg, "text", {"class": "stage-name", **place}, line)
 

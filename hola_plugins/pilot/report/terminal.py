@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hola_plugins.page.figures import in_bytes, seconds
+from hola_plugins.page.figures import in_bytes, seconds, words
 from hola_plugins.pilot.report.analysis import Analysis, Finding, analyse
 from hola_plugins.pilot.report.recommendation import Advice, summary
 from hola_plugins.pilot.report.wording import change
@@ -46,7 +46,16 @@ def _table(results: Results, analysis: Analysis) -> Table:
     tasks = list(
         dict.fromkeys((score.task, score.metric) for stage in results.stages for score in stage.accuracy)
     )
-    columns = ["Stage", "Latency", "Change", "p95", "First token", "Weights", "Peak", *map(" ".join, tasks)]
+    columns = [
+        "Stage",
+        "Latency",
+        "Change",
+        "p95",
+        "First token",
+        "Weights",
+        "Peak",
+        *(f"{task} {words(metric)}" for task, metric in tasks),
+    ]
     rows = [
         _row(stage, finding, _latency_change(stage.name, results, analysis), tasks)
         for stage, finding in zip(results.stages, analysis.findings, strict=True)

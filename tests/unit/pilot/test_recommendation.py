@@ -8,9 +8,13 @@ from pilot_results import accuracy, failed, full_results, requests, results, sta
 
 from hola_plugins.pilot.report.analysis import analyse
 from hola_plugins.pilot.report.recommendation import summary
-from hola_plugins.pilot.results import Memory, Retrieval
+from hola_plugins.pilot.results import Memory, Prices, Retrieval
 
 GOOD = (accuracy(124),)
+
+
+def priced(*stages):
+    return results(*stages, prices=Prices(machine_hour=1.0))
 
 
 def judged(*stages, **parts):
@@ -33,7 +37,7 @@ def test_lost_accuracy_outweighs_any_speed():
     )
     advice = judged(slow, fast)["lobi"]
     assert advice.verdict == "leave off"
-    assert advice.reasons[0].startswith("it loses gsm8k exact_match: ")
+    assert advice.reasons[0].startswith("it loses gsm8k exact match: ")
 
 
 def test_lost_recall_counts_as_lost_accuracy():
@@ -104,7 +108,7 @@ def test_a_loss_that_few_questions_cannot_rule_out_is_said():
 
 def test_the_summary_names_every_method_once():
     text = summary(analyse(full_results()).advice)
-    assert text == "Switch on HSD, AdaComp and Lo-Bi. Leave off Intermediate level."
+    assert text == "Switch on HSD, AdaComp and Lo-Bi. Leave off the intermediate level."
     assert summary([]) == "Only the baseline was measured."
 
 
@@ -116,6 +120,24 @@ def test_every_comparison_that_shows_nothing_has_a_sentence_and_small_samples_a_
     assert any("latency of + intermediate level against + Lo-Bi" in text for text in said)
     (warning,) = [text for text in analysis.warnings if "recall of + AdaComp against + HSD" in text]
     assert "instead of 60 queries would narrow that to 2 points either way." in warning
+
+
+def test_the_time_of_the_search_is_waited_for_and_not_paid_for():
+    def searched(seconds):
+        return Retrieval(recall=0.9, tokens=400, skipped=0, queries=60, seconds=seconds)
+
+    before, after = stage(retrieval=searched(0.1)), stage("adacomp", retrieval=searched(0.3))
+    plain, waited = analyse(priced(stage(), stage("adacomp"))), analyse(priced(before, after))
+    for number, seconds in enumerate((0.1, 0.3)):
+        then, now = plain.findings[number], waited.findings[number]
+        assert now.speed.latency.mean == pytest.approx(then.speed.latency.mean + seconds)
+        assert now.speed.first_token.p95 == pytest.approx(then.speed.first_token.p95 + seconds)
+        assert now.cost == then.cost
+    (latency,) = [one for one in waited.comparisons if one.measure == "latency"]
+    mean = plain.findings[0].speed.latency.mean
+    assert latency.estimate.value == pytest.approx((mean + 0.3) / (mean + 0.1))
+    partly = analyse(results(before, stage("adacomp", retrieval=searched(None))))
+    assert partly.findings[0].speed == plain.findings[0].speed
 
 
 def test_cost_is_machine_time_and_tokens():

@@ -184,6 +184,6 @@ def test_the_report_is_written_whole_with_its_json(tmp_path):
 def test_the_terminal_shows_stages_verdicts_and_warnings():
     output = printed(full_results())
     assert re.search(r"\+ HSD +│ .*\N{MINUS SIGN}3\d\.\d %", output)
-    assert "Switch on HSD, AdaComp and Lo-Bi. Leave off Intermediate level." in output
+    assert "Switch on HSD, AdaComp and Lo-Bi. Leave off the intermediate level." in output
     assert "Too small a sample" in output
     assert max(len(line) for line in printed(full_results(), width=80).splitlines()) <= 80
