@@ -91,6 +91,9 @@ class Measurement:
     def _start_servers(self, active: Sequence[StagePlan]) -> None:
         """Starts the servers that something is left to do for."""
         servers = {plan.server.name: plan.server for plan in active if plan.server and self._is_open(plan)}
+        self.progress.show(
+            f"starting servers: {', '.join(servers)}" if servers else "nothing is left to measure"
+        )
         self.fleet.start(list(servers.values()))
 
     def _is_open(self, plan: StagePlan) -> bool:

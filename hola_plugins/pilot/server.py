@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import socket
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,11 +145,18 @@ class Fleet:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, plans: list[ServerPlan]) -> None:
-        """Starts servers side by side, where they run together; `server` waits for each."""
-        if not self._one_at_a_time:
-            for plan in plans:
-                self._running.setdefault(plan.name, self._launch(plan))
+    def start(self, plans: Sequence[ServerPlan]) -> None:
+        """Starts servers side by side, where they run together, and waits for all: none loads beside a measurement.
+
+        One that fails is told of by `server`.
+        """
+        if self._one_at_a_time:
+            return
+        for plan in plans:
+            self._running[plan.name] = self._launch(plan)
+        for plan in plans:
+            with suppress(ProcessError):
+                self.server(plan)
 
     def server(self, plan: ServerPlan) -> Server:
         """Gives the server of a plan, ready to answer.
