@@ -16,11 +16,13 @@ _EXAMPLES = {
 }
 """What a checkout of this project holds to try a pilot with."""
 
+_INCLUDE = "[README.md, CHANGELOG.md, integrations/*/README.md]"
 _YOURS = {
     "model": "YOUR/MODEL",
     "prompts": "prompts.jsonl",
     "documents": "documents",
     "queries": "queries.jsonl",
+    "include": "[]",
 }
 _COMPRESS_PYTHON = ".venv/compress/bin/python"
 
@@ -36,7 +38,8 @@ def starting_config(folder: Path) -> str:
         places to fill in have names that say so.
     """
     in_checkout = all((_CHECKOUT / place).exists() for place in _EXAMPLES.values())
-    places = {name: _from(folder, place) for name, place in _EXAMPLES.items()} if in_checkout else _YOURS
+    examples = {name: _from(folder, place) for name, place in _EXAMPLES.items()} | {"include": _INCLUDE}
+    places = examples if in_checkout else _YOURS
     ready = (_CHECKOUT / _COMPRESS_PYTHON).exists()
     python = _from(folder, _COMPRESS_PYTHON) if in_checkout and ready else "null"
     text = files("hola_plugins.pilot").joinpath("template.yaml").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from hola_plugins.cli import app
+from hola_plugins.pilot import template
 from hola_plugins.pilot.config_file import ConfigError, read_config
-from hola_plugins.pilot.template import starting_config
 
 LEAST = "model: model\nprompts: prompts.jsonl\n"
 
@@ -104,7 +104,7 @@ def test_nothing_to_send_is_refused(write):
 
 def test_the_starting_configuration_loads_with_its_hints_switched_on(tmp_path):
     path = tmp_path / "pilot.yaml"
-    path.write_text(starting_config(tmp_path))
+    path.write_text(template.starting_config(tmp_path))
     config = read_config(path)
     assert config.stages == ("baseline", "hsd", "adacomp", "lobi", "all")
     assert Path(config.model).is_dir()
@@ -112,6 +112,16 @@ def test_the_starting_configuration_loads_with_its_hints_switched_on(tmp_path):
     path.write_text(switched.replace("# one_at_a_time: false", "one_at_a_time: true"))
     config = read_config(path)
     assert (config.chat, config.lobi.tune, config.one_at_a_time) == (True, 7, True)
+
+
+def test_elsewhere_the_starting_configuration_names_what_is_to_be_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(template, "_CHECKOUT", tmp_path / "nowhere")
+    path = tmp_path / "pilot.yaml"
+    path.write_text(template.starting_config(tmp_path))
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    places = [one.split("'")[1] for one in str(caught.value).splitlines()]
+    assert places == ["prompts", "documents.path", "documents.queries", "accuracy[0].questions"]
 
 
 def test_init_writes_once_and_never_over_a_file(tmp_path):
