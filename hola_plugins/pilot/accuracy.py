@@ -90,7 +90,7 @@ class Evaluation:
         command = [sys.executable, "-m", "lm_eval", "--model", "local-completions"]
         command += ["--model_args", json.dumps(model), "--tasks", name, "--include_path", str(folder)]
         command += ["--output_path", str(folder), "--log_samples"]
-        command += ["--limit", str(task.limit)] if task.limit else []
+        command += ["--limit", str(task.limit)] if task.limit and task.questions is None else []
         command += ["--apply_chat_template"] if self.chat else []
         return command
 
