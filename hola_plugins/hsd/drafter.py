@@ -24,6 +24,11 @@ from hola_plugins.hsd.tracker import Tracker
 logger = logging.getLogger(__name__)
 
 
+def tracked_requests(config: HSDConfig, max_rows: int) -> int:
+    """Gives how many requests are remembered at once, for a largest batch of ``max_rows``."""
+    return max(config.max_requests or 2 * max_rows + 16, max_rows)
+
+
 class HierarchicalDrafter:
     """Hierarchical drafting over the requests of one engine. Not thread-safe: one call at a time.
 
@@ -46,6 +51,7 @@ class HierarchicalDrafter:
         self._times = CallTimes()
         self._started = time.time()
         self._ended = 0.0
+        self._took = 0.0
         self._rows = 0
         self._drafting = 0
         self._build()
@@ -53,13 +59,12 @@ class HierarchicalDrafter:
 
     def _build(self) -> None:
         """Makes all state anew."""
-        slots = self._config.max_requests or 2 * self._max_rows + 16
-        slots = max(slots, self._max_rows)
+        slots = tracked_requests(self._config, self._max_rows)
         longest = self._limits.max_draft
         self.hierarchy = Hierarchy(self._config, slots, self._further)
         self.control = DraftControl(self._config, self._max_rows, longest)
         self._feedback = Feedback(
-            prior_calibration(3 + len(self._further)), slots, longest, self._config.rounds
+            prior_calibration(3 + len(self._further)), slots, longest, self.hierarchy.rounds
         )
         self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors)
         self._block = make_block(
@@ -97,7 +102,8 @@ class HierarchicalDrafter:
             self._build()
             drafts = [[] for _ in sampled]
         self._ended = time.perf_counter()
-        self._times.add(self._ended - started)
+        self._took = self._ended - started
+        self._times.add(self._took)
         self._reporter.tick(self._ended)
         return drafts
 
@@ -115,7 +121,7 @@ class HierarchicalDrafter:
         fresh = sum(map(len, sampled))
         slots, taken = self._tracker.identify(lengths, buffer)
         if drafting == rows == self._drafting and not taken:
-            self.control.observe_step(rows, fresh, step_tokens, started - self._ended)
+            self.control.observe_step(rows, fresh, step_tokens, started - self._ended, self._took)
         elif taken or rows < self._rows:
             self._change_requests(slots, taken, lengths - emitted)
         self._rows = rows
@@ -137,7 +143,7 @@ class HierarchicalDrafter:
         opened = open_rows(block.table, tokens.slots, tokens.lengths, room, tokens.buffer)
         if opened:
             deadline = started + self._deadline
-            kept = self.hierarchy.extend(call, block, self._gate(), self._config.rounds, deadline)
+            kept = self.hierarchy.extend(call, block, self._gate(), deadline)
             self._totals.deadlines_missed += not kept
         sent = self.control.cut(block, rows, drafting)
         self._feedback.store(tokens, block, sent)
@@ -148,11 +154,11 @@ class HierarchicalDrafter:
 
     def _gate(self) -> Gate:
         """Gives the gate of this call; a number for tau also ends drafts that no level is sure of."""
-        survival = self.control.survival_floor
-        if self._config.tau == "auto":
-            return Gate(sure=AUTO_SURE, floor=0.0, survival=survival)
-        sure = sure_probability(self._config.tau)
-        return Gate(sure=sure, floor=sure, survival=survival)
+        control = self.control
+        sure, floor = AUTO_SURE, 0.0
+        if self._config.tau != "auto":
+            sure = floor = sure_probability(self._config.tau)
+        return Gate(sure, floor, control.survival_floor, control.threshold, control.token_seconds)
 
     def _change_requests(self, slots: Int32, taken: list[int], prompts: Int32) -> None:
         """Starts new requests in their slots and stores the outputs of those that left."""

@@ -15,8 +15,8 @@ from hola_plugins.hsd.request_index import RequestIndex
 from hola_plugins.hsd.shared_store import SharedStore
 from hola_plugins.hsd.transition_table import TransitionTable
 
-REQUEST, STORE, TRANSITIONS = range(3)
-"""Numbers of the levels without a model."""
+REQUEST, STORE, TRANSITIONS, INTERMEDIATE = range(4)
+"""Numbers of the levels: the ones without a model, then the small language model."""
 
 _CONTEXT_KEPT = 8
 """Tokens stored again when a request that had left goes on, so that matches reach over the seam."""
@@ -40,6 +40,8 @@ class Hierarchy:
         own: list[Level] = [self.request, self.store, self.transitions]
         chosen = [level for level in own if level.name in config.levels]
         self.guards = [LevelGuard(level, config.backoff_calls) for level in (*chosen, *further)]
+        self.rounds = max(config.rounds, config.intermediate.rounds if further else 1)
+        self._neural = tuple(further)
         self._shares = not config.store.isolated
         self._learners = [
             guard for guard in self.guards if self._shares or guard.level is not self.transitions
@@ -72,25 +74,27 @@ class Hierarchy:
         for guard in self._learners:
             guard.run(call, guard.level.learn, tokens)
 
-    def extend(self, call: int, block: Block, gate: Gate, rounds: int, deadline: float) -> bool:
+    def extend(self, call: int, block: Block, gate: Gate, deadline: float) -> bool:
         """Asks the levels, cheapest first, round by round, while a row is open.
 
         Args:
             call: Number of the call.
             block: The block to extend, with at least one open row.
             gate: What is kept.
-            rounds: Most rounds.
             deadline: Monotonic seconds after which no further level is asked.
 
         Returns:
             Whether the deadline was kept.
         """
-        for _ in range(rounds):
+        for _ in range(self.rounds):
             for guard in self.guards:
-                if time.perf_counter() > deadline:
+                started = time.perf_counter()
+                if started > deadline:
                     return False
                 guard.asked += 1
                 guard.run(call, guard.level.extend, block, gate)
+                if guard.level in self._neural:
+                    deadline += time.perf_counter() - started
             still_open = commit_offers(block.table, gate.floor, gate.survival)
             if not still_open:
                 break

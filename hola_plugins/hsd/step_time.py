@@ -118,9 +118,9 @@ class StepTimeCurve:
         centres = self._centre[known]
         shape = _through(prior, centres, values)
         chord = (values[-1] - values[0]) / (centres[-1] - centres[0])
-        return np.maximum(
-            shape, np.where(everywhere > centres[-1], values[-1] + chord * (everywhere - centres[-1]), 0.0)
-        )
+        beyond = everywhere > centres[-1]
+        shape[beyond] = np.maximum(shape[beyond], values[-1] + chord * (everywhere[beyond] - centres[-1]))
+        return shape
 
 
 def _through(shape: Float64, centres: Float64, values: Float64) -> Float64:
