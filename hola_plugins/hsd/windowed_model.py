@@ -24,13 +24,18 @@ class WindowedModel:
 
     Raises:
         ConfigError: The model cannot be loaded, or reads other tokens than the target.
+        ImportError: torch or transformers is missing.
     """
 
     def __init__(self, settings: IntermediateConfig, vocabulary: int, tokenizer: str | None) -> None:
-        import torch
+        try:
+            import torch
 
-        from hola_plugins.hsd.window_cache import WindowCache, visibility
-
+            from hola_plugins.hsd.window_cache import WindowCache, visibility
+        except ImportError as error:
+            raise ImportError(
+                f"{error.name!r} is not installed. Install it with: pip install 'hola-plugins[vllm]'"
+            ) from error
         name = str(settings.model)
         device = settings.device
         if device == "auto":
