@@ -63,17 +63,28 @@ class HSDProposer:
             max_length=model.max_model_len,
         )
         self._max_rows = vllm_config.scheduler_config.max_num_seqs
-        self._model = None
-        if config.intermediate.model is not None and config.levels:
-            self._model = WindowedModel(config.intermediate, self._limits.vocabulary, self._tokenizer)
-        self.drafter = HierarchicalDrafter(config, self._limits, self._max_rows, self.further_levels())
+        self._model = self._intermediate_model()
+        self.drafter = HierarchicalDrafter(
+            config, self._limits, self._max_rows, self.further_levels(), self._judge()
+        )
 
     def further_levels(self) -> tuple[Level, ...]:
-        """Gives the levels behind the ones without a model; a subclass may add its own."""
+        """Gives levels behind the ones without a model; a subclass may add its own."""
+        return ()
+
+    def _intermediate_model(self) -> WindowedModel | None:
+        """Loads the intermediate level's model where the settings name one and this rank drafts."""
+        settings = self._config.intermediate
+        if settings.model is None or not self._config.levels:
+            return None
+        return WindowedModel(settings, self._limits.vocabulary, self._tokenizer)
+
+    def _judge(self) -> IntermediateLevel | None:
+        """Gives the intermediate level."""
         if self._model is None:
-            return ()
+            return None
         slots = tracked_requests(self._config, self._max_rows)
-        return (IntermediateLevel(INTERMEDIATE, self._config.intermediate, self._model, slots),)
+        return IntermediateLevel(INTERMEDIATE, self._config.intermediate, self._model, slots)
 
     def load_model(self, *args: Any, **kwargs: Any) -> None:
         """Compiles the kernels, allocates memory and loads the static corpus; called once before serving."""

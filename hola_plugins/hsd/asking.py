@@ -1,17 +1,20 @@
 """Whether a neural level is worth its time: expected tokens against measured seconds.
 
-A request whose draft survives with probability S and whose neural level matches with probability q gains
-S (q + q^2 + ...) tokens from asking it again and again, less what the cheap offer would bring anyway. A token
-is worth the seconds that serving takes for one, and costs what verifying it takes; asking is worth it
-where the tokens of all requests together are worth more than the forward passes (the bound of
-Polybasic speculative decoding, arXiv 2510.26527, with measured costs).
+Judging a draft saves a token where the draft is wrong and the level is right at that place, or where the draft
+is right and ends: reach x rescue tokens, with reach the chance that all before is right. A token is worth the
+seconds that serving takes for one, less its verification; asking pays where the tokens of all requests
+together are worth more than the forward pass (the bound of Polybasic speculative decoding, arXiv
+2510.26527, with measured costs).
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from hola_plugins.hsd.level import Float32, Int32, Int64
+
+Bools = npt.NDArray[np.bool_]
 
 _FADING = 0.98
 
@@ -31,45 +34,46 @@ class ForwardCost:
 
     def seconds(self, tokens: float) -> float:
         """Gives the expected seconds of a pass; 0 before any was measured."""
-        weight, x, y, xx, xy = self._sums
+        weight, x, y, _, _ = self._sums
         if weight == 0.0:
             return 0.0
-        spread = weight * xx - x * x
-        slope = max(0.0, (weight * xy - x * y) / spread) if spread > 1e-6 * weight * xx else 0.0
+        slope = self.seconds_more
         return float(max((y - slope * x) / weight + slope * tokens, 0.1 * y / weight))
+
+    @property
+    def seconds_more(self) -> float:
+        """The expected seconds of one more token in a pass."""
+        weight, x, y, xx, xy = self._sums
+        spread = weight * xx - x * x
+        return float(max(0.0, (weight * xy - x * y) / spread)) if spread > 1e-6 * weight * xx else 0.0
 
 
 def worth_asking(
-    survival: Float32,
-    match: Float32,
-    offered: Float32,
-    room: Int32,
+    reach: Float32,
+    rest: Float32,
+    rescue: Float32,
+    full: Bools,
     price: float,
     token_seconds: float,
-    first_seconds: float,
-    next_seconds: float,
-    rounds: int,
+    cost: ForwardCost,
+    tokens: Int32,
 ) -> Int64:
-    """Chooses the requests for which a neural level is asked.
+    """Chooses the drafts that a neural level judges.
 
     Args:
-        survival: Probability that each draft so far is accepted, float32[rows].
-        match: Probability that the level's next token matches, float32[rows].
-        offered: Probability of the cheap levels' offer for the next token, 0 for none, float32[rows].
-        room: Tokens that each draft may still grow, int32[rows].
-        price: Survival under which a token does not pay for its verification.
+        reach: Probability that the part of each draft that was judged before is accepted, float32[rows].
+        rest: Probability that then the rest of it is, float32[rows].
+        rescue: Probability that the level is right where the rest is wrong or ends, float32[rows].
+        full: Drafts that cannot grow, bool[rows].
+        price: Expected tokens that a token must bring to pay for its verification.
         token_seconds: Seconds that serving takes for one token of the batch.
-        first_seconds: Seconds of the next forward pass.
-        next_seconds: Seconds of each one after it.
-        rounds: Most forward passes.
+        cost: The cost of a pass.
+        tokens: Tokens of each draft that the pass has to run, int32[rows].
 
     Returns:
-        The rows to ask; empty where it does not pay.
+        The rows to ask, int64[n]; empty where it does not pay.
     """
-    powers = match[:, None] ** np.arange(1, rounds + 1)
-    brings = np.maximum(survival[:, None] * powers - price, 0.0)
-    brings[np.arange(rounds) >= room[:, None]] = 0.0
-    gains = np.maximum(np.cumsum(brings, axis=1) - np.maximum(survival * offered - price, 0.0)[:, None], 0.0)
-    profits = token_seconds * gains.sum(axis=0) - first_seconds - next_seconds * np.arange(rounds)
-    best = int(np.argmax(profits))
-    return np.flatnonzero(gains[:, best] > 0.0) if profits[best] > 0.0 else np.empty(0, dtype=np.int64)
+    worth = token_seconds * (reach * rescue * np.where(full, 1.0 - rest, 1.0) - price)
+    rows = np.flatnonzero(worth > cost.seconds_more * tokens)
+    pays = len(rows) and worth[rows].sum() > cost.seconds(len(rows) * int(tokens[rows].max()))
+    return rows if pays else np.empty(0, dtype=np.int64)

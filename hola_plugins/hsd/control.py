@@ -35,6 +35,7 @@ class DraftControl:
         self._sent_tokens = 0
         self._spent = 0.0
         self._emitted = 0.0
+        self._steps = 0.0
         self.curve = StepTimeCurve(max_rows * (1 + max_draft))
         self.breaker = CircuitBreaker(config.control.breaker_ratio)
         self.threshold = config.control.survival if self._static else 0.1
@@ -56,6 +57,16 @@ class DraftControl:
         """Seconds that serving took for one token of the batch lately; None where no clock is kept."""
         return self._spent / self._emitted if self._emitted else None
 
+    def price(self, rows: int) -> float:
+        """Survival under which one more token of ``rows`` requests costs more time than it brings; 0 if unknown."""
+        if not self._steps:
+            return 0.0
+        table = self.curve.table(rows)
+        sent = min(rows + self._sent_tokens, len(table) - 2)
+        more = min(sent + max(rows, 4), len(table) - 1)
+        slope = (table[more] - table[sent]) / (more - sent)
+        return float(slope / table[sent] * self._emitted / self._steps)
+
     def observe_step(
         self, rows: int, emitted: int, tokens: int | None, seconds: float, draft_seconds: float = 0.0
     ) -> None:
@@ -74,6 +85,7 @@ class DraftControl:
         self.curve.observe(rows, ran, seconds)
         self._spent = _FADING * self._spent + seconds + draft_seconds
         self._emitted = _FADING * self._emitted + emitted
+        self._steps = _FADING * self._steps + 1.0
         if (
             self._sent_tokens
             and self._settings.breaker

@@ -36,16 +36,23 @@ class HierarchicalDrafter:
         config: The settings.
         limits: What the engine accepts.
         max_rows: Largest batch.
-        further_levels: Levels behind the ones without a model, numbered from 3.
+        further_levels: Levels behind the ones without a model, numbered behind all others.
+        judge: The level that judges the drafts of all others, number 3; None for none.
     """
 
     def __init__(
-        self, config: HSDConfig, limits: DraftLimits, max_rows: int, further_levels: Sequence[Level] = ()
+        self,
+        config: HSDConfig,
+        limits: DraftLimits,
+        max_rows: int,
+        further_levels: Sequence[Level] = (),
+        judge: Level | None = None,
     ) -> None:
         self._config = config
         self._limits = limits
         self._max_rows = max_rows
         self._further = tuple(further_levels)
+        self._judge = judge
         self._deadline = float("inf") if config.deterministic else config.deadline_ms * 1e-3
         self._totals = Totals()
         self._times = CallTimes()
@@ -61,11 +68,10 @@ class HierarchicalDrafter:
         """Makes all state anew."""
         slots = tracked_requests(self._config, self._max_rows)
         longest = self._limits.max_draft
-        self.hierarchy = Hierarchy(self._config, slots, self._further)
+        self.hierarchy = Hierarchy(self._config, slots, self._further, self._judge)
+        levels = (3 if self._judge is None else 5) + len(self._further)
         self.control = DraftControl(self._config, self._max_rows, longest)
-        self._feedback = Feedback(
-            prior_calibration(3 + len(self._further)), slots, longest, self.hierarchy.rounds
-        )
+        self._feedback = Feedback(prior_calibration(levels), slots, longest, self._config.rounds)
         self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors)
         self._block = make_block(
             self._max_rows,
@@ -143,7 +149,7 @@ class HierarchicalDrafter:
         opened = open_rows(block.table, tokens.slots, tokens.lengths, room, tokens.buffer)
         if opened:
             deadline = started + self._deadline
-            kept = self.hierarchy.extend(call, block, self._gate(), deadline)
+            kept = self.hierarchy.extend(call, block, self._gate(drafting), deadline)
             self._totals.deadlines_missed += not kept
         sent = self.control.cut(block, rows, drafting)
         self._feedback.store(tokens, block, sent)
@@ -152,13 +158,15 @@ class HierarchicalDrafter:
         self._totals.sanitised += cut
         return drafts
 
-    def _gate(self) -> Gate:
+    def _gate(self, drafting: int) -> Gate:
         """Gives the gate of this call; a number for tau also ends drafts that no level is sure of."""
         control = self.control
         sure, floor = AUTO_SURE, 0.0
         if self._config.tau != "auto":
             sure = floor = sure_probability(self._config.tau)
-        return Gate(sure, floor, control.survival_floor, control.threshold, control.token_seconds)
+        if self._judge is None:
+            return Gate(sure, floor, control.survival_floor)
+        return Gate(sure, floor, control.survival_floor, control.price(drafting), control.token_seconds)
 
     def _change_requests(self, slots: Int32, taken: list[int], prompts: Int32) -> None:
         """Starts new requests in their slots and stores the outputs of those that left."""

@@ -1,9 +1,9 @@
 """The intermediate level: a small language model checks the cheap levels' draft and carries it on.
 
-One forward pass over the tokens that came and the draft so far judges every drafted token and predicts the one
-behind it: draft, intermediate and target, three levels as in HOLA (arXiv 2506.18952). Each round of the cascade
-asks it at most once, for the requests where that pays (`hola_plugins.hsd.asking`); between rounds the cheap
-levels go on from its token for free.
+One forward pass over the tokens that came and the finished draft judges every drafted token and predicts the one
+behind it: draft, intermediate and target, three levels as in HOLA (arXiv 2506.18952). It is asked for the
+requests where that pays (`hola_plugins.hsd.asking`); from its token the cheap levels go on for free, and
+their new draft may be judged again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from hola_plugins.hsd.lanes import Lanes
 from hola_plugins.hsd.level import (
     DRAFTED,
     OFFER_LEVEL,
-    OFFER_TOKEN,
     OPEN,
     ROOM,
     SLOT,
@@ -44,14 +43,14 @@ from hola_plugins.hsd.windowed_model import WindowedModel
 CONFIDENCE_CLASSES = 16
 """Classes of the model's probability for its token."""
 
-ALONE, AGREES, DISAGREES, RELATIONS = range(4)
-"""How the model's token stands to that of the cheap levels."""
-
-INTERMEDIATE_BUCKETS = CONFIDENCE_CLASSES * RELATIONS * 4
-"""Calibration buckets: the model's probability, its relation to the cheap levels, recent success."""
+INTERMEDIATE_BUCKETS = CONFIDENCE_CLASSES * 2 * 4
+"""Calibration buckets: the model's probability, whether a cheap level says otherwise, recent success."""
 
 _CATCH_UP = 16
 """Tokens that a request may be behind and still be asked for at once; one further behind is caught up first."""
+
+_UNKNOWN_RATE = 0.5
+"""What the feedback says of a level in a request where it was never judged."""
 
 _TRY_EVERY = 64
 """Calls after which the level is asked whatever it seems worth, so that its reliability stays known."""
@@ -77,6 +76,7 @@ class IntermediateLevel:
         self._judged: Int32 = np.zeros(0, dtype=np.int32)
         self._cost = ForwardCost()
         self._calls = 0
+        self._rate = 0.6
         self._tokens: Tokens | None = None
         self.forwards = 0
 
@@ -87,16 +87,17 @@ class IntermediateLevel:
         self._calls += 1
 
     def extend(self, block: Block, gate: Gate) -> None:
-        """Judges the drafts of the open rows that are worth it and offers one more token to each."""
+        """Judges the drafts for which it is worth it, and opens those that it corrects or carries on."""
         tokens = self._tokens
         if tokens is None:
             return
-        rows = np.flatnonzero(block.state[: len(tokens.slots), OPEN])
-        lanes = self._lanes.assign(block.state[rows, SLOT])
+        state = block.state[: len(tokens.slots)]
+        unjudged = self._judged <= state[:, DRAFTED]
+        rows = np.flatnonzero((state[:, SLOT] >= 0) & (state[:, ROOM] > 0) & unjudged)
+        rows = rows[self._worth(block, gate, rows)] if len(rows) else rows
+        lanes = self._lanes.assign(state[rows, SLOT])
         rows, lanes = rows[lanes >= 0], lanes[lanes >= 0]
         pending = self._lanes.locate(block.table, tokens, rows, lanes, self._judged[rows])
-        chosen = self._choose(block, gate, rows, pending)
-        rows, lanes, pending = rows[chosen], lanes[chosen], pending[chosen]
         behind = pending > _CATCH_UP + block.owner.shape[1]
         if behind.any():
             self._catch_up(block, tokens, rows[behind], lanes[behind], pending[behind])
@@ -111,25 +112,31 @@ class IntermediateLevel:
         """Gives the bytes of weights and cache."""
         return self._model.memory_bytes()
 
-    def _choose(self, block: Block, gate: Gate, rows: Int64, pending: Int32) -> Int64:
-        """Gives which of the rows are asked, as indexes into ``rows``."""
-        if not len(rows):
-            return rows
-        first = not self._judged.any()
-        if gate.token_seconds is None or (first and self._calls % _TRY_EVERY == 0):
-            return np.flatnonzero(block.survival[rows] >= gate.survival)
-        steps = len(rows) * min(int(pending.max()), _CATCH_UP)
+    def _worth(self, block: Block, gate: Gate, rows: Int64) -> Int64:
+        """Gives for which of the rows the next pass pays, as indexes into ``rows``."""
+        drafted = block.state[rows, DRAFTED]
+        reach, rest = _chances(block.chance[rows], self._judged[rows], drafted)
+        untouched = not self._judged.any()
+        if gate.token_seconds is None or (untouched and self._calls % _TRY_EVERY == 0):
+            return np.flatnonzero(reach >= gate.survival)
         return worth_asking(
-            block.survival[rows],
-            block.success[self.number, block.state[rows, SLOT]],
-            np.where(block.state[rows, OFFER_LEVEL] >= 0, block.chance[rows, -1], np.float32(0)),
-            block.state[rows, ROOM] - block.state[rows, DRAFTED],
+            reach,
+            rest,
+            self._match_rates(block, rows),
+            drafted >= block.state[rows, ROOM],
             gate.price,
             gate.token_seconds,
-            self._cost.seconds(steps),
-            self._cost.seconds(len(rows)),
-            self._settings.rounds,
+            self._cost,
+            1 + drafted - np.minimum(self._judged[rows], drafted),
         )
+
+    def _match_rates(self, block: Block, rows: Int64) -> Float32:
+        """Gives how often the level was right of late for each row; a new request takes the others' rate."""
+        rates = block.success[self.number, block.state[rows, SLOT]]
+        known = rates != _UNKNOWN_RATE
+        if known.any():
+            self._rate += 0.02 * (float(rates[known].mean()) - self._rate)
+        return np.where(known, rates, np.float32(self._rate))
 
     def _catch_up(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, pending: Int32) -> None:
         """Runs part of the context that the model has not seen, of as many rows as the budget holds."""
@@ -160,11 +167,28 @@ class IntermediateLevel:
         return result
 
 
+@njit(cache=True, nogil=True)
+def _survival(chance, start, stop, product) -> None:
+    """Multiplies the chances of each row's tokens from ``start`` to ``stop``."""
+    for row in range(product.shape[0]):
+        product[row] = 1.0
+        for position in range(start[row], stop[row]):
+            product[row] *= chance[row, position]
+
+
+def _chances(chance: Float32, judged: Int32, drafted: Int32) -> tuple[Float32, Float32]:
+    """Gives how likely the judged part of each draft is accepted, and then the rest of it."""
+    reach, rest = np.empty(len(judged), dtype=np.float32), np.empty(len(judged), dtype=np.float32)
+    seen = np.minimum(judged, drafted)
+    _survival(chance, np.zeros_like(seen), seen, reach)
+    _survival(chance, seen, drafted, rest)
+    return reach, rest
+
+
 @njit(cache=True, inline="always")
-def _bucket(confidence: float, relation: int, rate: float) -> int:
-    """Numbers a calibration bucket."""
-    certainty = min(int(confidence * CONFIDENCE_CLASSES), CONFIDENCE_CLASSES - 1)
-    return (certainty * RELATIONS + relation) * 4 + rate_bucket(rate)
+def _certainty(confidence: float) -> int:
+    """Classes a probability of the model."""
+    return min(int(confidence * CONFIDENCE_CLASSES), CONFIDENCE_CLASSES - 1)
 
 
 @njit(cache=True, nogil=True)
@@ -173,7 +197,7 @@ def _judge(table, level, rows, starts, drafts_start, predicted, confidence, judg
 
     Args:
         table: `Block.table`.
-        level: The level's number.
+        level: The level's number; the one after it stands for its agreement with a cheap level.
         rows: Rows that were asked, int64[n].
         starts: Window position of each row's first token that was run, int32[n].
         drafts_start: Window position of each row's first drafted token, int32[n].
@@ -186,29 +210,30 @@ def _judge(table, level, rows, starts, drafts_start, predicted, confidence, judg
     for one in range(rows.shape[0]):
         row = rows[one]
         slot = state[row, SLOT]
-        rate = success[level, slot]
         first = starts[one] + 1 - drafts_start[one]
-        for position in range(max(first, 0), state[row, DRAFTED] + 1):
-            column = position - first
-            token = predicted[one, column]
-            at_end = position == state[row, DRAFTED]
-            cheap = window[row, WINDOW + position] if not at_end else state[row, OFFER_TOKEN]
-            relation = AGREES if cheap == token else DISAGREES
-            if at_end and state[row, OFFER_LEVEL] < 0:
-                relation = ALONE
-            bucket = _bucket(confidence[one, column], relation, rate)
-            probability = calibration[level, bucket]
+        position = max(first, 0)
+        while position < state[row, DRAFTED]:
+            token = predicted[one, position - first]
+            certainty = _certainty(confidence[one, position - first])
+            if window[row, WINDOW + position] == token:
+                bucket = certainty * 4 + rate_bucket(success[level + 1, slot])
+                record_prediction(trail, trail_length, slot, position, token, level + 1, bucket, 0)
+                chance[row, position] = max(chance[row, position], calibration[level + 1, bucket])
+            else:
+                bucket = (certainty * 2 + 1) * 4 + rate_bucket(success[level, slot])
+                record_prediction(trail, trail_length, slot, position, token, level, bucket, 0)
+                if calibration[level, bucket] > chance[row, position]:
+                    truncate_draft(table, row, position)
+                    offer_token(state, chance, row, token, level, calibration[level, bucket])
+                    break
+            position += 1
+        if state[row, OFFER_LEVEL] != level and position < state[row, ROOM]:
+            token = predicted[one, position - first]
+            bucket = _certainty(confidence[one, position - first]) * 8 + rate_bucket(success[level, slot])
             record_prediction(trail, trail_length, slot, position, token, level, bucket, 0)
-            if at_end:
-                offer_token(state, chance, row, token, level, probability)
-                break
-            if relation == AGREES:
-                chance[row, position] = max(chance[row, position], probability)
-            elif probability > chance[row, position]:
-                truncate_draft(table, row, position)
-                offer_token(state, chance, row, token, level, probability)
-                break
-        survival[row] = 1.0
-        for position in range(state[row, DRAFTED]):
-            survival[row] *= chance[row, position]
+            offer_token(state, chance, row, token, level, calibration[level, bucket])
+        state[row, OPEN] = 1
         judged[row] = state[row, DRAFTED] + 1
+        survival[row] = 1.0
+        for before in range(state[row, DRAFTED]):
+            survival[row] *= chance[row, before]

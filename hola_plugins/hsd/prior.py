@@ -44,16 +44,19 @@ _TRANSITIONS = (
 
 _INTERMEDIATE = (
     (-3.0, -2.3, -1.7, -1.3, -0.9, -0.6, -0.4, -0.1, 0.1, 0.4, 0.6, 0.9, 1.3, 1.7, 2.3, 3.2),
-    (0.0, 0.9, -0.4),
+    (0.0, -0.4),
     (-0.5, -0.2, 0.1, 0.3),
 )
-"""By the model's probability, its relation to the cheap levels, and recent success; not fitted."""
+"""By the model's probability, whether a cheap level says otherwise, and recent success; not fitted."""
+
+_AGREEMENT = (tuple(odds + 0.9 for odds in _INTERMEDIATE[0]), _INTERMEDIATE[2])
+"""Where a cheap level says the same: by the model's probability and recent success; not fitted."""
 
 
 def prior_calibration(levels: int) -> Float32:
     """Gives the prior, float32[levels, BUCKETS]; levels after the intermediate one start at one half."""
     prior = np.full((levels, BUCKETS), 0.5, dtype=np.float32)
-    for level, terms in enumerate((_REQUEST, _STORE, _TRANSITIONS, _INTERMEDIATE)[:levels]):
+    for level, terms in enumerate((_REQUEST, _STORE, _TRANSITIONS, _INTERMEDIATE, _AGREEMENT)[:levels]):
         odds = np.zeros(1)
         for term in terms:
             odds = np.add.outer(odds, np.array(term)).ravel()

@@ -26,10 +26,10 @@ def compile_kernels(config: HSDConfig, limits: DraftLimits, model: WindowedModel
     silent = config.telemetry.model_copy(update={"jsonl": None, "log_interval_s": 0.0})
     small = config.store.model_copy(update={"tokens": 1024, "transitions": 1024})
     quiet = config.model_copy(update={"telemetry": silent, "store": small, "max_requests": _REQUESTS})
-    further = (
-        () if model is None else (IntermediateLevel(INTERMEDIATE, config.intermediate, model, _REQUESTS),)
-    )
-    drafter = HierarchicalDrafter(quiet, limits, 2, further)
+    judge = None
+    if model is not None:
+        judge = IntermediateLevel(INTERMEDIATE, config.intermediate, model, _REQUESTS)
+    drafter = HierarchicalDrafter(quiet, limits, 2, judge=judge)
     buffer = np.zeros((2, max(limits.max_length, 2 * _TOKENS)), dtype=np.int32)
     buffer[:, : 2 * _TOKENS] = np.arange(2 * _TOKENS) % min(7, limits.vocabulary)
     for length in range(_TOKENS, _TOKENS + 12):

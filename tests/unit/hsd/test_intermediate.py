@@ -50,14 +50,12 @@ def drafter(
     config = HSDConfig.model_validate({"deterministic": True, "levels": levels, "intermediate": chosen})
     vocabulary = transformers.AutoConfig.from_pretrained(MODELS / "target").vocab_size
     limits = DraftLimits(LONGEST, vocabulary, LENGTH)
-    further: tuple[IntermediateLevel, ...] = ()
+    judge = None
     if chosen["model"] is not None:
         model = WindowedModel(config.intermediate, vocabulary, str(MODELS / "target"))
         compile_kernels(config, limits, model)
-        further = (
-            IntermediateLevel(INTERMEDIATE, config.intermediate, model, tracked_requests(config, ROWS)),
-        )
-    return HierarchicalDrafter(config, limits, ROWS, further)
+        judge = IntermediateLevel(INTERMEDIATE, config.intermediate, model, tracked_requests(config, ROWS))
+    return HierarchicalDrafter(config, limits, ROWS, judge=judge)
 
 
 def serve(
