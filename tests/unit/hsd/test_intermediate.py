@@ -93,7 +93,7 @@ def test_a_window_shorter_than_the_request_moves(replays) -> None:
     made = drafter(window=128, prompt_tokens=16)
     runner = serve(made, [(tokens * 3, prompt)])
     assert runner.emitted == 3 * len(tokens) - prompt
-    assert made.snapshot()["levels"]["intermediate"]["judged"] > 100
+    assert made.snapshot()["levels"]["intermediate"]["judged"] > 30
 
 
 def test_equal_tokens_give_equal_drafts(replays) -> None:
