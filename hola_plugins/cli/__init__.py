@@ -10,6 +10,7 @@ from hola_plugins.cli.compression import compress, recipe
 from hola_plugins.cli.counters import stats
 from hola_plugins.cli.documents import ask, index
 from hola_plugins.cli.environment import doctor, preload
+from hola_plugins.cli.pilot import pilot
 
 app = typer.Typer(
     name="hola",
@@ -59,3 +60,6 @@ app.command(
     "hola compress MODEL --budget 1.2GB --out small --device cuda"
 )(compress)
 app.command(epilog="Example: hola recipe small --out recipe.yaml")(recipe)
+app.command(epilog="Examples: hola pilot --init  ·  hola pilot pilot.yaml  ·  hola pilot pilot.yaml --fresh")(
+    pilot
+)

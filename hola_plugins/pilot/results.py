@@ -85,6 +85,7 @@ class Retrieval(_Part):
         skipped: Share of queries that got no context.
         queries: How many.
         recalls: By query, for paired tests.
+        seconds: Mean seconds a query, on top of the requests' latency; null where not measured.
     """
 
     recall: float | None
@@ -92,6 +93,7 @@ class Retrieval(_Part):
     skipped: float
     queries: int
     recalls: tuple[float, ...] = ()
+    seconds: float | None = None
 
 
 class Stage(_Part):

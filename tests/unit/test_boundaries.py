@@ -19,8 +19,10 @@ EXTRAS = {
     "langchain": ["langchain", "minilm"],
     "lobi": ["llmcompressor"],
     "llmcompressor": ["llmcompressor"],
+    "page": ["pilot"],
+    "pilot": ["pilot"],
 }
-MODULES_OF = {"faiss-cpu": "faiss"}
+MODULES_OF = {"faiss-cpu": "faiss", "pyyaml": "yaml"}
 ARRIVE_WITH = {
     "vllm": {"vllm", "torch", "transformers"},
     "langchain": {"langchain_core", "torch", "transformers"},
@@ -34,6 +36,7 @@ ARRIVE_WITH = {
     },
     "hsd": {"torch", "transformers"},
     "lobi": {"huggingface_hub", "pyarrow", "torch", "transformers", "yaml"},
+    "pilot": {"huggingface_hub", "pynvml"},
 }
 """What a door's host, or a method's extra, installs; HSD's neural level runs inside vLLM."""
 

@@ -14,7 +14,9 @@ def hola():
     return lambda *arguments, **keywords: CliRunner().invoke(app, list(arguments), **keywords)
 
 
-@pytest.mark.parametrize("command", ["doctor", "stats", "preload", "index", "ask", "compress", "recipe"])
+@pytest.mark.parametrize(
+    "command", ["doctor", "stats", "preload", "index", "ask", "compress", "recipe", "pilot"]
+)
 def test_help_has_an_example(hola, command):
     assert f"hola {command}" in hola(command, "--help").output.split("Example")[1]
 

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from hola_plugins.lobi.page import figures
 from hola_plugins.lobi.page.bits_chart import bits_chart
 from hola_plugins.lobi.page.curve_chart import curve_chart
+from hola_plugins.page import figures
+from hola_plugins.page.templates import page_environment
 
 _TEMPLATE = "page.html.jinja"
 
@@ -25,22 +24,17 @@ def render_page(report: Mapping[str, Any]) -> str:
     Returns:
         HTML that is well-formed XML as well. Every text in the report is escaped.
     """
-    environment = Environment(
-        loader=PackageLoader(__name__, "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {
-        "bytes": figures.in_bytes,
-        "number": figures.number,
-        "duration": figures.duration,
-        "words": figures.words,
-    }
-    return environment.get_template(_TEMPLATE).render(
-        report=report,
-        title=report["name"].rstrip("/").rpartition("/")[2] or report["model"],
-        headline=list(_headline(report)),
-        bits_chart=bits_chart(report["layers"]),
-        curve_chart=curve_chart(report) if report["plans"] else "",
-        settings=list(_flat(report["settings"])),
+    return (
+        page_environment(__name__)
+        .get_template(_TEMPLATE)
+        .render(
+            report=report,
+            title=report["name"].rstrip("/").rpartition("/")[2] or report["model"],
+            headline=list(_headline(report)),
+            bits_chart=bits_chart(report["layers"]),
+            curve_chart=curve_chart(report) if report["plans"] else "",
+            settings=list(_flat(report["settings"])),
+        )
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from hola_plugins.lobi.page.colours import ink_on, scheme_colour
-from hola_plugins.lobi.page.figures import words
-from hola_plugins.lobi.page.svg import Attributes, add, drawing, markup
+from hola_plugins.page.figures import words
+from hola_plugins.page.svg import Attributes, add, drawing, markup
 
 _LABELS = 104
 _CELL = 30

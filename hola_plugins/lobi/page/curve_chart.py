@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from hola_plugins.lobi.page.axis import Axis, linear_axis, log_axis
 from hola_plugins.lobi.page.colours import DOT, LINE
-from hola_plugins.lobi.page.figures import byte_unit, in_bytes, number
-from hola_plugins.lobi.page.svg import Attributes, add, drawing, markup
+from hola_plugins.page.axis import Axis, linear_axis, log_axis
+from hola_plugins.page.chart_parts import apart, draw_rule, draw_ticks_across, draw_ticks_up
+from hola_plugins.page.figures import byte_unit, in_bytes, number
+from hola_plugins.page.svg import Attributes, add, drawing, markup
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80.0, 560.0, 56.0, 356.0
 _HEIGHT = 400
 _LABELS = _RIGHT + 32
 _LETTER = 7.4
-_LINE = 15.0
 
 
 def curve_chart(report: Mapping[str, Any]) -> str:
@@ -52,25 +52,13 @@ def _label(plans: Sequence[Mapping[str, Any]], limit: int) -> str:
 
 def _draw_axes(svg: Element, across: Axis, up: Axis, title: str) -> None:
     """Draws ticks, grid and titles."""
-    for tick in across.ticks:
-        x = across.place(tick)
-        add(svg, "text", {"class": "tick-x", "x": x, "y": _BOTTOM + 18, "text-anchor": "middle"}, f"{tick:g}")
-        _draw_rule(svg, x, _BOTTOM, x, _BOTTOM + 4, 0.6)
-    for tick in up.ticks:
-        y = up.place(tick)
-        add(svg, "text", {"class": "tick-y", "x": _LEFT - 8, "y": y + 4, "text-anchor": "end"}, f"{tick:g}")
-        _draw_rule(svg, _LEFT, y, _RIGHT, y, 0.15)
-    _draw_rule(svg, _LEFT, _BOTTOM, _RIGHT, _BOTTOM, 0.6)
+    draw_ticks_across(svg, across, _BOTTOM)
+    draw_ticks_up(svg, up, _LEFT, _RIGHT)
+    draw_rule(svg, _LEFT, _BOTTOM, _RIGHT, _BOTTOM, 0.6)
     add(svg, "text", {"x": (_LEFT + _RIGHT) / 2, "y": _BOTTOM + 38, "text-anchor": "middle"}, title)
     middle = (_TOP + _BOTTOM) / 2
     turned: Attributes = {"transform": f"rotate(-90 14 {middle:g})", "text-anchor": "middle"}
     add(svg, "text", {"x": 14, "y": middle, **turned}, "KL to the original, nats a token")
-
-
-def _draw_rule(svg: Element, x1: float, y1: float, x2: float, y2: float, opacity: float) -> None:
-    """Draws a thin line."""
-    ink: Attributes = {"stroke": "currentColor", "stroke-opacity": opacity}
-    add(svg, "line", {"x1": x1, "y1": y1, "x2": x2, "y2": y2, **ink})
 
 
 def _draw_limit(svg: Element, x: float, limit: int) -> None:
@@ -97,7 +85,7 @@ def _draw_plans(
     svg: Element, plans: Sequence[Mapping[str, Any]], places: Sequence[tuple[float, float]]
 ) -> None:
     """Draws what was measured, the chosen plan last and so on top, with names to the right."""
-    heights = _apart([y for _, y in places])
+    heights = apart([y for _, y in places], _TOP, _BOTTOM)
     for rank in reversed(range(len(plans))):
         (x, y), height, name = places[rank], heights[rank], _name(plans[rank], chosen=rank == 0)
         bend = f"{x:.2f},{y:.2f} {_RIGHT + 8:g},{height:.2f} {_LABELS - 6:g},{height:.2f}"
@@ -123,21 +111,6 @@ def _draw_dot(svg: Element, x: float, y: float, hint: str, *, chosen: bool) -> N
 def _name(plan: Mapping[str, Any], *, chosen: bool) -> str:
     """Gives the name beside a dot."""
     return f"{plan['origin']} (chosen)" if chosen else str(plan["origin"])
-
-
-def _apart(heights: Sequence[float]) -> list[float]:
-    """Moves heights apart by a line each, in their order, between the top and the bottom."""
-    order = sorted(range(len(heights)), key=heights.__getitem__)
-    found = list(heights)
-    least = _TOP
-    for place in order:
-        found[place] = max(found[place], least)
-        least = found[place] + _LINE
-    most = _BOTTOM
-    for place in reversed(order):
-        found[place] = min(found[place], most)
-        most = found[place] - _LINE
-    return found
 
 
 def _draw_legend(svg: Element) -> None:

@@ -20,10 +20,10 @@ from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import compress
 from hola_plugins.lobi.config import LoBiError, load_config
 from hola_plugins.lobi.page import render_page
-from hola_plugins.lobi.page.axis import linear_axis, log_axis
-from hola_plugins.lobi.page.figures import byte_unit, duration, from_to, in_bytes, number
 from hola_plugins.lobi.report import make_report
 from hola_plugins.lobi.report_files import write_report
+from hola_plugins.page.axis import linear_axis, log_axis
+from hola_plugins.page.figures import byte_unit, duration, from_to, in_bytes, number
 
 HTML = "{http://www.w3.org/1999/xhtml}"
 SVG = "{http://www.w3.org/2000/svg}"

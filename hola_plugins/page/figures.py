@@ -56,6 +56,13 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def seconds(value: float) -> str:
+    """Gives a short time: ``412 ms``, ``1.83 s``, ``95.2 s``."""
+    if value < 0.9995:
+        return f"{1000 * value:.3g} ms"
+    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+
+
 def words(name: str) -> str:
     """Gives an identifier as words: ``attention_in`` is attention in."""
     return name.replace("_", " ")

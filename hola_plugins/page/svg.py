@@ -32,8 +32,8 @@ def drawing(width: float, height: float, label: str) -> Element:
     )
 
 
-def add(parent: Element, tag: str, attributes: Attributes, content: str = "", hint: str = "") -> None:
-    """Adds an element.
+def add(parent: Element, tag: str, attributes: Attributes, content: str = "", hint: str = "") -> Element:
+    """Adds an element and gives it.
 
     Args:
         parent: Where it goes.
@@ -53,6 +53,7 @@ def add(parent: Element, tag: str, attributes: Attributes, content: str = "", hi
     found.text = content or None
     if hint:
         SubElement(found, "title").text = hint
+    return found
 
 
 def markup(element: Element) -> str:

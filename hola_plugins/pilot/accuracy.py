@@ -1,0 +1,164 @@
+"""Answers scored by EleutherAI's lm-eval against a running server, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from hola_plugins.adacomp.words import words
+from hola_plugins.pilot.lm_eval_task import write_task
+from hola_plugins.pilot.process import LoggedProcess, ProcessError
+from hola_plugins.pilot.results import Accuracy
+from hola_plugins.pilot.sections import Task
+from hola_plugins.pilot.server import Server
+from hola_plugins.pilot.server_plan import SERVED_NAME
+
+Ask = Callable[[str], str]
+"""Turns an own question into the text that is sent."""
+
+_VARIABLES = {
+    "LD_PRELOAD": "",
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How answers are asked for and scored.
+
+    Attributes:
+        folder: Where task files and lm-eval's own results go.
+        logs: Folder that receives the logs.
+        tokenizer: Folder or hub id of the tokenizer.
+        concurrency: Requests in flight at once.
+        chat: Whether the model's chat template is applied.
+    """
+
+    folder: Path
+    logs: Path
+    tokenizer: str
+    concurrency: int
+    chat: bool
+
+    def run(self, name: str, task: Task, server: Server, ask: Ask) -> Accuracy:
+        """Asks a task's questions and scores the answers.
+
+        Args:
+            name: Name of this evaluation, for files.
+            task: The task.
+            server: Who answers.
+            ask: Turns an own question into the text that is sent.
+
+        Raises:
+            ProcessError: lm-eval failed, for instance because a request got no answer: nothing is scored then.
+        """
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        lm_eval_name = write_task(task, folder, ask)
+        command = self._command(lm_eval_name, task, server, folder)
+        with LoggedProcess(
+            f"lm-eval, task {task.task},", command, self.logs / f"{name}.log", _VARIABLES
+        ) as process:
+            process.finish()
+        found = _newest(folder, "results")
+        samples = _newest(folder, f"samples_{lm_eval_name}")
+        if found is None or samples is None:
+            raise ProcessError(f"lm-eval left no results of task {task.task} in {folder}")
+        results = json.loads(found.read_text(encoding="utf-8"))["results"][lm_eval_name]
+        lines = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
+        return read_accuracy(task, results, lines)
+
+    def _command(self, name: str, task: Task, server: Server, folder: Path) -> list[str]:
+        """Writes lm-eval's command line."""
+        model = {
+            "model": SERVED_NAME,
+            "base_url": f"{server.url}/completions",
+            "tokenizer_backend": "huggingface",
+            "tokenizer": self.tokenizer,
+            "num_concurrent": self.concurrency,
+            "max_retries": 1,
+            "max_length": server.longest(),
+        }
+        command = [sys.executable, "-m", "lm_eval", "--model", "local-completions"]
+        command += ["--model_args", json.dumps(model), "--tasks", name, "--include_path", str(folder)]
+        command += ["--output_path", str(folder), "--log_samples"]
+        command += ["--limit", str(task.limit)] if task.limit else []
+        command += ["--apply_chat_template"] if self.chat else []
+        return command
+
+
+def check_installed() -> None:
+    """Checks that lm-eval is there.
+
+    Raises:
+        ImportError: It is not.
+    """
+    if find_spec("lm_eval") is None:
+        raise ImportError("'lm-eval' is not installed. Install it with: pip install 'hola-plugins[pilot]'")
+
+
+def read_accuracy(task: Task, results: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> Accuracy:
+    """Reads the score of a task.
+
+    Args:
+        task: The task.
+        results: lm-eval's metrics of it, by "metric,filter".
+        samples: lm-eval's record of each question, by filter.
+
+    Raises:
+        ProcessError: There is no such metric.
+    """
+    metric, _, chosen = _choose(task, results).partition(",")
+    kept = [one for one in samples if one.get("filter", chosen) == chosen]
+    kept.sort(key=lambda one: one["doc_id"])
+    if task.questions is not None and task.match == "contains":
+        return _containing(task, kept)
+    right = tuple(bool(one[metric]) for one in kept if metric in one)
+    stderr = results.get(f"{metric}_stderr,{chosen}")
+    return Accuracy(
+        task=task.task,
+        metric=metric if chosen == "none" else f"{metric} ({chosen})",
+        value=results[f"{metric},{chosen}"],
+        stderr=stderr if isinstance(stderr, float) else None,
+        questions=len(kept),
+        right=right if len(right) == len(kept) else (),
+    )
+
+
+def _choose(task: Task, results: Mapping[str, Any]) -> str:
+    """Chooses the metric: the one that is asked for, else lm-eval's first."""
+    metrics = [name for name in results if "," in name and "_stderr," not in name]
+    wanted = task.metric or (metrics[0] if metrics else "")
+    if wanted not in metrics:
+        raise ProcessError(
+            f"task {task.task} has no metric {wanted!r}; it has {', '.join(metrics) or 'none'}"
+        )
+    return wanted
+
+
+def _containing(task: Task, samples: Sequence[Mapping[str, Any]]) -> Accuracy:
+    """Scores whether answers contain what is expected."""
+    right = tuple(_contains(one["resps"][0][0], one["target"]) for one in samples)
+    value = sum(right) / len(right)
+    stderr = (value * (1 - value) / (len(right) - 1)) ** 0.5 if len(right) > 1 else None
+    return Accuracy(
+        task=task.task, metric="contains", value=value, stderr=stderr, questions=len(right), right=right
+    )
+
+
+def _contains(answer: str, expected: str) -> bool:
+    """Tells whether an answer contains the expected words."""
+    return f" {' '.join(words(expected))} " in f" {' '.join(words(answer))} "
+
+
+def _newest(folder: Path, start: str) -> Path | None:
+    """Finds the newest file of lm-eval that starts like this."""
+    return max(folder.rglob(f"{start}_*.json*"), key=lambda file: file.stat().st_mtime_ns, default=None)

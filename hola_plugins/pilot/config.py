@@ -1,0 +1,171 @@
+"""The pilot's configuration: one frozen model, a range on every field."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from hola_plugins.pilot.results import Prices
+from hola_plugins.pilot.sections import (
+    HSD,
+    AdaComp,
+    Documents,
+    Domain,
+    File,
+    LoBi,
+    Place,
+    Settings,
+    Task,
+    placed,
+)
+
+StageName = Literal["baseline", "hsd", "adacomp", "lobi", "all"]
+STAGES: tuple[StageName, ...] = ("baseline", "hsd", "adacomp", "lobi", "all")
+"""The stages in the order of adoption."""
+
+OWN_ARGUMENTS = (
+    "model",
+    "host",
+    "port",
+    "dtype",
+    "served-model-name",
+    "speculative-config",
+    "additional-config",
+)
+"""Arguments of vLLM's server that the pilot sets itself."""
+
+
+def _python(path: Path, info: ValidationInfo) -> Path:
+    found = placed(path, info)
+    if not os.access(found, os.X_OK) or found.is_dir():
+        raise ValueError(f"must be the Python of an environment, and there is none at {found}")
+    return found
+
+
+def _model(name: str, info: ValidationInfo) -> str:
+    found = placed(Path(name), info)
+    if found.is_dir():
+        return str(found)
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ValueError(f"must be a folder with a model or a hub id (owner/name), and {found} is no folder")
+    return name
+
+
+Python = Annotated[Path, AfterValidator(_python)]
+"""The Python of an environment."""
+
+Model = Annotated[str, AfterValidator(_model)]
+"""A folder with a model, or a hub id."""
+
+
+class PilotConfig(Settings):
+    """What is measured and how; relative paths start at the configuration's folder."""
+
+    model: Model
+    """The model to serve: a folder, or a hub id."""
+
+    title: str = Field(default="HOLA pilot", min_length=1)
+    """Headline of the report."""
+
+    out: Annotated[Path, AfterValidator(placed)] = Field(default=Path("pilot"), validate_default=True)
+    """Folder that receives the report, logs, checkpoints and everything that is finished."""
+
+    stages: tuple[StageName, ...] = STAGES
+    """Stages to run; each adds to the ones before it."""
+
+    prompts: File | None = None
+    """JSON lines with prompt, and id and category where you like; null sends the documents' queries alone."""
+
+    repeats: int = Field(default=3, ge=1, le=100)
+    """Interleaved repeats, over which prompts and queries are dealt."""
+
+    concurrency: int = Field(default=4, ge=1, le=1024)
+    """Requests in flight at once."""
+
+    max_tokens: int = Field(default=128, ge=1, le=1 << 17)
+    """Most tokens of an answer; it is greedy."""
+
+    chat: bool = False
+    """Send chat messages, for a model with a chat template, instead of plain text."""
+
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Type of the weights in vLLM; compressed layers keep theirs."""
+
+    engine: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of vLLM's server, by their names without dashes in front."""
+
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Environment variables of vLLM's server."""
+
+    one_at_a_time: bool = False
+    """Run one server at a time and restart it every repeat, where memory does not hold all (a GPU)."""
+
+    start_timeout_s: float = Field(default=900.0, gt=0.0)
+    """Seconds that a server may take to start."""
+
+    request_timeout_s: float = Field(default=600.0, gt=0.0)
+    """Seconds after which a request counts as failed."""
+
+    serve_python: Python | None = None
+    """Python of the environment with vLLM; null is the one that runs this command."""
+
+    compress_python: Python | None = None
+    """Python of the environment with llmcompressor; null leaves the stage `lobi` out."""
+
+    hsd: HSD = HSD()
+    documents: Documents | None = None
+    adacomp: AdaComp = AdaComp()
+    lobi: LoBi = LoBi()
+
+    intermediate: Place | None = None
+    """A small model with the target's tokenizer, the level that the stage `all` adds to HSD."""
+
+    accuracy: tuple[Task, ...] = ()
+    """Questions that every stage answers, untimed."""
+
+    cross_domain: tuple[Domain, ...] = Field(default=(), max_length=8)
+    """Domains to compress on and to measure on, each with each; none, or two and more."""
+
+    prices: Prices = Prices()
+
+    @field_validator("stages")
+    @classmethod
+    def _in_order(cls, stages: tuple[StageName, ...]) -> tuple[StageName, ...]:
+        if "baseline" not in stages or len(set(stages)) != len(stages):
+            raise ValueError(
+                "must name each stage once, and the baseline, with which the others are compared"
+            )
+        return tuple(name for name in STAGES if name in stages)
+
+    @field_validator("engine")
+    @classmethod
+    def _leaves_ours(cls, engine: dict[str, Any]) -> dict[str, Any]:
+        named = {name.replace("_", "-"): value for name, value in engine.items()}
+        for name in named:
+            if name in OWN_ARGUMENTS:
+                raise ValueError(f"cannot hold {name!r}: the pilot sets it")
+        return named
+
+    @field_validator("cross_domain")
+    @classmethod
+    def _crosses(cls, domains: tuple[Domain, ...]) -> tuple[Domain, ...]:
+        if len(domains) == 1 or len({one.name for one in domains}) != len(domains):
+            raise ValueError("must name at least two domains, each by another name")
+        return domains
+
+    @field_validator("accuracy")
+    @classmethod
+    def _named_apart(cls, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+        names = [one.task for one in tasks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"must name each task once, got {', '.join(names)}")
+        return tasks
+
+    @model_validator(mode="after")
+    def _sends_something(self) -> PilotConfig:
+        if self.prompts is None and self.documents is None:
+            raise ValueError("needs prompts, or documents with queries: there is nothing to send")
+        return self

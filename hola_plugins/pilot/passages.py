@@ -1,0 +1,104 @@
+"""The passages that every query is sent with: a fixed number of them, or as AdaComp finds them."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from hola_plugins.adacomp.words import approximate_tokens
+from hola_plugins.pilot.documents import contains_answer, labels_of, recall
+from hola_plugins.pilot.results import Retrieval
+from hola_plugins.pilot.sections import AdaComp
+from hola_plugins.pilot.workload import Query, read_queries
+
+if TYPE_CHECKING:
+    from hola_plugins.corpus.asking import OpenIndex
+
+Retrieve = Callable[[str], list[Any]]
+"""Gives LangChain's documents for a question."""
+
+
+class Passages(BaseModel):
+    """What was retrieved.
+
+    Attributes:
+        texts: One list of passages a query.
+        retrieval: How well.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    texts: tuple[tuple[str, ...], ...]
+    retrieval: Retrieval
+
+
+def fixed_depth(index: OpenIndex, k: int) -> Retrieve:
+    """Gives LangChain's own retriever over the index, with k passages a query."""
+    retriever = index.store.as_retriever(search_kwargs={"k": k})
+    return lambda question: list(retriever.invoke(question))
+
+
+def adaptive_depth(index: OpenIndex, settings: AdaComp) -> Retrieve:
+    """Gives AdaComp's retriever over the index, calibrated where there is something to calibrate with.
+
+    Raises:
+        ValueError: Labels of which the index holds none, or a calibration of other signals.
+    """
+    from hola_plugins.corpus.asking import CALIBRATION
+    from hola_plugins.langchain import AdaCompRetriever
+
+    retriever = AdaCompRetriever.from_vectorstore(index.store, token_budget=settings.token_budget)
+    saved = settings.calibration or index.folder / CALIBRATION
+    if settings.labels is not None:
+        labelled = [one for one in read_queries(settings.labels) if one.relevant or one.answers]
+        _calibrate(retriever, labelled, settings.target_recall)
+    elif saved.is_file():
+        retriever.load_calibration(saved)
+    return lambda question: list(retriever.invoke(question))
+
+
+def retrieve_all(retrieve: Retrieve, queries: Sequence[Query], show: Callable[[str], None]) -> Passages:
+    """Retrieves for every query, one after the other.
+
+    Args:
+        retrieve: Finds the passages of one.
+        queries: The queries.
+        show: Told how far it is.
+    """
+    found, seconds = [], []
+    retrieve(queries[0].text)  # the embedding model's first call is slow
+    for number, query in enumerate(queries, 1):
+        show(f"retrieving: query {number} of {len(queries)}")
+        began = time.perf_counter()
+        found.append(retrieve(query.text))
+        seconds.append(time.perf_counter() - began)
+    texts = tuple(tuple(one.page_content for one in documents) for documents in found)
+    recalls = [recall(query, documents) for query, documents in zip(queries, found, strict=True)]
+    known = tuple(one for one in recalls if one is not None)
+    return Passages(
+        texts=texts,
+        retrieval=Retrieval(
+            recall=statistics.fmean(known) if known else None,
+            tokens=statistics.fmean(sum(map(approximate_tokens, one)) for one in texts),
+            skipped=statistics.fmean(not one for one in texts),
+            queries=len(queries),
+            recalls=known,
+            seconds=statistics.fmean(seconds),
+        ),
+    )
+
+
+def _calibrate(retriever: Any, labelled: Sequence[Query], target: float) -> None:
+    """Fits the retriever to labelled queries."""
+    by_text = {query.text: query for query in labelled}
+
+    def is_relevant(question: str, document: Any) -> bool:
+        query = by_text[question]
+        named = bool(query.relevant & set(labels_of(document)))
+        return named or contains_answer(query, document.page_content)
+
+    retriever.calibrate(list(by_text), is_relevant, target=target)

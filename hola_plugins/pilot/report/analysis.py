@@ -1,0 +1,129 @@
+"""Everything that a report says about a pilot, from its results: figures, comparisons, advice and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hola_plugins.pilot.report.comparison import Comparison, compare_all
+from hola_plugins.pilot.report.cost import Cost, cost
+from hola_plugins.pilot.report.latency import Speed, speed
+from hola_plugins.pilot.report.recommendation import Advice, advise
+from hola_plugins.pilot.report.sameness import Sameness, sameness
+from hola_plugins.pilot.report.waiting import as_waited
+from hola_plugins.pilot.report.wording import sentence, shortage, too_small
+from hola_plugins.pilot.results import SCHEMA, Results, Stage
+
+_WARNED = {"time to first token", "prompt tokens"}
+"""Measures whose sample is that of the latency, so that one warning is enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is known of one stage, without the other stages.
+
+    Attributes:
+        stage: Its name.
+        title: Its name for people.
+        status: done, failed or skipped.
+        speed: Its speed; None without an answer.
+        cost: Cost of 1,000 answers; None without prices or answers.
+        same: Answers that are the baseline's; None where they cannot be compared.
+    """
+
+    stage: str
+    title: str
+    status: str
+    speed: Speed | None
+    cost: Cost | None
+    same: Sameness | None
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the report shows.
+
+    Attributes:
+        findings: One a stage, in the order of adoption.
+        comparisons: Every comparison, corrected for their number.
+        advice: One a step after the baseline.
+        sentences: Every comparison in words; those that show nothing begin with "Not significant".
+        warnings: Where the sample is too small to decide, and what else must be known.
+    """
+
+    findings: tuple[Finding, ...]
+    comparisons: tuple[Comparison, ...]
+    advice: tuple[Advice, ...]
+    sentences: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def analyse(results: Results) -> Analysis:
+    """Analyses the results of a pilot.
+
+    Raises:
+        ValueError: If the document is newer than this package, has no stage, two of one name, or two requests of
+            one prompt in one repeat.
+    """
+    _check(results)
+    stages = as_waited(results)
+    comparisons = compare_all(stages)
+    titles = {stage.name: stage.title for stage in results.stages}
+    return Analysis(
+        findings=tuple(
+            _finding(stage, waited, results) for stage, waited in zip(results.stages, stages, strict=True)
+        ),
+        comparisons=tuple(comparisons),
+        advice=tuple(advise(results.stages, comparisons)),
+        sentences=tuple(sentence(one, titles) for one in comparisons),
+        warnings=(*_unanswered(results.stages), *_shortages(comparisons, results.stages, titles)),
+    )
+
+
+def _check(results: Results) -> None:
+    """Refuses what cannot be reported."""
+    if results.schema_version > SCHEMA:
+        raise ValueError(
+            f"schema_version must be up to {SCHEMA}, got {results.schema_version}: the results are of a newer "
+            "hola-plugins; update this one"
+        )
+    names = [stage.name for stage in results.stages]
+    if not names or len({*names}) < len(names):
+        raise ValueError(f"stages must be one or more, each of another name, got {names}")
+
+
+def _finding(stage: Stage, waited: Stage, results: Results) -> Finding:
+    """Collects what is known of one stage; the search costs time but none of the serving machine's."""
+    served, found = (speed(one.requests) if one.status == "done" else None for one in (stage, waited))
+    baseline = results.stages[0]
+    comparable = stage is not baseline and stage.status == baseline.status == "done"
+    return Finding(
+        stage=stage.name,
+        title=stage.title,
+        status=stage.status,
+        speed=found,
+        cost=None if served is None else cost(served, results.prices, results.concurrency),
+        same=sameness(baseline, stage) if comparable else None,
+    )
+
+
+def _unanswered(stages: Sequence[Stage]) -> Iterator[str]:
+    """Yields a warning for every stage with requests that got no answer."""
+    for stage in stages:
+        if stage.failed_requests:
+            total = stage.failed_requests + len(stage.requests)
+            yield (
+                f"{stage.failed_requests} of {total} requests of {stage.title} got no answer; its figures are those "
+                "of the others."
+            )
+
+
+def _shortages(
+    comparisons: Sequence[Comparison], stages: Sequence[Stage], titles: Mapping[str, str]
+) -> Iterator[str]:
+    """Yields where a step's sample is too small to decide."""
+    done = [stage.name for stage in stages if stage.status == "done"]
+    steps = {*zip(done[1:], done, strict=False)}
+    for one in comparisons:
+        if (one.stage, one.against) in steps and one.measure not in _WARNED and too_small(one):
+            yield shortage(one, titles)

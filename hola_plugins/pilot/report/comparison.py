@@ -1,0 +1,117 @@
+"""Every stage against the baseline and against the stage before, measure by measure, corrected for their number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from hola_plugins.page.figures import words
+from hola_plugins.pilot.report.estimate import LEAST_UNITS, LEVEL, Estimate
+from hola_plugins.pilot.report.pairing import paired
+from hola_plugins.pilot.report.resampling import ratio_of_means
+from hola_plugins.pilot.report.scores import accuracy_change, recall_change
+from hola_plugins.pilot.results import Request, Stage
+
+Kind: TypeAlias = Literal["speed", "quality"]
+
+_SPEEDS: tuple[tuple[str, Callable[[Request], float]], ...] = (
+    ("latency", lambda request: request.latency_s),
+    ("time to first token", lambda request: request.first_token_s),
+    ("prompt tokens", lambda request: request.tokens_in),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One measure of two stages.
+
+    Attributes:
+        stage: Name of the stage.
+        against: Name of the stage that it is compared with.
+        measure: What was measured, for example "latency".
+        kind: "speed": a ratio, lower is better, a pair is a prompt. "quality": a difference of scores in [0, 1],
+            higher is better, a pair is a question.
+        estimate: The change.
+        corrected: The probability after Holm's correction; None where it is unknown.
+    """
+
+    stage: str
+    against: str
+    measure: str
+    kind: Kind
+    estimate: Estimate
+    corrected: float | None = None
+
+    @property
+    def neutral(self) -> float:
+        """The value that means no change."""
+        return 1.0 if self.kind == "speed" else 0.0
+
+    @property
+    def decidable(self) -> bool:
+        """Whether there are pairs enough and an interval."""
+        return self.estimate.low is not None and self.estimate.units >= LEAST_UNITS
+
+    @property
+    def improved(self) -> bool:
+        """Whether it is better, and still so after the correction: a gain must be sure."""
+        sure = self.corrected is not None and self.corrected < 1 - LEVEL
+        return sure and self.decidable and self._beyond(better=True)
+
+    @property
+    def worsened(self) -> bool:
+        """Whether it is worse by its own interval: a loss is believed sooner than a gain."""
+        return self.decidable and self._beyond(better=False)
+
+    def _beyond(self, *, better: bool) -> bool:
+        """Says whether the whole interval lies on one side of no change."""
+        low, high = self.estimate.low, self.estimate.high
+        if low is None or high is None:
+            return False
+        return high < self.neutral if better == (self.kind == "speed") else low > self.neutral
+
+
+def compare_all(stages: Sequence[Stage]) -> list[Comparison]:
+    """Compares every finished stage with the baseline and with the finished stage before it.
+
+    Args:
+        stages: In the order of adoption; the first one is the baseline.
+    """
+    done = [stage for stage in stages if stage.status == "done"]
+    found: list[Comparison] = []
+    for place, stage in enumerate(done[1:]):
+        references = [done[place]] if done[0] is not stages[0] or not place else [stages[0], done[place]]
+        for reference in references:
+            found += _compared(reference, stage)
+    return corrected(found)
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Corrects the probabilities for the number of comparisons (Holm 1979), in the order given."""
+    known = [(one.estimate.p, place) for place, one in enumerate(comparisons) if one.estimate.p is not None]
+    found = list(comparisons)
+    reached = 0.0
+    for rank, (p, place) in enumerate(sorted(known)):
+        reached = max(reached, min(1.0, p * (len(known) - rank)))
+        found[place] = replace(found[place], corrected=reached)
+    return found
+
+
+def _compared(before: Stage, after: Stage) -> Iterator[Comparison]:
+    """Yields the comparisons of two stages of which something is known on both sides."""
+    for measure, value in _SPEEDS:
+        estimate = ratio_of_means(paired(before, after, value))
+        if estimate is not None and not (measure == "prompt tokens" and estimate.value == 1.0):
+            yield Comparison(after.name, before.name, measure, "speed", estimate)
+    known = {(score.task, score.metric): score for score in before.accuracy}
+    for score in after.accuracy:
+        if (score.task, score.metric) in known:
+            change = accuracy_change(known[score.task, score.metric], score)
+            yield Comparison(
+                after.name, before.name, f"{score.task} {words(score.metric)}", "quality", change
+            )
+    if before.retrieval is not None and after.retrieval is not None:
+        recall = recall_change(before.retrieval, after.retrieval)
+        if recall is not None:
+            yield Comparison(after.name, before.name, "recall", "quality", recall)

@@ -1,0 +1,136 @@
+"""The report as one HTML page: no script, nothing loaded from elsewhere, for a screen, a phone and paper."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hola_plugins.page import figures
+from hola_plugins.page.templates import page_environment
+from hola_plugins.pilot.report import wording
+from hola_plugins.pilot.report.analysis import Analysis
+from hola_plugins.pilot.report.charts import charts
+from hola_plugins.pilot.report.comparison import Comparison
+from hola_plugins.pilot.report.estimate import LEVEL
+from hola_plugins.pilot.report.recommendation import summary
+from hola_plugins.pilot.report.resampling import RESAMPLES
+from hola_plugins.pilot.report.scores import score_interval
+from hola_plugins.pilot.report.waiting import includes_search
+from hola_plugins.pilot.results import Results, Stage
+
+_PACKAGE = "hola_plugins.pilot.report"
+_TEMPLATE = "page.html.jinja"
+_NAMES = {"latency": "Latency", "time to first token": "Time to first token", "recall": "Recall"}
+_SILENT = "Not significant: "
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+"""Signs that neither XML nor a reader takes, such as colours in a log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measure of one step in the table of changes.
+
+    Attributes:
+        measure: What was measured.
+        baseline: Against the baseline; None where one of them lacks it.
+        before: Against the finished step before, which may be the baseline; None where one of them lacks it.
+    """
+
+    measure: str
+    baseline: Comparison | None
+    before: Comparison | None
+
+
+def render_page(results: Results, analysis: Analysis) -> str:
+    """Renders the page of a pilot.
+
+    Args:
+        results: What a pilot found.
+        analysis: What `hola_plugins.pilot.report.analysis.analyse` makes of it.
+
+    Returns:
+        HTML that is well-formed XML as well. Every text in the results is escaped.
+    """
+    environment = page_environment(_PACKAGE)
+    environment.filters |= {
+        "seconds": figures.seconds,
+        "change": wording.change,
+        "interval": wording.interval,
+        "points": lambda value: f"{wording.signed(100 * value)} points",
+        "percent": lambda value: f"{100 * value:.1f} %",
+        "copyable": lambda content: json.dumps(content, indent=2, ensure_ascii=False, default=str),
+    }
+    page = environment.get_template(_TEMPLATE).render(
+        results=results,
+        analysis=analysis,
+        summary=summary(analysis.advice),
+        tiles=list(_tiles(results, analysis)),
+        charts=charts(results, analysis),
+        changes=list(_changes(results, analysis)),
+        stages=list(zip(results.stages, analysis.findings, strict=True)),
+        tasks=_tasks(results.stages),
+        score_interval=score_interval,
+        insignificant=[text.removeprefix(_SILENT) for text in analysis.sentences if text.startswith(_SILENT)],
+        includes_search=includes_search(results),
+        level=f"{100 * LEVEL:.0f} %",
+        resamples=RESAMPLES,
+    )
+    return _UNPRINTABLE.sub("\ufffd", page)
+
+
+def _tiles(results: Results, analysis: Analysis) -> Iterator[tuple[str, str, str]]:
+    """Yields what, how much, and a word on it: the last finished stage against the baseline."""
+    done = [place for place, stage in enumerate(results.stages) if stage.status == "done"]
+    if len(done) < 2 or done[0] != 0:
+        return
+    first, last = results.stages[0], results.stages[done[-1]]
+    against = {
+        one.measure: one
+        for one in analysis.comparisons
+        if (one.stage, one.against) == (last.name, first.name)
+    }
+    for measure, one in against.items():
+        if measure != "prompt tokens":
+            reach = wording.interval(one)
+            yield _NAMES.get(measure, measure), wording.change(one), reach and f"95 % interval {reach}"
+    if first.memory.weights and last.memory.weights:
+        share = figures.share(last.memory.weights, first.memory.weights)
+        yield (
+            "Weights",
+            figures.from_to(first.memory.weights, last.memory.weights),
+            f"{share} of the baseline's",
+        )
+    costs = analysis.findings[0].cost, analysis.findings[done[-1]].cost
+    if costs[0] is not None and costs[1] is not None:
+        figure = f"{costs[0].total:.3g} → {costs[1].total:.3g} {results.prices.currency}"
+        yield "1,000 answers", figure, "at the prices given"
+
+
+def _changes(results: Results, analysis: Analysis) -> Iterator[tuple[str, list[Row]]]:
+    """Yields the title of every compared step and its rows."""
+    baseline = results.stages[0].name
+    for stage in results.stages[1:]:
+        own = [one for one in analysis.comparisons if one.stage == stage.name]
+        against = {(one.measure, one.against == baseline): one for one in own}
+        only_baseline = all(one.against == baseline for one in own)
+        rows = [
+            Row(measure, against.get((measure, True)), against.get((measure, only_baseline)))
+            for measure in dict.fromkeys(one.measure for one in own)
+        ]
+        if rows:
+            yield stage.title, rows
+
+
+def _tasks(stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    """Gives the columns of the table of accuracy: task, metric, and the score of each stage or None."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for stage in stages:
+        for score in stage.accuracy:
+            task = found.setdefault(
+                (score.task, score.metric), {"task": score.task, "metric": score.metric, "scores": {}}
+            )
+            task["scores"][stage.name] = score
+    return list(found.values())

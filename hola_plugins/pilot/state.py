@@ -1,0 +1,84 @@
+"""What is finished: one small file a unit of work, so that a pilot which was stopped goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+def digest(*parts: Any) -> str:
+    """Names what a unit follows from: 16 hexadecimal digits of plain values."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint(path: Path) -> str:
+    """Names the content of a file or folder by names, sizes and times, without reading it."""
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    return digest(
+        [(str(one.relative_to(path.parent)), (s := one.stat()).st_size, s.st_mtime_ns) for one in files]
+    )
+
+
+class State:
+    """Finished units by name, each with the key that it was made with.
+
+    A unit counts only under the key that is asked for, so that a changed configuration starts those anew that it
+    touches, and no other. A kill at any moment leaves every file whole.
+
+    Args:
+        folder: Where the files lie; made when the first unit is finished.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str, key: str) -> Any | None:
+        """Gives what a finished unit found; None where it is not finished under this key."""
+        try:
+            record = json.loads(self._path(name).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return record["value"] if record.get("key") == key else None
+
+    def put(self, name: str, key: str, value: Any) -> None:
+        """Keeps what a unit found; it takes plain JSON values."""
+        path = self._path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".tmp")
+        unfinished.write_text(json.dumps({"key": key, "value": value}) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps a second pilot out of a folder; the system lets go when the process ends.
+
+    Raises:
+        ValueError: One is running there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ValueError(f"another pilot is running in {folder}: wait for it, or set another 'out'") from None
+    try:
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,217 @@
+"""`hola pilot` on the embedded target: killed, resumed with more stages, one of which fails.
+
+The compressed model needs the environment of llmcompressor, whose Python is taken from HOLA_COMPRESS_PYTHON; without it
+that stage is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from engine_process import MODEL
+
+from hola_plugins.pilot.results import Results
+
+ROOT = Path(__file__).parents[2]
+COMPRESS_PYTHON = Path(os.environ.get("HOLA_COMPRESS_PYTHON", ROOT / ".venv" / "compress" / "bin" / "python"))
+WEIGHTS = (MODEL / "model.safetensors").stat().st_size
+WAIT_S = 600
+PASSAGES = {
+    "valves.md": "The inlet valve closes first. The outlet valve closes when the pressure has fallen to two bar.",
+    "pumps.md": "The pump runs at 1,450 revolutions a minute. Its seal is changed every 8,000 hours of work.",
+    "tanks.md": "The tank holds 300 litres. It is drained through the valve at its lowest point in autumn.",
+}
+QUERIES = [
+    {"id": "q0", "question": "Which valve closes first?", "answer": "inlet valve"},
+    {"id": "q1", "question": "How many litres does the tank hold?", "answer": "300 litres"},
+    {"id": "q2", "question": "When is the seal of the pump changed?", "answer": "8,000 hours"},
+    {"id": "q3", "question": "When is the tank drained?", "answer": "autumn"},
+]
+PROMPTS = [
+    {
+        "id": f"p{number}",
+        "category": "counting",
+        "prompt": ", ".join(str(number + one) for one in range(12)) + ",",
+    }
+    for number in range(4)
+]
+
+
+def write_lines(path: Path, rows: list[dict[str, str]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+class Workplace:
+    """A folder with a configuration and all that it names."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.out = folder / "out"
+        (folder / "documents").mkdir()
+        for name, text in PASSAGES.items():
+            (folder / "documents" / name).write_text(text)
+        (folder / "broken").mkdir()
+        (folder / "broken" / "config.json").write_text('{"model_type": "llama"}')
+        write_lines(folder / "prompts.jsonl", PROMPTS)
+        write_lines(folder / "queries.jsonl", QUERIES)
+        self.settings = {
+            "model": str(MODEL),
+            "out": "out",
+            "prompts": "prompts.jsonl",
+            "repeats": 2,
+            "concurrency": 2,
+            "max_tokens": 12,
+            "dtype": "float32",
+            "engine": {
+                "max-model-len": 512,
+                "max-num-seqs": 8,
+                "enforce-eager": True,
+                "kv-cache-memory-bytes": 32 << 20,
+            },
+            "documents": {"path": "documents", "queries": "queries.jsonl", "chunk": 200, "k": 2},
+            "adacomp": {"token_budget": 20},
+            "lobi": {"budget": "70%", "device": "cpu_avx2", "samples": 8, "sequence_length": 64},
+            "accuracy": [
+                {
+                    "task": "valves",
+                    "questions": "queries.jsonl",
+                    "match": "contains",
+                    "max_tokens": 8,
+                    "limit": 2,
+                }
+            ],
+            "prices": {"machine_hour": 1.0},
+            "stages": ["baseline"],
+        }
+
+    def start(self) -> subprocess.Popen[str]:
+        """Starts the command as a user does."""
+        path = self.folder / "pilot.yaml"
+        path.write_text(yaml.safe_dump(self.settings))
+        command = [sys.executable, "-m", "hola_plugins.cli", "pilot", str(path)]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
+        )
+
+    def run(self, status: int) -> Results:
+        """Runs the command to its end."""
+        process = self.start()
+        output, _ = process.communicate(timeout=WAIT_S)
+        assert process.returncode == status, output[-4000:]
+        return Results.model_validate_json((self.out / "results.json").read_bytes())
+
+    def finished(self) -> dict[str, int]:
+        """Gives the finished units with the time of each."""
+        return {path.name: path.stat().st_mtime_ns for path in (self.out / "state").glob("*.json")}
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    return Workplace(tmp_path_factory.mktemp("pilot"))
+
+
+@pytest.fixture(scope="module")
+def killed(work: Workplace) -> dict[str, int]:
+    """Kills a pilot of the baseline alone after its first round; gives what was finished."""
+    process = work.start()
+    until = time.monotonic() + WAIT_S
+    while not list((work.out / "state").glob("round-*.json")):
+        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert time.monotonic() < until, "no round in time"
+        time.sleep(0.1)
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert any("api_server" in " ".join(one.cmdline()) for one in below)
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert not alive, "a server outlived its pilot"
+    return work.finished()
+
+
+@pytest.fixture(scope="module")
+def results(work: Workplace, killed: dict[str, int]) -> Results:
+    """The results of a run of all stages after the kill; the last one fails."""
+    work.settings |= {"stages": ["baseline", "hsd", "adacomp", "lobi", "all"], "intermediate": "broken"}
+    if COMPRESS_PYTHON.is_file():
+        work.settings["compress_python"] = str(COMPRESS_PYTHON)
+    return work.run(status=1)
+
+
+def test_a_killed_pilot_goes_on_where_it_was(
+    work: Workplace, killed: dict[str, int], results: Results
+) -> None:
+    now = work.finished()
+    assert "round-baseline-0.json" in killed
+    assert {"round-baseline-1.json", "round-hsd-0.json"} <= set(now)
+    assert all(now[name] == killed[name] for name in killed if name.startswith(("round-", "passages-")))
+
+
+def test_every_stage_is_measured_with_the_same_prompts(results: Results) -> None:
+    done = [one for one in results.stages if one.status == "done"]
+    assert [one.name for one in done][:3] == ["baseline", "hsd", "adacomp"]
+    sent = [[(one.repeat, one.prompt) for one in stage.requests] for stage in done]
+    assert all(one == sent[0] for one in sent)
+    assert sorted(name for _, name in sent[0]) == sorted(row["id"] for row in [*PROMPTS, *QUERIES])
+    assert {repeat for repeat, _ in sent[0]} == {0, 1}
+    for stage in done:
+        assert stage.failed_requests == 0
+        assert all(0 < one.first_token_s <= one.latency_s for one in stage.requests)
+        assert all(0 < one.tokens_out <= 12 and one.tokens_in > 0 for one in stage.requests)
+        assert stage.memory.peak is not None
+        assert stage.memory.peak > 100 << 20
+    assert done[0].memory.checkpoint == WEIGHTS
+
+
+def test_hsd_gives_the_answers_of_the_baseline(results: Results) -> None:
+    baseline, hsd = results.stages[:2]
+    assert [one.output for one in hsd.requests] == [one.output for one in baseline.requests]
+    assert hsd.settings["vllm"]["speculative-config"]
+
+
+def test_adacomp_sends_fewer_tokens_and_says_how_well_it_found(results: Results) -> None:
+    _, hsd, adacomp = results.stages[:3]
+    before, after = (sum(one.tokens_in for one in stage.requests) for stage in (hsd, adacomp))
+    assert after < before
+    assert hsd.retrieval is not None
+    assert adacomp.retrieval is not None
+    assert (hsd.retrieval.recall, len(adacomp.retrieval.recalls)) == (1.0, 4)
+    assert adacomp.retrieval.tokens < hsd.retrieval.tokens
+
+
+def test_lobi_serves_a_smaller_model(results: Results) -> None:
+    lobi = results.stages[3]
+    if not COMPRESS_PYTHON.is_file():
+        assert (lobi.status, lobi.error) == ("skipped", "no compress_python and no lobi.checkpoint are given")
+        pytest.skip(f"no llmcompressor at {COMPRESS_PYTHON}: make compress-env, or set HOLA_COMPRESS_PYTHON")
+    assert lobi.status == "done", lobi.error
+    assert lobi.memory.checkpoint is not None
+    assert lobi.memory.checkpoint < 0.71 * WEIGHTS
+    assert lobi.settings["llmcompressor"]["budget"] == "70%"
+    assert "llmcompressor (compress)" in results.provenance.versions
+
+
+def test_questions_are_scored_by_lm_eval(results: Results) -> None:
+    for stage in results.stages[:3]:
+        (score,) = stage.accuracy
+        assert (score.task, score.metric, score.questions) == ("valves", "contains", 2)
+        assert score.value == sum(score.right) / 2
+
+
+def test_a_stage_that_fails_is_reported_failed_and_has_no_figures(results: Results) -> None:
+    last = results.stages[4]
+    assert (last.status, last.requests, last.accuracy) == ("failed", (), ())
+    assert last.error is not None
+    assert last.error.startswith("the server of all ended with status")
+
+
+def test_the_report_lies_beside_the_results(work: Workplace, results: Results) -> None:
+    assert "+ AdaComp" in (work.out / "report.html").read_text()
+    assert json.loads((work.out / "report.json").read_text())

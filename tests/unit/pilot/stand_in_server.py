@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Speaks as much of vLLM's server as a pilot needs, in milliseconds; started in place of an environment's Python.
+
+Models: "crash" ends at once, "hang" never gets healthy. Prompts: "refuse" gets status 400, "cut" a stream that breaks off.
+"""
+
+import json
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+OPTIONS = dict(zip(sys.argv, sys.argv[1:], strict=False))
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"data": [{"max_model_len": 512}]}).encode())
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        chat = self.path.endswith("/chat/completions")
+        prompt = body["messages"][0]["content"] if chat else body["prompt"]
+        if prompt == "refuse":
+            self.send_error(400)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        for word in prompt.split():
+            said = {"delta": {"content": word}} if chat else {"text": word}
+            self.chunk({"choices": [{"index": 0, "finish_reason": None, **said}]})
+        if prompt != "cut":
+            count = len(prompt.split())
+            usage = {"prompt_tokens": count, "completion_tokens": count, "total_tokens": 2 * count}
+            self.chunk({"choices": [], "usage": usage})
+            self.wfile.write(b"data: [DONE]\n\n")
+
+    def chunk(self, content):
+        common = {"id": "1", "object": "text_completion", "created": 0, "model": "pilot"}
+        self.wfile.write(f"data: {json.dumps(common | content)}\n\n".encode())
+        self.wfile.flush()
+
+    def log_message(self, *arguments):
+        pass
+
+
+if OPTIONS["--model"] == "crash":
+    sys.exit("no such model")
+print("Model loading took 0.50 GiB and 1.0 seconds", flush=True)
+if OPTIONS["--model"] == "hang":
+    time.sleep(600)
+ThreadingHTTPServer(("127.0.0.1", int(OPTIONS["--port"])), Handler).serve_forever()

@@ -1,0 +1,131 @@
+"""Task files for lm-eval, and scores read from what it leaves."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from hola_plugins.pilot.accuracy import read_accuracy
+from hola_plugins.pilot.lm_eval_task import write_task
+from hola_plugins.pilot.process import ProcessError
+from hola_plugins.pilot.sections import Task
+from hola_plugins.pilot.workload import DataError
+
+pytest.importorskip("lm_eval")
+
+ARC = {"query": "Question: Which one burns?", "choices": ["wood", "stone", "air"], "gold": 0}
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Gives a function that writes JSON lines."""
+
+    def write(*rows):
+        path = tmp_path / "lines.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return write
+
+
+def definition(folder, name):
+    return yaml.safe_load((folder / f"{name}.yaml").read_text())
+
+
+def test_own_questions_are_asked_as_the_stage_asks_them(lines, tmp_path):
+    path = lines(*({"question": str(number), "answer": "b"} for number in range(3)))
+    name = write_task(Task(task="mine", questions=path, limit=2), tmp_path / "out", lambda one: f"Q: {one}")
+    written = definition(tmp_path / "out", name)
+    asked = [json.loads(line) for line in (tmp_path / "out" / "questions.jsonl").read_text().splitlines()]
+    assert (name, written["task"], written["output_type"]) == ("pilot_mine", "pilot_mine", "generate_until")
+    assert asked == [{"prompt": "Q: 0", "answer": "b"}, {"prompt": "Q: 1", "answer": "b"}]
+
+
+def test_local_data_goes_into_lm_evals_own_definition(lines, tmp_path):
+    name = write_task(Task(task="arc_challenge", data=lines(ARC)), tmp_path / "out", str)
+    written = definition(tmp_path / "out", name)
+    assert written["include"].endswith("arc_challenge.yaml")
+    assert (written["dataset_path"], written["num_fewshot"], written["fewshot_split"]) == ("json", 0, None)
+    assert json.loads((tmp_path / "out" / "test.jsonl").read_text()) == {
+        "question": "Which one burns?",
+        "choices": {"text": ["wood", "stone", "air"], "label": ["A", "B", "C"]},
+        "answerKey": "A",
+    }
+
+
+def test_few_shot_examples_come_from_the_training_data_alone(lines, tmp_path):
+    path = lines({"question": "1 + 1?", "answer": "#### 2"})
+    task = Task(task="gsm8k", data=path, train=path)
+    assert "num_fewshot" not in definition(tmp_path / "a", write_task(task, tmp_path / "a", str))
+    task = Task(task="gsm8k", data=path)
+    assert definition(tmp_path / "b", write_task(task, tmp_path / "b", str))["num_fewshot"] == 0
+
+
+def test_a_task_of_the_hub_needs_no_file(tmp_path):
+    assert write_task(Task(task="gsm8k"), tmp_path / "out", str) == "gsm8k"
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("task", "row", "words"),
+    [
+        ("arc_easy", ARC | {"gold": 3}, "line 1: 'gold' must be the place of one"),
+        ("gsm9k", ARC, "no task 'gsm9k'"),
+    ],
+)
+def test_what_lm_eval_could_not_use_is_refused(lines, tmp_path, task, row, words):
+    with pytest.raises(DataError, match=words):
+        write_task(Task(task=task, data=lines(row)), tmp_path / "out", str)
+
+
+RESULTS = {
+    "alias": "gsm8k",
+    "exact_match,strict-match": 0.5,
+    "exact_match_stderr,strict-match": 0.5,
+    "exact_match,flexible-extract": 1.0,
+    "exact_match_stderr,flexible-extract": 0.0,
+}
+SAMPLES = [
+    {"doc_id": place, "filter": name, "exact_match": value, "resps": [["the 7 litres"]], "target": "7"}
+    for name, values in (("strict-match", (0.0, 1.0)), ("flexible-extract", (1.0, 1.0)))
+    for place, value in ((1, values[1]), (0, values[0]))
+]
+
+
+def test_a_score_is_read_question_by_question():
+    score = read_accuracy(Task(task="gsm8k"), RESULTS, SAMPLES)
+    assert (score.metric, score.value, score.stderr) == ("exact_match (strict-match)", 0.5, 0.5)
+    assert (score.questions, score.right) == (2, (False, True))
+
+
+def test_another_metric_may_be_asked_for():
+    score = read_accuracy(Task(task="gsm8k", metric="exact_match,flexible-extract"), RESULTS, SAMPLES)
+    assert (score.value, score.right) == (1.0, (True, True))
+    with pytest.raises(ProcessError, match="no metric 'acc'; it has exact_match,strict-match"):
+        read_accuracy(Task(task="gsm8k", metric="acc"), RESULTS, SAMPLES)
+
+
+def test_own_answers_may_contain_what_is_expected(lines):
+    path = lines({"question": "a", "answer": "b"})
+    samples = [
+        {
+            "doc_id": 0,
+            "filter": "none",
+            "exact_match": 0.0,
+            "resps": [["About 300 Litres, they say"]],
+            "target": "300 litres",
+        },
+        {
+            "doc_id": 1,
+            "filter": "none",
+            "exact_match": 0.0,
+            "resps": [["1300 litres"]],
+            "target": "300 litres",
+        },
+    ]
+    task = Task(task="mine", questions=path, match="contains")
+    score = read_accuracy(task, {"exact_match,none": 0.0, "exact_match_stderr,none": 0.0}, samples)
+    assert (score.metric, score.value, score.right) == ("contains", 0.5, (True, False))
+    assert score.stderr == pytest.approx(0.5)

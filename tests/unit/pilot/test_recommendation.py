@@ -1,0 +1,158 @@
+"""The rules of the recommendation, one by one, and the sentences that go with them."""
+
+import pytest
+
+pytest.importorskip("scipy")
+
+from pilot_results import accuracy, failed, full_results, requests, results, stage
+
+from hola_plugins.pilot.report.analysis import analyse
+from hola_plugins.pilot.report.recommendation import summary
+from hola_plugins.pilot.results import Memory, Prices, Retrieval
+
+GOOD = (accuracy(124),)
+
+
+def priced(*stages):
+    return results(*stages, prices=Prices(machine_hour=1.0))
+
+
+def judged(*stages, **parts):
+    return {one.stage: one for one in analyse(results(*stages, **parts)).advice}
+
+
+def test_faster_with_the_same_accuracy_is_switched_on():
+    advice = judged(stage(accuracy=GOOD), stage("hsd", requests=requests(0.7, seed=1), accuracy=GOOD))["hsd"]
+    assert (advice.method, advice.verdict) == ("HSD", "switch on")
+    assert advice.reasons[0].startswith("lower latency: -") or advice.reasons[0].startswith(
+        "lower latency: \N{MINUS SIGN}"
+    )
+    assert "40 prompts" in advice.reasons[0]
+
+
+def test_lost_accuracy_outweighs_any_speed():
+    slow, fast = (
+        stage(accuracy=GOOD),
+        stage("lobi", requests=requests(0.5, seed=1), accuracy=(accuracy(100),)),
+    )
+    advice = judged(slow, fast)["lobi"]
+    assert advice.verdict == "leave off"
+    assert advice.reasons[0].startswith("it loses gsm8k exact match: ")
+
+
+def test_lost_recall_counts_as_lost_accuracy():
+    def found(share):
+        recalls = tuple(float(number < share * 60) for number in range(60))
+        return Retrieval(recall=share, tokens=400, skipped=0, queries=60, recalls=recalls)
+
+    before = stage(retrieval=found(0.9))
+    after = stage("adacomp", requests=requests(0.5, seed=1), retrieval=found(0.6))
+    assert judged(before, after)["adacomp"].verdict == "leave off"
+
+
+def test_smaller_weights_are_a_gain_and_slower_answers_a_price():
+    small = Memory(weights=2_500_000)
+    smaller = stage("lobi", accuracy=GOOD, memory=small, requests=requests(1.0, seed=1))
+    assert judged(stage(accuracy=GOOD), smaller)["lobi"].verdict == "switch on"
+    slower = stage("lobi", accuracy=GOOD, memory=small, requests=requests(1.4, seed=1))
+    advice = judged(stage(accuracy=GOOD), slower)["lobi"]
+    assert advice.verdict == "weigh"
+    assert [reason.split(":")[0] for reason in advice.reasons[:2]] == [
+        "weights 57 % smaller",
+        "higher latency",
+    ]
+
+
+def test_without_a_measure_of_quality_what_changes_answers_stays_undecided():
+    faster = {"requests": requests(0.7, seed=1)}
+    assert judged(stage(), stage("hsd", **faster))["hsd"].verdict == "switch on"
+    assert judged(stage(), stage("lobi", **faster))["lobi"].verdict == "undecided"
+
+
+def test_no_gain_is_left_off_and_a_small_sample_is_undecided():
+    assert judged(stage(), stage("hsd", requests=requests(seed=1)))["hsd"].verdict == "leave off"
+    few = {"prompts": 4, "repeats": 1}
+    small = judged(stage(requests=requests(**few)), stage("hsd", requests=requests(0.7, **few)))["hsd"]
+    assert small.verdict == "undecided"
+    noisy = {"prompts": 10, "noise": 0.8}
+    wide = judged(stage(requests=requests(**noisy)), stage("hsd", requests=requests(seed=9, **noisy)))["hsd"]
+    assert wide.verdict == "undecided"
+
+
+def test_a_failed_step_is_off_and_the_next_is_judged_against_the_last_finished_one():
+    advice = judged(stage(), failed("hsd"), stage("adacomp", requests=requests(0.7, seed=1), accuracy=GOOD))
+    assert advice["hsd"].verdict == "leave off"
+    assert advice["hsd"].reasons == ("it failed: RuntimeError: the server did not start",)
+    assert advice["adacomp"].reasons[0].startswith("lower latency")
+
+
+def test_unanswered_requests_are_a_loss():
+    advice = judged(stage(), stage("hsd", requests=requests(0.5, seed=1)[:-8], failed_requests=8))["hsd"]
+    assert advice.verdict == "leave off"
+    assert advice.reasons[0] == "8 of 80 requests got no answer"
+
+
+def test_a_skipped_step_is_not_measured():
+    skipped = stage("lobi", status="skipped", requests=(), error="compress_python is null")
+    advice = judged(stage(), skipped)["lobi"]
+    assert (advice.verdict, advice.reasons) == ("not measured", ("compress_python is null",))
+
+
+def test_a_loss_that_few_questions_cannot_rule_out_is_said():
+    few = (accuracy(12, 20),)
+    advice = judged(stage(accuracy=few), stage("hsd", requests=requests(0.7, seed=1), accuracy=few))["hsd"]
+    assert advice.verdict == "switch on"
+    assert advice.reasons[-1].startswith("a loss of up to ")
+    assert advice.reasons[-1].endswith("is not ruled out by 20 questions")
+
+
+def test_the_summary_names_every_method_once():
+    text = summary(analyse(full_results()).advice)
+    assert text == "Switch on HSD, AdaComp and Lo-Bi. Leave off the intermediate level."
+    assert summary([]) == "Only the baseline was measured."
+
+
+def test_every_comparison_that_shows_nothing_has_a_sentence_and_small_samples_a_warning():
+    analysis = analyse(full_results())
+    silent = [one for one in analysis.comparisons if not one.improved and not one.worsened]
+    said = [text for text in analysis.sentences if text.startswith("Not significant: ")]
+    assert len(said) == len(silent) > 0
+    assert any("latency of + intermediate level against + Lo-Bi" in text for text in said)
+    (warning,) = [text for text in analysis.warnings if "recall of + AdaComp against + HSD" in text]
+    assert "instead of 60 queries would narrow that to 2 points either way." in warning
+
+
+def test_the_time_of_the_search_is_waited_for_and_not_paid_for():
+    def searched(seconds):
+        return Retrieval(recall=0.9, tokens=400, skipped=0, queries=60, seconds=seconds)
+
+    before, after = stage(retrieval=searched(0.1)), stage("adacomp", retrieval=searched(0.3))
+    plain, waited = analyse(priced(stage(), stage("adacomp"))), analyse(priced(before, after))
+    for number, seconds in enumerate((0.1, 0.3)):
+        then, now = plain.findings[number], waited.findings[number]
+        assert now.speed.latency.mean == pytest.approx(then.speed.latency.mean + seconds)
+        assert now.speed.first_token.p95 == pytest.approx(then.speed.first_token.p95 + seconds)
+        assert now.cost == then.cost
+    (latency,) = [one for one in waited.comparisons if one.measure == "latency"]
+    mean = plain.findings[0].speed.latency.mean
+    assert latency.estimate.value == pytest.approx((mean + 0.3) / (mean + 0.1))
+    partly = analyse(results(before, stage("adacomp", retrieval=searched(None))))
+    assert partly.findings[0].speed == plain.findings[0].speed
+
+
+def test_cost_is_machine_time_and_tokens():
+    found = analyse(full_results()).findings[0]
+    seconds = found.speed.latency.mean
+    assert found.cost.machine == pytest.approx(0.42 * 1000 * seconds / 4 / 3600)
+    assert found.cost.tokens_in == pytest.approx(found.speed.tokens_in * 1000 * 0.1 / 1e6)
+    assert found.cost.total == pytest.approx(
+        found.cost.machine + found.cost.tokens_in + found.cost.tokens_out
+    )
+    assert analyse(results()).findings[0].cost is None
+
+
+def test_what_cannot_be_reported_is_refused():
+    with pytest.raises(ValueError, match="schema_version must be up to 1, got 2"):
+        analyse(results(schema_version=2))
+    with pytest.raises(ValueError, match="each of another name"):
+        analyse(results(stage(), stage()))

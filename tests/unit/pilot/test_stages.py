@@ -1,0 +1,73 @@
+"""The plan of the stages: what adds up, what is left out and why."""
+
+from __future__ import annotations
+
+import pytest
+
+from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.stages import plan_stages, stage_settings
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Gives a function that makes a configuration with documents."""
+    for name in ("model", "draft", "documents"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "lines.jsonl").write_text('{"prompt": "one", "question": "two"}\n')
+
+    def make(**settings):
+        documents = {"path": "documents", "queries": "lines.jsonl"}
+        values = {"model": "model", "prompts": "lines.jsonl", "documents": documents, "intermediate": "draft"}
+        return PilotConfig.model_validate(values | settings, context={"folder": tmp_path})
+
+    return make
+
+
+def test_every_stage_adds_to_the_ones_before(config, tmp_path):
+    plans = plan_stages(config(), "small")
+    assert [one.name for one in plans] == ["baseline", "hsd", "adacomp", "lobi", "all"]
+    assert [one.depth for one in plans] == ["fixed", "fixed", "adaptive", "adaptive", "adaptive"]
+    servers = [one.server for one in plans]
+    assert [one.draft_tokens for one in servers] == [None, 8, 8, 8, 8]
+    assert [one.model for one in servers] == [str(tmp_path / "model")] * 3 + ["small"] * 2
+    assert servers[1].key() == servers[2].key(), "AdaComp changes what is sent, not the server"
+    assert len({one.name for one in servers}) == 5, "a shared store would replay the stage before"
+    assert servers[4].hsd == {"intermediate": {"model": str(tmp_path / "draft")}}
+
+
+def test_what_is_left_out_adds_nothing_to_later_stages(config, tmp_path):
+    plans = plan_stages(config(documents=None, stages=["baseline", "adacomp", "lobi", "all"]), None)
+    assert [one.left_out for one in plans] == [
+        None,
+        "no documents are given",
+        "no compress_python and no lobi.checkpoint are given",
+        None,
+    ]
+    assert plans[3].depth == "fixed"
+    assert plans[3].server.model == str(tmp_path / "model")
+    assert not any(one.failed for one in plans)
+
+
+def test_a_failed_compression_is_a_failure_and_takes_the_stage_behind_it_along(config):
+    lobi, everything = plan_stages(config(), None, "hola compress ended with status 2:\nlast line")[3:]
+    assert (lobi.server, lobi.failed, everything.server, everything.failed) == (None, True, None, False)
+    assert "last line" in lobi.left_out
+    assert (
+        everything.left_out == "it adds to the stage before, which failed: hola compress ended with status 2:"
+    )
+
+
+def test_settings_are_ready_to_be_copied(config):
+    given = config(adacomp={"token_budget": 99}, hsd={"draft_tokens": 7, "settings": {"tau": 1.0}})
+    baseline, hsd, adacomp, lobi, _ = (stage_settings(one, given) for one in plan_stages(given, "small"))
+    assert (baseline["langchain"], adacomp["langchain"]["token_budget"]) == ({"k": 4}, 99)
+    assert "speculative-config" not in baseline["vllm"]
+    assert hsd["vllm"]["speculative-config"]["num_speculative_tokens"] == 7
+    assert hsd["vllm"]["additional-config"] == {"hola": {"hsd": {"tau": 1.0}}}
+    assert lobi["llmcompressor"] == {"budget": "45%"}
+
+
+def test_without_hsd_equal_servers_are_shared(config):
+    baseline, adacomp = plan_stages(config(stages=["baseline", "adacomp"]), None)
+    assert baseline.server == adacomp.server
+    assert (baseline.depth, adacomp.depth) == ("fixed", "adaptive")

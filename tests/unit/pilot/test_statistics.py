@@ -1,0 +1,194 @@
+"""The statistics of the report: against scipy, against known cases, and what must hold for any data."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("scipy")
+
+from pilot_results import accuracy, requests, stage
+from scipy import stats
+
+from hola_plugins.pilot.report.comparison import Comparison, compare_all, corrected
+from hola_plugins.pilot.report.estimate import Estimate
+from hola_plugins.pilot.report.latency import speed
+from hola_plugins.pilot.report.pairing import Pairs, paired
+from hola_plugins.pilot.report.resampling import difference_of_means, ratio_of_means
+from hola_plugins.pilot.report.sameness import Sameness, sameness
+from hola_plugins.pilot.report.scores import accuracy_change, recall_change, score_interval
+from hola_plugins.pilot.results import Retrieval
+
+SUMS = st.lists(st.tuples(st.floats(0.01, 100.0), st.floats(0.01, 100.0)), min_size=2, max_size=12).map(
+    lambda rows: Pairs(*np.array(rows, dtype=np.float64).T)
+)
+
+
+def latency(request):
+    return request.latency_s
+
+
+def test_speed_is_what_numpy_says():
+    found = speed(requests())
+    seconds = [one.latency_s for one in requests()]
+    assert found.answers == 80
+    assert (found.latency.mean, found.latency.p50) == pytest.approx((np.mean(seconds), np.median(seconds)))
+    assert found.latency.p95 == pytest.approx(np.percentile(seconds, 95))
+    assert found.latency.deviation == pytest.approx(np.std(seconds, ddof=1))
+    assert found.first_token.mean == pytest.approx(0.1 * np.mean(seconds))
+    assert found.tokens_per_second == pytest.approx(sum(one.tokens_out for one in requests()) / sum(seconds))
+    assert speed(()) is None
+    assert speed(requests()[:1]).latency.deviation is None
+
+
+def test_requests_pair_by_repeat_and_prompt_and_sum_by_prompt():
+    before, after = stage(requests=requests(prompts=3)), stage("hsd", requests=requests(2.0, prompts=3)[1:])
+    pairs = paired(before, after, latency)
+    assert len(pairs.before) == 3
+    expected = [one for one in before.requests if (one.repeat, one.prompt) != (0, "p0")]
+    assert pairs.before.sum() == pytest.approx(sum(one.latency_s for one in expected))
+    twice = stage(requests=requests(prompts=2) + requests(prompts=1))
+    with pytest.raises(ValueError, match=r"got 'p0' twice in repeat 0 of stage 'baseline'"):
+        paired(twice, after, latency)
+
+
+@settings(max_examples=15, deadline=None)
+@given(SUMS)
+def test_an_interval_holds_its_ratio_and_exchanged_stages_invert_it(pairs):
+    found = ratio_of_means(pairs)
+    other = ratio_of_means(Pairs(pairs.after, pairs.before))
+    assert found.value == pytest.approx(pairs.after.mean() / pairs.before.mean())
+    assert found.low <= found.value <= found.high
+    assert (other.value, other.low, other.high) == pytest.approx(
+        (1 / found.value, 1 / found.high, 1 / found.low)
+    )
+    assert other.p == pytest.approx(found.p)
+
+
+def test_a_bootstrapped_ratio_agrees_with_the_delta_method():
+    draws = np.random.default_rng(3)
+    before = draws.gamma(9.0, 1.0, 400)
+    after = 0.8 * before * draws.lognormal(0.0, 0.1, 400)
+    found = ratio_of_means(Pairs(before, after))
+    residuals = after - found.value * before
+    error = residuals.std(ddof=1) / math.sqrt(400) / before.mean()
+    assert (found.low, found.high) == pytest.approx(
+        (found.value - 1.96 * error, found.value + 1.96 * error), abs=0.002
+    )
+
+
+def test_intervals_over_prompts_cover_and_the_test_keeps_its_level():
+    """300 pilots of 25 prompts without any true change: 5 % may be found, and 5 % of intervals may miss."""
+    draws = np.random.default_rng(7)
+    base = draws.lognormal(0.0, 0.6, (300, 25))
+    noise = draws.normal(0.0, 0.15, (2, 300, 25))
+    found = [
+        ratio_of_means(Pairs(*pair))
+        for pair in zip(base * np.exp(noise[0]), base * np.exp(noise[1]), strict=True)
+    ]
+    assert 0.02 <= np.mean([one.p < 0.05 for one in found]) <= 0.09
+    assert np.mean([one.low <= 1.0 <= one.high for one in found]) >= 0.89
+
+
+def test_few_pairs_and_sums_of_nothing_decide_nothing():
+    one = ratio_of_means(Pairs(np.array([2.0]), np.array([1.0])))
+    assert (one.value, one.low, one.p, one.units) == (pytest.approx(0.5), None, None, 1)
+    assert ratio_of_means(Pairs(np.zeros(0), np.zeros(0))) is None
+    assert ratio_of_means(Pairs(np.array([1.0, 0.0]), np.array([1.0, 1.0]))) is None
+    five = compare_all([stage(requests=requests(prompts=5)), stage("hsd", requests=requests(0.5, prompts=5))])
+    assert not any(one.improved or one.worsened or one.decidable for one in five)
+
+
+def test_accuracy_is_compared_question_by_question_as_mcnemar_does():
+    then, now = accuracy(100), accuracy(88)
+    found = accuracy_change(then, now)
+    assert found.value == pytest.approx(-0.06)
+    assert found.p == pytest.approx(stats.binomtest(0, 12).pvalue)
+    assert found.low < -0.06 < found.high < 0
+    same = accuracy_change(then, then)
+    assert (same.value, same.p) == (0.0, 1.0)
+    assert same.low < 0 < same.high
+
+
+def test_without_single_answers_the_standard_errors_decide():
+    found = accuracy_change(accuracy(100, paired=False), accuracy(88, paired=False))
+    error = math.hypot((0.25 / 200) ** 0.5, (0.44 * 0.56 / 200) ** 0.5)
+    assert (found.low, found.high) == pytest.approx((-0.06 - 1.96 * error, -0.06 + 1.96 * error), abs=1e-4)
+    assert found.p == pytest.approx(2 * stats.norm.sf(0.06 / error))
+    perfect = accuracy(20, 20, paired=False).model_copy(update={"stderr": None})
+    low, high = score_interval(perfect)
+    assert low < 0.9
+    assert high == 1.0
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_the_interval_of_paired_scores_holds_the_difference(answers):
+    then, now = (tuple(column) for column in zip(*answers, strict=True))
+    made = [accuracy(sum(one), len(one)).model_copy(update={"right": one}) for one in (then, now)]
+    found = accuracy_change(*made)
+    assert found.low <= found.value <= found.high
+    assert found.value == pytest.approx(np.mean(now) - np.mean(then))
+
+
+def test_recall_is_compared_by_query_where_it_is_known():
+    values = np.random.default_rng(1).random(50)
+    then = Retrieval(recall=float(values.mean()), tokens=10, skipped=0, queries=50, recalls=tuple(values))
+    better = np.clip(values + 0.1, 0, 1)
+    now = Retrieval(recall=float(better.mean()), tokens=10, skipped=0, queries=50, recalls=tuple(better))
+    found = recall_change(then, now)
+    assert found.value == pytest.approx(better.mean() - values.mean())
+    assert 0 < found.low <= found.value <= found.high
+    blind = now.model_copy(update={"recalls": ()})
+    assert recall_change(then, blind).p is None
+    assert recall_change(then, now.model_copy(update={"recall": None})) is None
+
+
+def test_a_difference_of_means_agrees_with_the_t_test():
+    draws = np.random.default_rng(2)
+    before = draws.normal(0.5, 0.1, 200)
+    after = before + draws.normal(0.02, 0.05, 200)
+    found = difference_of_means(before, after)
+    test = stats.ttest_rel(after, before)
+    low, high = test.confidence_interval()
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.001)
+
+
+def comparison(p):
+    return Comparison("b", "a", "latency", "speed", Estimate(0.9, 0.85, 0.95, p, 40))
+
+
+def test_holms_correction_is_the_worked_example_and_keeps_the_order():
+    found = [one.corrected for one in corrected([comparison(p) for p in (0.01, 0.04, 0.03, 0.005, None)])]
+    assert found == [pytest.approx(0.03), pytest.approx(0.06), pytest.approx(0.06), pytest.approx(0.02), None]
+
+
+def test_a_gain_must_survive_the_correction_and_a_loss_need_not():
+    gain = corrected([comparison(0.04)] * 3)[0]
+    assert not gain.improved
+    assert corrected([comparison(0.04)])[0].improved
+    slower = Comparison("b", "a", "latency", "speed", Estimate(1.1, 1.02, 1.2, 0.04, 40))
+    assert corrected([slower] * 3)[0].worsened
+
+
+def test_stages_are_compared_with_the_baseline_and_the_finished_stage_before():
+    stages = [
+        stage("baseline"),
+        stage("hsd", status="failed", requests=()),
+        stage("adacomp", requests=requests(0.9, seed=2)),
+        stage("lobi", requests=requests(0.8, seed=3)),
+    ]
+    found = [(one.stage, one.against) for one in compare_all(stages) if one.measure == "latency"]
+    assert found == [("adacomp", "baseline"), ("lobi", "baseline"), ("lobi", "adacomp")]
+    without = [stage("baseline", status="failed", requests=()), *stages[2:]]
+    assert {(one.stage, one.against) for one in compare_all(without)} == {("lobi", "adacomp")}
+
+
+def test_answers_are_the_same_only_where_model_and_prompt_are():
+    base = stage()
+    other = requests(outputs="a")[:-1] + requests(outputs="z")[-1:]
+    assert sameness(base, stage("hsd", requests=other)) == Sameness(79, 80)
+    assert sameness(base, stage("lobi", model="small")) is None
+    assert sameness(base, stage("adacomp", requests=requests(tokens_in=10))) is None
