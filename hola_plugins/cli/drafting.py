@@ -62,7 +62,7 @@ def draft(
         float | None, typer.Option(help="Most minutes of training.", show_default="as the steps take")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak learning rate.", show_default="0.5 by the hidden size")
+        float | None, typer.Option(help="Peak learning rate.", show_default="0.25 / hidden size")
     ] = None,
     loss: Annotated[str, typer.Option(help="kl, reverse_kl, total_variation or greedy.")] = "kl",
     train: Annotated[str, typer.Option(help="all parameters, or lora: less memory.")] = "all",

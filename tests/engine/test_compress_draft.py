@@ -53,6 +53,11 @@ def hola(*arguments: str) -> tuple[str, str]:
     return output, messages
 
 
+def cpu_seconds(process: subprocess.Popen[str]) -> float:
+    user, system = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("work")
@@ -116,11 +121,11 @@ def test_the_report_says_what_the_saved_draft_does(
     assert report["draft"]["decoder_parameters"] <= 0.34 * report["target"]["decoder_parameters"]
     assert report["draft"]["file_bytes"] == (out / "model.safetensors").stat().st_size
     assert report["prompts"] | {"source": 0, "held_out_source": 0} == {
-        "source": 0, "held_out_source": 0, "fitting": 115, "checks": 12, "held_out": 16,
+        "source": 0, "held_out_source": 0, "fitting": 116, "checks": 12, "held_out": 16,
     }  # fmt: skip
     assert report["payoff"]["verdict"] in " ".join(output.split())
     assert f"{found.rate:.1%}" in output
-    assert "115 to learn from, 12 to check training, 16 held out" in messages
+    assert "116 to learn from, 12 to check training, 16 held out" in messages
     assert sorted(path.name for path in out.parent.iterdir()) == ["draft"]
 
 
@@ -146,8 +151,9 @@ def test_a_draft_is_trained_on_from_where_it_was(
 def test_ctrl_c_in_training_keeps_the_best_so_far(work: Path, common: list[str]) -> None:
     out = work / "stopped"
     process = start("--out", str(out), "--layers", "1", "--steps", "100000", *common)
-    time.sleep(30)
-    assert process.poll() is None, process.communicate()[1][-3000:]
+    while cpu_seconds(process) < 25:  # far into the training: all before it takes some ten
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, messages = process.communicate(timeout=300)
     assert process.returncode == 0, messages[-3000:]
@@ -170,7 +176,7 @@ def test_what_will_not_do_is_refused_before_the_work(work: Path, prompts: tuple[
     (taken / "notes.txt").write_text("mine")
     cases: list[tuple[Path, list[str], str]] = [
         (bare, [], "has no tokenizer"),
-        (mamba, [], "decoder layer 0 has only"),
+        (mamba, [], "Lo-Bi compresses dense decoders"),
         (TARGET, ["--prompts", str(broken)], "line 2 must hold a 'prompt'"),
         (TARGET, ["--prompts", str(work / "missing.jsonl")], "missing.jsonl"),
         (TARGET, ["--size", "1%"], "is under the smallest draft of this target"),

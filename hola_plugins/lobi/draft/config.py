@@ -59,7 +59,7 @@ class DraftConfig(BaseModel):
     """Prompts with their answers in one step."""
 
     learning_rate: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Peak learning rate of AdamW; null takes 0.5 by the hidden size."""
+    """Peak learning rate of AdamW; null takes 0.25 divided by the hidden size."""
 
     check_every: int = Field(default=50, ge=1)
     """Steps between measurements of acceptance on prompts kept for that."""

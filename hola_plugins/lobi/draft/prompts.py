@@ -51,7 +51,12 @@ def default_prompts() -> list[Document]:
 
 
 def token_prompts(
-    prompts: Sequence[Document], tokenizer: Any, most: int, longest: int, seed: int
+    prompts: Sequence[Document],
+    tokenizer: Any,
+    most: int,
+    longest: int,
+    seed: int,
+    least: int = LEAST_PROMPTS,
 ) -> list[list[int]]:
     """Draws prompts in an order fixed by the seed, each text once.
 
@@ -61,12 +66,13 @@ def token_prompts(
         most: Most prompts.
         longest: Longest prompt in tokens; longer ones are left out.
         seed: Seed of the order.
+        least: Fewest prompts that are of use.
 
     Returns:
         Token ids of each prompt, at least one.
 
     Raises:
-        LoBiError: If fewer than `LEAST_PROMPTS` remain, or the template refuses a chat.
+        LoBiError: If fewer than ``least`` remain, or the template refuses a chat.
     """
     found: dict[tuple[int, ...], None] = {}
     left_out = 0
@@ -78,10 +84,10 @@ def token_prompts(
             found[tuple(ids)] = None
         if len(found) == most:
             break
-    if len(found) < LEAST_PROMPTS:
+    if len(found) < least:
         raise LoBiError(
             f"there are {len(found)} different prompts of 1 to {longest} tokens ({left_out} are longer): give at "
-            f"least {LEAST_PROMPTS}; some hundreds are of use"
+            f"least {least}; some hundreds are of use"
         )
     if left_out:
         logger.warning("%d prompts of more than %d tokens are left out", left_out, longest)

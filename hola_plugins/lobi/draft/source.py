@@ -56,11 +56,11 @@ def read_draft_source(
     """
     _check_unquantised(model)
     tokenizer = read_tokenizer(model)
-    found = _tokens(prompts, tokenizer, config, config.prompts)
+    found = _tokens(prompts, tokenizer, config, config.prompts, LEAST_PROMPTS)
     if held_out is None:
         measured, found = _divide(found)
     else:
-        measured = _tokens(held_out, tokenizer, config, _MOST)
+        measured = _tokens(held_out, tokenizer, config, _MOST, _LEAST)
         same = {tuple(prompt) for prompt in measured}
         found = [prompt for prompt in found if tuple(prompt) not in same]
     checks, fitting = _divide(found)
@@ -85,10 +85,10 @@ def _check_unquantised(model: str) -> None:
         )
 
 
-def _tokens(path: Path | None, tokenizer: Any, config: DraftConfig, most: int) -> list[list[int]]:
+def _tokens(path: Path | None, tokenizer: Any, config: DraftConfig, most: int, least: int) -> list[list[int]]:
     """Reads and draws the prompts of a file."""
     prompts = default_prompts() if path is None else read_prompts(path)
-    return token_prompts(prompts, tokenizer, most, config.prompt_tokens, config.seed)
+    return token_prompts(prompts, tokenizer, most, config.prompt_tokens, config.seed, least)
 
 
 def _divide(prompts: Sequence[list[int]]) -> tuple[list[list[int]], list[list[int]]]:
