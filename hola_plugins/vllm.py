@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
-from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
+from hola_plugins.hsd.hierarchy import INTERMEDIATE
+from hola_plugins.hsd.intermediate import IntermediateLevel
 from hola_plugins.hsd.level import Int32, Level
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.warm_up import compile_kernels
+from hola_plugins.hsd.windowed_model import WindowedModel
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -60,16 +63,33 @@ class HSDProposer:
             max_length=model.max_model_len,
         )
         self._max_rows = vllm_config.scheduler_config.max_num_seqs
-        self.drafter = HierarchicalDrafter(config, self._limits, self._max_rows, self.further_levels())
+        self._model = self._intermediate_model()
+        self.drafter = HierarchicalDrafter(
+            config, self._limits, self._max_rows, self.further_levels(), self._judge()
+        )
 
     def further_levels(self) -> tuple[Level, ...]:
         """Gives levels behind the ones without a model; a subclass may add its own."""
         return ()
 
+    def _intermediate_model(self) -> WindowedModel | None:
+        """Loads the intermediate level's model where the settings name one and this rank drafts."""
+        settings = self._config.intermediate
+        if settings.model is None or not self._config.levels:
+            return None
+        return WindowedModel(settings, self._limits.vocabulary, self._tokenizer)
+
+    def _judge(self) -> IntermediateLevel | None:
+        """Gives the intermediate level."""
+        if self._model is None:
+            return None
+        slots = tracked_requests(self._config, self._max_rows)
+        return IntermediateLevel(INTERMEDIATE, self._config.intermediate, self._model, slots)
+
     def load_model(self, *args: Any, **kwargs: Any) -> None:
-        """Compiles the kernels and loads the static corpus; called once before serving."""
+        """Compiles the kernels, allocates memory and loads the static corpus; called once before serving."""
         _warn_of_sampling()
-        compile_kernels(self._config, self._limits)
+        compile_kernels(self._config, self._limits, self._model)
         corpus = self._config.store.corpus
         if corpus is not None:
             self.drafter.hierarchy.add_corpus(_corpus_tokens(corpus, self._tokenizer))

@@ -9,6 +9,7 @@ import typer
 from hola_plugins.cli.compression import compress, recipe
 from hola_plugins.cli.counters import stats
 from hola_plugins.cli.documents import ask, index
+from hola_plugins.cli.drafting import draft
 from hola_plugins.cli.environment import doctor, preload
 from hola_plugins.cli.pilot import pilot
 
@@ -60,6 +61,10 @@ app.command(
     "hola compress MODEL --budget 1.2GB --out small --device cuda"
 )(compress)
 app.command(epilog="Example: hola recipe small --out recipe.yaml")(recipe)
+app.command(
+    epilog="Examples: hola draft --model MODEL --out draft --prompts prompts.jsonl  ·  "
+    "hola draft --model MODEL --out draft --size 15% --minutes 30"
+)(draft)
 app.command(epilog="Examples: hola pilot --init  ·  hola pilot pilot.yaml  ·  hola pilot pilot.yaml --fresh")(
     pilot
 )

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from hola_plugins.cli.ending import ends_with_2
+from hola_plugins.cli.out_folder import check_out
 
 CACHE = Path("~/.cache/hola/scores")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
@@ -91,7 +92,7 @@ def compress(
             raise ValueError(
                 "--adapter keeps what recovers a cut model, and nothing is cut: give --prune too"
             )
-        _check_place(model, out, force)
+        check_out(model, out, force)
         _compress(model, out, calibration, settings, device, sequence_length, dtype)
 
 
@@ -130,7 +131,7 @@ def _compress(
     dtype: str,
 ) -> None:
     """Runs the compression and shows what it reads, then what came of it."""
-    _quieten_host()
+    quieten_host()
     from hola_plugins.llmcompressor.checkpoint import compress_checkpoint, read_source
     from hola_plugins.lobi.config import load_config
     from hola_plugins.lobi.summary import render_summary, serve_command
@@ -150,7 +151,7 @@ def _compress(
     shown.print(f"\nIn the environment of vLLM: {serve_command(out)}", markup=False, soft_wrap=True)
 
 
-def _quieten_host() -> None:
+def quieten_host() -> None:
     """Leaves errors of llmcompressor's log, which is set up at its import and fills a terminal; its bars stay."""
     for name, value in (("LLM_COMPRESSOR_LOG_LEVEL", "ERROR"), ("TOKENIZERS_PARALLELISM", "false")):
         os.environ.setdefault(name, value)
@@ -178,12 +179,3 @@ def _writable(cache: Path) -> Path:
     folder = cache.expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _check_place(model: str, out: Path, force: bool) -> None:
-    """Refuses a place that is taken, before any work."""
-    from hola_plugins.lobi.staged_folder import check_place
-
-    if out.resolve() == Path(model).resolve():
-        raise ValueError(f"{out} is the model itself: give another folder for the compressed one")
-    check_place(out, replace=force)

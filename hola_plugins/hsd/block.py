@@ -158,6 +158,23 @@ def append_token(window, state, chance, owner, survival, row, token, level, prob
 
 
 @njit(cache=True, nogil=True)
+def truncate_draft(table, row, position) -> None:
+    """Cuts a row's draft before ``position``; predictions that built on what is cut are not judged."""
+    _, state, chance, _, _ = draft_views(table)
+    trail, trail_length, _, _, _ = evidence_views(table)
+    state[row, DRAFTED] = position
+    state[row, OFFER_LEVEL] = -1
+    chance[row, chance.shape[1] - 1] = 0.0
+    slot = state[row, SLOT]
+    kept = 0
+    for entry in range(trail_length[slot]):
+        if trail[slot, entry, POSITION] <= position:
+            trail[slot, kept] = trail[slot, entry]
+            kept += 1
+    trail_length[slot] = kept
+
+
+@njit(cache=True, nogil=True)
 def offer_token(state, chance, row, token, level, probability) -> None:
     """Leaves a guess for the next position; the likeliest offer of a round is the one that counts."""
     last = chance.shape[1] - 1

@@ -37,6 +37,31 @@ class StoreConfig(_Settings):
     """Entries of the transition table, rounded up to a power of two; 20 bytes each."""
 
 
+class IntermediateConfig(_Settings):
+    """A small language model between the cheap levels and the target."""
+
+    model: str | None = None
+    """Folder or hub id of a causal language model with the target's tokenizer; null for no such level."""
+
+    device: str = "auto"
+    """Where it runs, as torch names it. auto: cuda where there is one, else cpu."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Its number format. auto: float32 on a CPU, the checkpoint's own elsewhere."""
+
+    window: int = Field(default=512, ge=128, le=1 << 15)
+    """Most recent tokens of a request that it sees; cache memory grows with it."""
+
+    requests: int = Field(default=32, ge=1, le=4096)
+    """Requests whose cache is held at once; more than these go without the level."""
+
+    rounds: int = Field(default=8, ge=1, le=32)
+    """Most forward passes in one call; each adds at most one token of its own to a draft."""
+
+    prompt_tokens: int = Field(default=256, ge=16, le=1 << 14)
+    """Prompt tokens that it reads in one call; a longer prompt is spread over several calls."""
+
+
 class ControlConfig(_Settings):
     """How long drafts may be."""
 
@@ -99,7 +124,7 @@ class HSDConfig(_Settings):
     """Requests remembered at once; null is twice vLLM's max_num_seqs plus 16."""
 
     deadline_ms: float = Field(default=5.0, gt=0.0)
-    """Time in milliseconds after which a call asks no further level."""
+    """Time in milliseconds after which a call asks no further level; a neural level's own time is not counted."""
 
     backoff_calls: int = Field(default=64, ge=1)
     """Calls for which a failing level is left out; doubles with each failure in a row."""
@@ -108,6 +133,7 @@ class HSDConfig(_Settings):
     """No clocks, no random numbers: equal tokens give equal drafts. Forced with the external launcher."""
 
     store: StoreConfig = StoreConfig()
+    intermediate: IntermediateConfig = IntermediateConfig()
     control: ControlConfig = ControlConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
 

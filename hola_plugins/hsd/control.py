@@ -14,6 +14,7 @@ from hola_plugins.hsd.step_time import StepTimeCurve
 
 _LEAST_SURVIVAL = 0.02
 _BASELINE_STEPS = 3
+_FADING = 0.9
 
 
 class DraftControl:
@@ -32,6 +33,9 @@ class DraftControl:
         self._random = random.Random(0)
         self._sent_rows = 0
         self._sent_tokens = 0
+        self._spent = 0.0
+        self._emitted = 0.0
+        self._steps = 0.0
         self.curve = StepTimeCurve(max_rows * (1 + max_draft))
         self.breaker = CircuitBreaker(config.control.breaker_ratio)
         self.threshold = config.control.survival if self._static else 0.1
@@ -48,7 +52,24 @@ class DraftControl:
             return self.threshold
         return min(max(0.5 * self.threshold, _LEAST_SURVIVAL), 0.3)
 
-    def observe_step(self, rows: int, emitted: int, tokens: int | None, seconds: float) -> None:
+    @property
+    def token_seconds(self) -> float | None:
+        """Seconds that serving took for one token of the batch lately; None where no clock is kept."""
+        return self._spent / self._emitted if self._emitted else None
+
+    def price(self, rows: int) -> float:
+        """Survival under which one more token of ``rows`` requests costs more time than it brings; 0 if unknown."""
+        if not self._steps:
+            return 0.0
+        table = self.curve.table(rows)
+        sent = min(rows + self._sent_tokens, len(table) - 2)
+        more = min(sent + max(rows, 4), len(table) - 1)
+        slope = (table[more] - table[sent]) / (more - sent)
+        return float(slope / table[sent] * self._emitted / self._steps)
+
+    def observe_step(
+        self, rows: int, emitted: int, tokens: int | None, seconds: float, draft_seconds: float = 0.0
+    ) -> None:
         """Takes in the time of the step that verified the last drafts.
 
         Args:
@@ -56,18 +77,22 @@ class DraftControl:
             emitted: Tokens that the step emitted.
             tokens: Tokens that the step ran, where the host tells; None takes what was sent.
             seconds: Its duration.
+            draft_seconds: What drafting for it took before.
         """
         if self._static or rows != self._sent_rows:
             return
         ran = max(tokens or 0, rows + self._sent_tokens)
         self.curve.observe(rows, ran, seconds)
+        self._spent = _FADING * self._spent + seconds + draft_seconds
+        self._emitted = _FADING * self._emitted + emitted
+        self._steps = _FADING * self._steps + 1.0
         if (
             self._sent_tokens
             and self._settings.breaker
             and self.curve.observations(rows, rows) >= _BASELINE_STEPS
         ):
             baseline = float(self.curve.table(rows)[min(rows, self._max_rows)])
-            self.breaker.observe(emitted * baseline / rows, seconds)
+            self.breaker.observe(emitted * baseline / rows, seconds + draft_seconds)
 
     def may_draft(self, rows: int) -> bool:
         """Tells whether it is worth to ask the levels at all in this call."""

@@ -24,6 +24,11 @@ from hola_plugins.hsd.tracker import Tracker
 logger = logging.getLogger(__name__)
 
 
+def tracked_requests(config: HSDConfig, max_rows: int) -> int:
+    """Gives how many requests are remembered at once, for a largest batch of ``max_rows``."""
+    return max(config.max_requests or 2 * max_rows + 16, max_rows)
+
+
 class HierarchicalDrafter:
     """Hierarchical drafting over the requests of one engine. Not thread-safe: one call at a time.
 
@@ -31,21 +36,29 @@ class HierarchicalDrafter:
         config: The settings.
         limits: What the engine accepts.
         max_rows: Largest batch.
-        further_levels: Levels behind the ones without a model, numbered from 3.
+        further_levels: Levels behind the ones without a model, numbered behind all others.
+        judge: The level that judges the drafts of all others, number 3; None for none.
     """
 
     def __init__(
-        self, config: HSDConfig, limits: DraftLimits, max_rows: int, further_levels: Sequence[Level] = ()
+        self,
+        config: HSDConfig,
+        limits: DraftLimits,
+        max_rows: int,
+        further_levels: Sequence[Level] = (),
+        judge: Level | None = None,
     ) -> None:
         self._config = config
         self._limits = limits
         self._max_rows = max_rows
         self._further = tuple(further_levels)
+        self._judge = judge
         self._deadline = float("inf") if config.deterministic else config.deadline_ms * 1e-3
         self._totals = Totals()
         self._times = CallTimes()
         self._started = time.time()
         self._ended = 0.0
+        self._took = 0.0
         self._rows = 0
         self._drafting = 0
         self._build()
@@ -53,14 +66,12 @@ class HierarchicalDrafter:
 
     def _build(self) -> None:
         """Makes all state anew."""
-        slots = self._config.max_requests or 2 * self._max_rows + 16
-        slots = max(slots, self._max_rows)
+        slots = tracked_requests(self._config, self._max_rows)
         longest = self._limits.max_draft
-        self.hierarchy = Hierarchy(self._config, slots, self._further)
+        self.hierarchy = Hierarchy(self._config, slots, self._further, self._judge)
+        levels = (3 if self._judge is None else 5) + len(self._further)
         self.control = DraftControl(self._config, self._max_rows, longest)
-        self._feedback = Feedback(
-            prior_calibration(3 + len(self._further)), slots, longest, self._config.rounds
-        )
+        self._feedback = Feedback(prior_calibration(levels), slots, longest, self._config.rounds)
         self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors)
         self._block = make_block(
             self._max_rows,
@@ -97,7 +108,8 @@ class HierarchicalDrafter:
             self._build()
             drafts = [[] for _ in sampled]
         self._ended = time.perf_counter()
-        self._times.add(self._ended - started)
+        self._took = self._ended - started
+        self._times.add(self._took)
         self._reporter.tick(self._ended)
         return drafts
 
@@ -115,7 +127,7 @@ class HierarchicalDrafter:
         fresh = sum(map(len, sampled))
         slots, taken = self._tracker.identify(lengths, buffer)
         if drafting == rows == self._drafting and not taken:
-            self.control.observe_step(rows, fresh, step_tokens, started - self._ended)
+            self.control.observe_step(rows, fresh, step_tokens, started - self._ended, self._took)
         elif taken or rows < self._rows:
             self._change_requests(slots, taken, lengths - emitted)
         self._rows = rows
@@ -137,7 +149,7 @@ class HierarchicalDrafter:
         opened = open_rows(block.table, tokens.slots, tokens.lengths, room, tokens.buffer)
         if opened:
             deadline = started + self._deadline
-            kept = self.hierarchy.extend(call, block, self._gate(), self._config.rounds, deadline)
+            kept = self.hierarchy.extend(call, block, self._gate(drafting), deadline)
             self._totals.deadlines_missed += not kept
         sent = self.control.cut(block, rows, drafting)
         self._feedback.store(tokens, block, sent)
@@ -146,13 +158,15 @@ class HierarchicalDrafter:
         self._totals.sanitised += cut
         return drafts
 
-    def _gate(self) -> Gate:
+    def _gate(self, drafting: int) -> Gate:
         """Gives the gate of this call; a number for tau also ends drafts that no level is sure of."""
-        survival = self.control.survival_floor
-        if self._config.tau == "auto":
-            return Gate(sure=AUTO_SURE, floor=0.0, survival=survival)
-        sure = sure_probability(self._config.tau)
-        return Gate(sure=sure, floor=sure, survival=survival)
+        control = self.control
+        sure, floor = AUTO_SURE, 0.0
+        if self._config.tau != "auto":
+            sure = floor = sure_probability(self._config.tau)
+        if self._judge is None:
+            return Gate(sure, floor, control.survival_floor)
+        return Gate(sure, floor, control.survival_floor, control.price(drafting), control.token_seconds)
 
     def _change_requests(self, slots: Int32, taken: list[int], prompts: Int32) -> None:
         """Starts new requests in their slots and stores the outputs of those that left."""

@@ -157,7 +157,7 @@ class Feedback:
         levels = prior.shape[0]
         self.calibration: Float32 = prior.astype(np.float32)
         self.success: Float32 = np.full((levels, slots), 0.5, dtype=np.float32)
-        self.trail: Int32 = np.zeros((slots, max_draft + levels * rounds, TRAIL_FIELDS), dtype=np.int32)
+        self.trail: Int32 = np.zeros((slots, 4 * max_draft + levels * rounds, TRAIL_FIELDS), dtype=np.int32)
         self.trail_length: Int32 = np.zeros(slots, dtype=np.int32)
         self.resume: Int32 = np.full(slots, -1, dtype=np.int32)
         self.counters: Int64 = np.zeros((levels, COUNTERS), dtype=np.int64)

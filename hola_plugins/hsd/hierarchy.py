@@ -15,8 +15,8 @@ from hola_plugins.hsd.request_index import RequestIndex
 from hola_plugins.hsd.shared_store import SharedStore
 from hola_plugins.hsd.transition_table import TransitionTable
 
-REQUEST, STORE, TRANSITIONS = range(3)
-"""Numbers of the levels without a model."""
+REQUEST, STORE, TRANSITIONS, INTERMEDIATE = range(4)
+"""Numbers of the levels: the ones without a model, then the language model that judges their drafts."""
 
 _CONTEXT_KEPT = 8
 """Tokens stored again when a request that had left goes on, so that matches reach over the seam."""
@@ -28,10 +28,13 @@ class Hierarchy:
     Args:
         config: The settings.
         slots: Requests tracked at once.
-        further: Levels after these, numbered from 3.
+        further: Levels after these, asked in the same rounds.
+        judge: The level that judges the finished drafts of all others; None for none.
     """
 
-    def __init__(self, config: HSDConfig, slots: int, further: Sequence[Level] = ()) -> None:
+    def __init__(
+        self, config: HSDConfig, slots: int, further: Sequence[Level] = (), judge: Level | None = None
+    ) -> None:
         budget = config.index_tokens_per_call
         self.request = RequestIndex(REQUEST, slots, budget)
         self.store = SharedStore(STORE, config.store.tokens if "store" in config.levels else 1024)
@@ -39,7 +42,11 @@ class Hierarchy:
         self.transitions = TransitionTable(TRANSITIONS, slots, entries, budget)
         own: list[Level] = [self.request, self.store, self.transitions]
         chosen = [level for level in own if level.name in config.levels]
-        self.guards = [LevelGuard(level, config.backoff_calls) for level in (*chosen, *further)]
+        self._asked = [LevelGuard(level, config.backoff_calls) for level in (*chosen, *further)]
+        self._judge = None if judge is None else LevelGuard(judge, config.backoff_calls)
+        self.guards = self._asked if self._judge is None else [*self._asked, self._judge]
+        self._rounds = config.rounds
+        self._judgements = config.intermediate.rounds
         self._shares = not config.store.isolated
         self._learners = [
             guard for guard in self.guards if self._shares or guard.level is not self.transitions
@@ -72,27 +79,43 @@ class Hierarchy:
         for guard in self._learners:
             guard.run(call, guard.level.learn, tokens)
 
-    def extend(self, call: int, block: Block, gate: Gate, rounds: int, deadline: float) -> bool:
-        """Asks the levels, cheapest first, round by round, while a row is open.
+    def extend(self, call: int, block: Block, gate: Gate, deadline: float) -> bool:
+        """Drafts with the levels without a model, then lets the judge check the drafts and carry them on.
+
+        What the judge corrects or adds is a new start for the others, at most ``intermediate.rounds`` times.
 
         Args:
             call: Number of the call.
             block: The block to extend, with at least one open row.
             gate: What is kept.
-            rounds: Most rounds.
             deadline: Monotonic seconds after which no further level is asked.
 
         Returns:
             Whether the deadline was kept.
         """
-        for _ in range(rounds):
-            for guard in self.guards:
+        kept = self._ask_in_rounds(call, block, gate, deadline)
+        if self._judge is None:
+            return kept
+        for _ in range(self._judgements):
+            started = time.perf_counter()
+            self._judge.asked += 1
+            if not self._judge.run(call, self._judge.level.extend, block, gate):
+                break
+            if not commit_offers(block.table, gate.floor, gate.survival):
+                break
+            deadline += time.perf_counter() - started
+            kept = self._ask_in_rounds(call, block, gate, deadline) and kept
+        return kept
+
+    def _ask_in_rounds(self, call: int, block: Block, gate: Gate, deadline: float) -> bool:
+        """Asks the levels, cheapest first, round by round, while a row is open; gives whether time sufficed."""
+        for _ in range(self._rounds):
+            for guard in self._asked:
                 if time.perf_counter() > deadline:
                     return False
                 guard.asked += 1
                 guard.run(call, guard.level.extend, block, gate)
-            still_open = commit_offers(block.table, gate.floor, gate.survival)
-            if not still_open:
+            if not commit_offers(block.table, gate.floor, gate.survival):
                 break
         return True
 

@@ -41,11 +41,16 @@ class Gate:
         sure: Match probability from which a token is kept without asking a stronger level.
         floor: Probability under which no token is drafted, whoever proposes it.
         survival: Probability that the target accepts the whole draft under which it ends.
+        price: Survival under which a token does not pay for its verification.
+        token_seconds: Seconds that serving takes for one token of the batch; None without a clock or before
+            it is measured.
     """
 
     sure: float
     floor: float
     survival: float
+    price: float = 0.0
+    token_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

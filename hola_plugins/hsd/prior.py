@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from hola_plugins.hsd.intermediate import INTERMEDIATE_BUCKETS
 from hola_plugins.hsd.level import Float32
 from hola_plugins.hsd.retrieval import RETRIEVAL_BUCKETS
 from hola_plugins.hsd.transition_table import TRANSITION_BUCKETS
 
-BUCKETS = max(RETRIEVAL_BUCKETS, TRANSITION_BUCKETS)
+BUCKETS = max(RETRIEVAL_BUCKETS, TRANSITION_BUCKETS, INTERMEDIATE_BUCKETS)
 """Columns of the calibration."""
 
 _REQUEST = (
@@ -41,10 +42,21 @@ _TRANSITIONS = (
 """By context length, count, share, recent success, and first or later position."""
 
 
+_INTERMEDIATE = (
+    (-3.0, -2.3, -1.7, -1.3, -0.9, -0.6, -0.4, -0.1, 0.1, 0.4, 0.6, 0.9, 1.3, 1.7, 2.3, 3.2),
+    (0.0, -0.4),
+    (-0.5, -0.2, 0.1, 0.3),
+)
+"""By the model's probability, whether a cheap level says otherwise, and recent success; not fitted."""
+
+_AGREEMENT = (tuple(odds + 0.9 for odds in _INTERMEDIATE[0]), _INTERMEDIATE[2])
+"""Where a cheap level says the same: by the model's probability and recent success; not fitted."""
+
+
 def prior_calibration(levels: int) -> Float32:
-    """Gives the prior, float32[levels, BUCKETS]; further levels start at one half."""
+    """Gives the prior, float32[levels, BUCKETS]; levels after the intermediate one start at one half."""
     prior = np.full((levels, BUCKETS), 0.5, dtype=np.float32)
-    for level, terms in enumerate((_REQUEST, _STORE, _TRANSITIONS)):
+    for level, terms in enumerate((_REQUEST, _STORE, _TRANSITIONS, _INTERMEDIATE, _AGREEMENT)[:levels]):
         odds = np.zeros(1)
         for term in terms:
             odds = np.add.outer(odds, np.array(term)).ravel()

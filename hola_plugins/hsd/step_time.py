@@ -95,24 +95,43 @@ class StepTimeCurve:
         }
 
     def _fit(self, octave: int) -> Float64:
-        """Fits a monotone curve through the measured bins and the prior slope between them."""
+        """Fits a monotone curve through the measured bins; outside them it runs like `_shape`."""
         known = np.flatnonzero(self._weight[octave])
-        everywhere = np.arange(self._max_tokens + 1, dtype=np.float64)
+        shape = self._shape()
         if len(known) == 0:
-            return _prior(everywhere)
+            return shape
         values = _monotone(self._mean[octave, known], np.minimum(self._weight[octave, known], 50.0))
+        return np.maximum.accumulate(_through(shape, self._centre[known], values))
+
+    def _shape(self) -> Float64:
+        """Gives the course of the step time over all batch sizes; past the measured, no flatter than its chord."""
+        everywhere = np.arange(self._max_tokens + 1, dtype=np.float64)
+        prior = 1.0 + PRIOR_SLOPE * everywhere
+        weights = np.minimum(self._weight, 50.0)
+        known = np.flatnonzero(weights.sum(axis=0))
+        if len(known) < 2:
+            return prior
+        scaled = self._mean * self._drift[:, None]
+        values = _monotone(
+            (scaled * weights).sum(axis=0)[known] / weights.sum(axis=0)[known], weights.sum(axis=0)[known]
+        )
         centres = self._centre[known]
-        table = np.interp(everywhere, centres, values)
-        prior = _prior(everywhere)
-        below, above = everywhere < centres[0], everywhere > centres[-1]
-        table[below] = values[0] * prior[below] / prior[int(centres[0])]
-        table[above] = values[-1] * prior[above] / prior[int(centres[-1])]
-        return np.maximum.accumulate(table)
+        shape = _through(prior, centres, values)
+        chord = (values[-1] - values[0]) / (centres[-1] - centres[0])
+        beyond = everywhere > centres[-1]
+        shape[beyond] = np.maximum(shape[beyond], values[-1] + chord * (everywhere[beyond] - centres[-1]))
+        return shape
 
 
-def _prior(tokens: Float64) -> Float64:
-    """Gives the step time before measurement, relative."""
-    return 1.0 + PRIOR_SLOPE * tokens
+def _through(shape: Float64, centres: Float64, values: Float64) -> Float64:
+    """Bends a curve so that it runs through measured points; outside them it is scaled."""
+    everywhere = np.arange(len(shape), dtype=np.float64)
+    table = np.interp(everywhere, centres, values)
+    below, above = everywhere < centres[0], everywhere > centres[-1]
+    first, last = int(centres[0]), int(centres[-1])
+    table[below] = values[0] * shape[below] / shape[first]
+    table[above] = values[-1] * shape[above] / shape[last]
+    return table
 
 
 def _monotone(values: Float64, weights: Float64) -> Float64:

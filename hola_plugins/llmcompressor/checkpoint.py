@@ -13,22 +13,20 @@ import yaml
 from llmcompressor import oneshot
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 
 from hola_plugins.llmcompressor.modifier import LoBiModifier
 from hola_plugins.lobi.calibration_file import read_documents
 from hola_plugins.lobi.calibration_rows import make_rows
-from hola_plugins.lobi.config import LoBiConfig, LoBiError
+from hola_plugins.lobi.config import LoBiConfig
 from hola_plugins.lobi.default_text import NAME, default_documents
+from hola_plugins.lobi.model_source import file_bytes, read_config, read_tokenizer
 from hola_plugins.lobi.report_files import write_report
 from hola_plugins.lobi.staged_folder import staged_folder
 from hola_plugins.lobi.stock_recipe import RECIPE_FILE
 
 REPORT_FILE = "lobi_report.json"
 """The report's name in the checkpoint; its page lies beside it."""
-
-_SHOWN = 160
-"""Characters of foreign messages that an error repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,8 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
         LoBiError: If there is no such model, or none of its tokenizer, or the text is empty, damaged or too short.
         OSError: If there is no such file.
     """
-    longest, tokenizer = _context(model), _tokenizer(model)
+    longest = getattr(read_config(model), "max_position_embeddings", None)
+    tokenizer = read_tokenizer(model)
     documents = default_documents() if calibration is None else read_documents(calibration)
     length = min(length, longest or length)
     rows = make_rows(documents, tokenizer, samples, length, seed)
@@ -106,41 +105,7 @@ def compress_checkpoint(source: Source, config: LoBiConfig, dtype: str, target: 
             raise OSError(f"{target} was not written: {error}; is the disk full?") from error
         _forget_staging(folder / RECIPE_FILE)
         seconds = time.perf_counter() - began
-        return _complete(folder / REPORT_FILE, source, {"bytes": weight_bytes(folder), "seconds": seconds})
-
-
-def weight_bytes(folder: Path) -> int:
-    """Gives the bytes of a checkpoint's weights on disk."""
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-
-
-def _context(model: str) -> int | None:
-    """Gives the longest sequence that a model reads, where its config says."""
-    try:
-        config = AutoConfig.from_pretrained(model)
-    except (OSError, ValueError) as error:
-        raise LoBiError(
-            f"{model} is neither a folder with a model nor one that the hub gives: {_short(error)}"
-        ) from error
-    longest: int | None = getattr(config, "max_position_embeddings", None)
-    return longest
-
-
-def _tokenizer(model: str) -> Any:
-    """Loads the tokenizer."""
-    try:
-        return AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError, KeyError) as error:
-        raise LoBiError(
-            f"{model} has no tokenizer that loads: put its tokenizer.json and tokenizer_config.json beside the "
-            f"weights ({_short(error)})"
-        ) from error
-
-
-def _short(error: Exception) -> str:
-    """Gives the beginning of a message of transformers, which run over many lines."""
-    words = " ".join(str(error).split())
-    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
+        return _complete(folder / REPORT_FILE, source, {"bytes": file_bytes(folder), "seconds": seconds})
 
 
 def _forget_staging(recipe: Path) -> None:

@@ -79,9 +79,14 @@ def read_calibration(
             "and some dozens to be of use: pass dataset= to oneshot"
         )
     every = min(len(rows), max(2, round(1 / held_out)))
-    tokens = min(_MOST_TOKENS, _MOST_LOGITS // vocabulary)
+    tokens = tokens_a_batch(vocabulary)
     fitting = [row for place, row in enumerate(rows) if (place + 1) % every]
     return Calibration(_batches(fitting, tokens), _batches(rows[every - 1 :: every], tokens))
+
+
+def tokens_a_batch(vocabulary: int) -> int:
+    """Gives the most tokens of a batch whose logits are held at a time."""
+    return max(2, min(_MOST_TOKENS, _MOST_LOGITS // vocabulary))
 
 
 def _rows(loader: Iterable[Any], samples: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:

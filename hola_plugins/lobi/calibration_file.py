@@ -30,11 +30,11 @@ def read_documents(path: Path) -> list[Document]:
         ImportError: If parquet's library is missing.
     """
     if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
-        found = [_document(record, where) for where, record in _json_records(path)]
+        found = [_document(record, where) for where, record in json_records(path)]
     elif path.suffix.lower() == ".parquet":
         found = [_document(record, where) for where, record in _parquet_records(path)]
     else:
-        found = [_text(path)]
+        found = [read_text(path)]
     documents = [part for document in found for part in _parts(document)]
     if not documents:
         raise LoBiError(f"{path} is empty: calibration data is text of the kind that the model will see")
@@ -58,7 +58,7 @@ def _parts(document: Document) -> Iterable[Document]:
     return pieces(document) if isinstance(document, str) else [document]
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Reads UTF-8, with or without a mark."""
     content = path.read_bytes()
     if b"\0" in content[:8192]:
@@ -66,9 +66,9 @@ def _text(path: Path) -> str:
     return content.decode("utf-8-sig", errors="replace")
 
 
-def _json_records(path: Path) -> Iterator[tuple[str, Any]]:
+def json_records(path: Path) -> Iterator[tuple[str, Any]]:
     """Yields the records with where they stand."""
-    content = _text(path)
+    content = read_text(path)
     if path.suffix.lower() == ".json" and content.lstrip().startswith("["):
         try:
             records = json.loads(content)
@@ -109,11 +109,11 @@ def _document(record: Any, where: str) -> Document:
             {"role": "assistant", "content": record["response"]},
         ]
     messages = record.get("messages")
-    if isinstance(messages, list) and messages and all(_is_message(one) for one in messages):
+    if isinstance(messages, list) and messages and all(is_message(one) for one in messages):
         return [{"role": one["role"], "content": one["content"]} for one in messages]
     raise LoBiError(f"{where} must hold {RECORDS}; it has {', '.join(map(repr, record)) or 'nothing'}")
 
 
-def _is_message(message: Any) -> bool:
+def is_message(message: Any) -> bool:
     """Tells whether it is a message of text."""
     return isinstance(message, dict) and all(isinstance(message.get(key), str) for key in ("role", "content"))

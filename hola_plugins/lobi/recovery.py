@@ -92,7 +92,7 @@ def _train(
     seed: int,
 ) -> tuple[float, int]:
     """Trains and merges the best step; gives its divergence and its number."""
-    adapted = _with_factors(model, structure, config, seed)
+    adapted = with_factors(model, structure, config.rank, seed)
     order = torch.Generator().manual_seed(seed)
     best, best_step = train(
         "recovery",
@@ -107,8 +107,12 @@ def _train(
     return best, best_step
 
 
-def _with_factors(model: Any, structure: Structure, config: LoraConfig, seed: int) -> Any:
-    """Puts peft's LoRA factors beside all linear layers, in place."""
+def with_factors(model: Any, structure: Structure, rank: int, seed: int) -> Any:
+    """Puts peft's LoRA factors beside all linear layers, in place, and gives peft's model.
+
+    Raises:
+        ImportError: If peft is not installed.
+    """
     try:
         from peft import LoraConfig as PeftConfig
         from peft import get_peft_model
@@ -117,8 +121,8 @@ def _with_factors(model: Any, structure: Structure, config: LoraConfig, seed: in
             "'peft' is not installed. Install it with: pip install 'hola-plugins[llmcompressor]'"
         ) from error
     settings = PeftConfig(
-        r=config.rank,
-        lora_alpha=2 * config.rank,
+        r=rank,
+        lora_alpha=2 * rank,
         target_modules=structure.linear_names,
         task_type="CAUSAL_LM",
     )

@@ -36,6 +36,7 @@ methods:
   suffix       vLLM's suffix decoding; needs arctic-inference, else it is reported as skipped
   draft_model  vLLM's small draft model; needs --draft
   hsd          hola_plugins.vllm.HSDProposer; settings with --hsd
+  hsd_intermediate  the same with the draft model of --draft as its intermediate level
 
 examples:
   python tests/benchmarks/workloads.py --data data --out /tmp/prompts --count 160
@@ -81,7 +82,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="prompt files, see workloads.py",
     )
-    add("--draft", help="draft model folder for draft_model, with the target's tokenizer")
+    add(
+        "--draft", help="draft model folder for draft_model and hsd_intermediate, with the target's tokenizer"
+    )
     add(
         "--widen",
         type=float,

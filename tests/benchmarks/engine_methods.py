@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-METHODS = ("none", "empty", "ngram", "suffix", "draft_model", "hsd")
+METHODS = ("none", "empty", "ngram", "suffix", "draft_model", "hsd", "hsd_intermediate")
 
 _ARCTIC = (
     "arctic-inference is not installed. Install it with: pip install cmake ninja nanobind grpcio-tools setuptools wheel "
@@ -22,13 +22,13 @@ class EngineSetup:
 
     Attributes:
         model: Target model folder.
-        draft: Draft model folder of the `draft_model` method.
+        draft: Draft model folder of the `draft_model` and `hsd_intermediate` methods.
         max_model_len: Context length, in tokens.
         max_num_seqs: Most requests in flight.
         kv_bytes: Size of each engine's KV cache, in bytes.
         eager: Whether compilation is off.
         dtype: "bfloat16" or "float32".
-        hsd: Settings of the `hsd` method.
+        hsd: Settings of the `hsd` and `hsd_intermediate` methods.
         async_scheduling: Whether `none` may schedule asynchronously; None leaves it to vLLM.
     """
 
@@ -53,7 +53,8 @@ def speculative_config(method: str, tokens: int, draft: str | None) -> dict[str,
     """
     if method == "none":
         return None
-    custom = {"empty": "empty_proposer.EmptyProposer", "hsd": "hola_plugins.vllm.HSDProposer"}
+    hsd = "hola_plugins.vllm.HSDProposer"
+    custom = {"empty": "empty_proposer.EmptyProposer", "hsd": hsd, "hsd_intermediate": hsd}
     if method in custom:
         return {"method": "custom_class", "model": custom[method], "num_speculative_tokens": tokens}
     if method == "draft_model":
@@ -90,18 +91,27 @@ def engine_arguments(method: str, tokens: int, setup: EngineSetup) -> dict[str, 
         arguments["speculative_config"] = speculative
     if method == "none" and setup.async_scheduling is not None:
         arguments["async_scheduling"] = setup.async_scheduling
-    if method == "hsd" and setup.hsd is not None:
-        arguments["additional_config"] = {"hola": {"hsd": setup.hsd}}
+    if method in ("hsd", "hsd_intermediate"):
+        arguments["additional_config"] = {"hola": {"hsd": _hsd_settings(method, setup)}}
     return arguments
+
+
+def _hsd_settings(method: str, setup: EngineSetup) -> dict[str, Any]:
+    """Settings of HSD; the intermediate level runs the draft model."""
+    settings = dict(setup.hsd or {})
+    if method == "hsd_intermediate":
+        settings["intermediate"] = {**settings.get("intermediate", {}), "model": setup.draft}
+    return settings
 
 
 def why_not(method: str, draft: str | None) -> str | None:
     """Why a method cannot run here, with the remedy; None if it can."""
     if method == "suffix" and importlib.util.find_spec("arctic_inference") is None:
         return _ARCTIC
-    if method == "draft_model" and draft is None:
+    needs_draft = method in ("draft_model", "hsd_intermediate")
+    if needs_draft and draft is None:
         return "no draft model: pass --draft DIR, a model with the target's tokenizer"
-    if method == "draft_model" and not (Path(draft or "") / "config.json").is_file():
+    if needs_draft and not (Path(draft or "") / "config.json").is_file():
         return f"--draft must be a model folder with a config.json, got {draft}"
     return None
 

@@ -1,0 +1,239 @@
+"""The intermediate level: a small language model checks the cheap levels' draft and carries it on.
+
+One forward pass over the tokens that came and the finished draft judges every drafted token and predicts the one
+behind it: draft, intermediate and target, three levels as in HOLA (arXiv 2506.18952). It is asked for the
+requests where that pays (`hola_plugins.hsd.asking`); from its token the cheap levels go on for free, and
+their new draft may be judged again.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numba import njit
+
+from hola_plugins.hsd.asking import ForwardCost, worth_asking
+from hola_plugins.hsd.block import (
+    draft_views,
+    evidence_views,
+    offer_token,
+    rate_bucket,
+    record_prediction,
+    truncate_draft,
+)
+from hola_plugins.hsd.config import IntermediateConfig
+from hola_plugins.hsd.lanes import Lanes
+from hola_plugins.hsd.level import (
+    DRAFTED,
+    OFFER_LEVEL,
+    OPEN,
+    ROOM,
+    SLOT,
+    WINDOW,
+    Block,
+    Float32,
+    Gate,
+    Int32,
+    Int64,
+    Tokens,
+)
+from hola_plugins.hsd.windowed_model import WindowedModel
+
+CONFIDENCE_CLASSES = 16
+"""Classes of the model's probability for its token."""
+
+INTERMEDIATE_BUCKETS = CONFIDENCE_CLASSES * 2 * 4
+"""Calibration buckets: the model's probability, whether a cheap level says otherwise, recent success."""
+
+_CATCH_UP = 16
+"""Tokens that a request may be behind and still be asked for at once; one further behind is caught up first."""
+
+_UNKNOWN_RATE = 0.5
+"""What the feedback says of a level in a request where it was never judged."""
+
+_TRY_EVERY = 64
+"""Calls after which the level is asked whatever it seems worth, so that its reliability stays known."""
+
+
+class IntermediateLevel:
+    """A small language model as one level of the hierarchy.
+
+    Args:
+        number: Its number in the hierarchy.
+        settings: Its settings.
+        model: The model.
+        slots: Requests that are tracked at once.
+    """
+
+    name = "intermediate"
+
+    def __init__(self, number: int, settings: IntermediateConfig, model: WindowedModel, slots: int) -> None:
+        self.number = number
+        self._settings = settings
+        self._model = model
+        self._lanes = Lanes(settings.requests, settings.window, slots)
+        self._judged: Int32 = np.zeros(0, dtype=np.int32)
+        self._cost = ForwardCost()
+        self._calls = 0
+        self._rate = 0.6
+        self._tokens: Tokens | None = None
+        self.forwards = 0
+
+    def learn(self, tokens: Tokens) -> None:
+        """Keeps the rows of this call for `extend`."""
+        self._tokens = tokens
+        self._judged = np.zeros(len(tokens.slots), dtype=np.int32)
+        self._calls += 1
+
+    def extend(self, block: Block, gate: Gate) -> None:
+        """Judges the drafts for which it is worth it, and opens those that it corrects or carries on."""
+        tokens = self._tokens
+        if tokens is None:
+            return
+        state = block.state[: len(tokens.slots)]
+        unjudged = self._judged <= state[:, DRAFTED]
+        rows = np.flatnonzero((state[:, SLOT] >= 0) & (state[:, ROOM] > 0) & unjudged)
+        rows = rows[self._worth(block, gate, rows)] if len(rows) else rows
+        lanes = self._lanes.assign(state[rows, SLOT])
+        rows, lanes = rows[lanes >= 0], lanes[lanes >= 0]
+        pending = self._lanes.locate(block.table, tokens, rows, lanes, self._judged[rows])
+        behind = pending > _CATCH_UP + block.owner.shape[1]
+        if behind.any():
+            self._catch_up(block, tokens, rows[behind], lanes[behind], pending[behind])
+        if not behind.all():
+            self._ask(block, tokens, rows[~behind], lanes[~behind], int(pending[~behind].max()))
+
+    def forget(self, slot: int) -> None:
+        """Frees the request's lane."""
+        self._lanes.release(slot)
+
+    def memory_bytes(self) -> int:
+        """Gives the bytes of weights and cache."""
+        return self._model.memory_bytes()
+
+    def _worth(self, block: Block, gate: Gate, rows: Int64) -> Int64:
+        """Gives for which of the rows the next pass pays, as indexes into ``rows``."""
+        drafted = block.state[rows, DRAFTED]
+        reach, rest = _chances(block.chance[rows], self._judged[rows], drafted)
+        untouched = not self._judged.any()
+        if gate.token_seconds is None or (untouched and self._calls % _TRY_EVERY == 0):
+            return np.flatnonzero(reach >= gate.survival)
+        return worth_asking(
+            reach,
+            rest,
+            self._match_rates(block, rows),
+            drafted >= block.state[rows, ROOM],
+            gate.price,
+            gate.token_seconds,
+            self._cost,
+            1 + drafted - np.minimum(self._judged[rows], drafted),
+        )
+
+    def _match_rates(self, block: Block, rows: Int64) -> Float32:
+        """Gives how often the level was right of late for each row; a new request takes the others' rate."""
+        rates = block.success[self.number, block.state[rows, SLOT]]
+        known = rates != _UNKNOWN_RATE
+        if known.any():
+            self._rate += 0.02 * (float(rates[known].mean()) - self._rate)
+        return np.where(known, rates, np.float32(self._rate))
+
+    def _catch_up(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, pending: Int32) -> None:
+        """Runs part of the context that the model has not seen, of as many rows as the budget holds."""
+        most = min(int(pending.max()) - 1, self._settings.prompt_tokens)
+        few = max(1, self._settings.prompt_tokens // most)
+        fed = self._lanes.take(block.table, tokens, rows[:few], lanes[:few], most)
+        self._run(lanes[:few], self._lanes.held[lanes[:few]], fed, last_only=True)
+        self._lanes.held[lanes[:few]] += (fed >= 0).sum(axis=1, dtype=np.int32)
+
+    def _ask(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int) -> None:
+        """Runs the rows' pending tokens and enters what the model says of their drafts."""
+        starts = self._lanes.held[lanes].copy()
+        fed = self._lanes.take(block.table, tokens, rows, lanes, most)
+        predicted, confidence = self._run(lanes, starts, fed)
+        self._lanes.held[lanes] += (fed >= 0).sum(axis=1, dtype=np.int32)
+        drafts_start = tokens.lengths[rows] - self._lanes.base[lanes]
+        _judge(block.table, self.number, rows, starts, drafts_start, predicted, confidence, self._judged)
+
+    def _run(
+        self, lanes: Int64, starts: Int32, fed: Int32, *, last_only: bool = False
+    ) -> tuple[Int32, Float32]:
+        """Runs one pass and notes its cost."""
+        started = time.perf_counter()
+        result = self._model.forward(lanes, starts, fed, last_only=last_only)
+        self.forwards += 1
+        if not last_only:
+            self._cost.observe(fed.size, time.perf_counter() - started)
+        return result
+
+
+@njit(cache=True, nogil=True)
+def _survival(chance, start, stop, product) -> None:
+    """Multiplies the chances of each row's tokens from ``start`` to ``stop``."""
+    for row in range(product.shape[0]):
+        product[row] = 1.0
+        for position in range(start[row], stop[row]):
+            product[row] *= chance[row, position]
+
+
+def _chances(chance: Float32, judged: Int32, drafted: Int32) -> tuple[Float32, Float32]:
+    """Gives how likely the judged part of each draft is accepted, and then the rest of it."""
+    reach, rest = np.empty(len(judged), dtype=np.float32), np.empty(len(judged), dtype=np.float32)
+    seen = np.minimum(judged, drafted)
+    _survival(chance, np.zeros_like(seen), seen, reach)
+    _survival(chance, seen, drafted, rest)
+    return reach, rest
+
+
+@njit(cache=True, inline="always")
+def _certainty(confidence: float) -> int:
+    """Classes a probability of the model."""
+    return min(int(confidence * CONFIDENCE_CLASSES), CONFIDENCE_CLASSES - 1)
+
+
+@njit(cache=True, nogil=True)
+def _judge(table, level, rows, starts, drafts_start, predicted, confidence, judged) -> None:
+    """Keeps a draft while the model agrees, cuts it where it knows better, and offers the token behind it.
+
+    Args:
+        table: `Block.table`.
+        level: The level's number; the one after it stands for its agreement with a cheap level.
+        rows: Rows that were asked, int64[n].
+        starts: Window position of each row's first token that was run, int32[n].
+        drafts_start: Window position of each row's first drafted token, int32[n].
+        predicted: Most likely token behind each, int32[n, columns].
+        confidence: Its probability, float32[n, columns].
+        judged: Receives how many tokens of each draft have been judged, the offer included, int32[rows].
+    """
+    window, state, chance, _, survival = draft_views(table)
+    trail, trail_length, calibration, success, _ = evidence_views(table)
+    for one in range(rows.shape[0]):
+        row = rows[one]
+        slot = state[row, SLOT]
+        first = starts[one] + 1 - drafts_start[one]
+        position = max(first, 0)
+        while position < state[row, DRAFTED]:
+            token = predicted[one, position - first]
+            certainty = _certainty(confidence[one, position - first])
+            if window[row, WINDOW + position] == token:
+                bucket = certainty * 4 + rate_bucket(success[level + 1, slot])
+                record_prediction(trail, trail_length, slot, position, token, level + 1, bucket, 0)
+                chance[row, position] = max(chance[row, position], calibration[level + 1, bucket])
+            else:
+                bucket = (certainty * 2 + 1) * 4 + rate_bucket(success[level, slot])
+                record_prediction(trail, trail_length, slot, position, token, level, bucket, 0)
+                if calibration[level, bucket] > chance[row, position]:
+                    truncate_draft(table, row, position)
+                    offer_token(state, chance, row, token, level, calibration[level, bucket])
+                    break
+            position += 1
+        if state[row, OFFER_LEVEL] != level and position < state[row, ROOM]:
+            token = predicted[one, position - first]
+            bucket = _certainty(confidence[one, position - first]) * 8 + rate_bucket(success[level, slot])
+            record_prediction(trail, trail_length, slot, position, token, level, bucket, 0)
+            offer_token(state, chance, row, token, level, calibration[level, bucket])
+        state[row, OPEN] = 1
+        judged[row] = state[row, DRAFTED] + 1
+        survival[row] = 1.0
+        for before in range(state[row, DRAFTED]):
+            survival[row] *= chance[row, before]

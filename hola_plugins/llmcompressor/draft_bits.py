@@ -1,0 +1,49 @@
+"""Low bits for a draft: Lo-Bi's plan under a budget, calibrated with the target's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hola_plugins.llmcompressor.checkpoint import Source, compress_checkpoint
+from hola_plugins.lobi.config import LoBiConfig, LoBiError
+
+_LENGTH = 256
+"""Tokens of a calibration row."""
+
+_LEAST = 8
+"""Fewer rows than this calibrate nothing."""
+
+
+def quantise_draft(
+    folder: Path, tokenizer: Any, answers: Sequence[Sequence[int]], config: LoBiConfig
+) -> dict[str, Any]:
+    """Replaces a draft by its quantised checkpoint, in compressed-tensors' format.
+
+    Args:
+        folder: The draft.
+        tokenizer: Its tokenizer.
+        answers: What calibrates it: token ids of prompts with the target's answers.
+        config: Lo-Bi's settings, with a budget.
+
+    Returns:
+        Lo-Bi's report, which also lies in the folder as lobi_report.json.
+
+    Raises:
+        LoBiError: If the answers are too few, or the budget cannot be kept.
+    """
+    ids = [token for answer in answers for token in answer]
+    count = min(config.samples, len(ids) // _LENGTH)
+    if count < _LEAST:
+        raise LoBiError(
+            f"the target's answers make {count} rows of {_LENGTH} tokens, and {_LEAST} are the least that "
+            "calibrates: give more prompts, or leave out --bits"
+        )
+    rows = torch.tensor(ids[: count * _LENGTH]).reshape(count, _LENGTH)
+    made_of = {"source": "the target's answers", "sequences": count, "sequence_length": _LENGTH}
+    calibration = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in rows]
+    source = Source(str(folder), tokenizer, calibration, made_of | {"seed": config.seed})
+    return compress_checkpoint(source, config, "auto", folder)

@@ -1,0 +1,73 @@
+"""Answers of a target on disk, a line each: a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hola_plugins.lobi.draft.answers import Answer, answer_prompts
+from hola_plugins.lobi.score_cache import cache_key
+
+logger = logging.getLogger(__name__)
+
+
+def kept_answers(
+    folder: Path | None, model: Any, prompts: Sequence[Sequence[int]], most: int
+) -> list[Answer]:
+    """Reads answers, and generates and keeps those that are missing.
+
+    Args:
+        folder: Where they are kept, one file for a target and a length of answers; None keeps none.
+        model: The target.
+        prompts: Token ids, at least one each.
+        most: Longest answer in tokens.
+
+    Returns:
+        The answers in the order of the prompts.
+    """
+    if folder is None:
+        return answer_prompts(model, prompts, most)
+    file = folder / f"{cache_key(model, (), {'answer_tokens': most})}.jsonl"
+    known = _read(file)
+    missing = [prompt for prompt in prompts if _key(prompt) not in known]
+    if len(missing) < len(prompts):
+        logger.info("%d answers read from %s", len(prompts) - len(missing), file)
+    if missing:
+        answer_prompts(model, missing, most, lambda answers: _append(file, answers, known))
+    return [Answer(known[_key(prompt)], len(prompt)) for prompt in prompts]
+
+
+def _key(prompt: Sequence[int]) -> str:
+    """Gives the digest of a prompt."""
+    return hashlib.sha256(json.dumps(list(prompt)).encode()).hexdigest()
+
+
+def _read(file: Path) -> dict[str, list[int]]:
+    """Reads token ids by the digest of their prompts; a line that was cut off is left out."""
+    found: dict[str, list[int]] = {}
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    for line in filter(None, lines):
+        try:
+            record = json.loads(line)
+            found[_key(record["ids"][: record["prompt"]])] = record["ids"]
+        except (ValueError, KeyError, TypeError):
+            logger.warning("%s has a damaged line, whose prompt is answered again", file)
+    return found
+
+
+def _append(file: Path, answers: Sequence[Answer], known: dict[str, list[int]]) -> None:
+    """Keeps answers on disk and in memory."""
+    known |= {_key(answer.ids[: answer.prompt]): answer.ids for answer in answers}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = [_line({"prompt": answer.prompt, "ids": answer.ids}) for answer in answers]
+    with file.open("a", encoding="utf-8") as out:
+        out.write("".join(lines))
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    """Gives a record as a line of its own, also behind one that was cut off."""
+    return f"\n{json.dumps(record)}\n"

@@ -1,0 +1,80 @@
+"""The report of a draft, draft.json: what it is, how often it is accepted, what it costs, whether it pays."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from hola_plugins.lobi.calibration import Calibration
+from hola_plugins.lobi.draft.acceptance import measure_acceptance
+from hola_plugins.lobi.draft.config import DraftConfig
+from hola_plugins.lobi.draft.cost import measure_costs
+from hola_plugins.lobi.draft.making import Made, load_model
+from hola_plugins.lobi.draft.payoff import expect_payoff, verdict
+from hola_plugins.lobi.draft.shape import decoder_parameters, parameters
+from hola_plugins.lobi.draft.source import DraftSource
+from hola_plugins.lobi.model_source import file_bytes
+from hola_plugins.lobi.provenance import provenance
+from hola_plugins.lobi.whole_file import write_json
+
+REPORT_FILE = "draft.json"
+"""The report's name in the checkpoint."""
+
+
+def report_draft(
+    source: DraftSource, config: DraftConfig, made: Made, folder: Path, start: str | None = None
+) -> dict[str, Any]:
+    """Measures the draft as it was saved, beside its target, and writes the report.
+
+    Args:
+        source: The target and its prompts.
+        config: The settings.
+        made: What was made.
+        folder: The checkpoint, which receives the report.
+        start: The model that was started from, if any.
+
+    Returns:
+        Data of strings, numbers, lists and dicts; keys of draft lengths are strings, as in JSON.
+    """
+    draft, dtype = load_model(str(folder))
+    target, target_dtype = load_model(source.model)
+    found = measure_acceptance(draft, made.lesson.held_out)
+    draft_cost, target_cost = measure_costs([draft, target])
+    payoff = expect_payoff(found, draft_cost, target_cost)
+    text = Calibration(_rows(made.lesson.fitting), _rows(made.lesson.held_out))
+    report = {
+        "model": source.model,
+        "start": start,
+        "settings": config.model_dump(),
+        "provenance": provenance(target, text),
+        "prompts": source.made_of,
+        "target": _extent(target, target_dtype.itemsize),
+        "draft": _extent(draft, dtype.itemsize) | {"file_bytes": file_bytes(folder)},
+        "cut": made.cut and {"channels": made.cut.channels, "kv_heads": made.cut.kv_heads},
+        "kept_layers": made.kept_layers,
+        "untrained": asdict(made.before),
+        "training": asdict(made.learned),
+        "acceptance": asdict(found),
+        "cost": {"draft": asdict(draft_cost), "target": asdict(target_cost)},
+        "payoff": asdict(payoff) | {"verdict": verdict(payoff)},
+        "seconds": made.seconds,
+    }
+    write_json(folder / REPORT_FILE, report)
+    return report
+
+
+def _rows(batches: list[Any]) -> tuple[Any, ...]:
+    """Gives the token rows of answers."""
+    return tuple(batch.text for batch in batches)
+
+
+def _extent(model: Any, bytes_each: int) -> dict[str, Any]:
+    """Gives the size of a model: parameters, those of its decoder layers, layers, bytes of its weights."""
+    total = parameters(model)
+    return {
+        "parameters": total,
+        "decoder_parameters": decoder_parameters(model),
+        "layers": model.config.get_text_config().num_hidden_layers,
+        "bytes": total * bytes_each,
+    }

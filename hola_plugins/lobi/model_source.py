@@ -1,0 +1,59 @@
+"""A model's config, tokenizer and size, read before its weights are, with errors that say what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer
+
+from hola_plugins.lobi.config import LoBiError
+
+_SHOWN = 160
+"""Characters of foreign messages that an error repeats."""
+
+
+def read_config(model: str) -> Any:
+    """Reads a model's config.
+
+    Args:
+        model: Path or hub id.
+
+    Raises:
+        LoBiError: If there is no such model.
+    """
+    try:
+        return AutoConfig.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise LoBiError(
+            f"{model} is neither a folder with a model nor one that the hub gives: {_short(error)}"
+        ) from error
+
+
+def read_tokenizer(model: str) -> Any:
+    """Loads a model's tokenizer.
+
+    Args:
+        model: Path or hub id.
+
+    Raises:
+        LoBiError: If it has none.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError, KeyError) as error:
+        raise LoBiError(
+            f"{model} has no tokenizer that loads: put its tokenizer.json and tokenizer_config.json beside the "
+            f"weights ({_short(error)})"
+        ) from error
+
+
+def file_bytes(folder: Path) -> int:
+    """Gives the bytes of a checkpoint's weights on disk."""
+    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+
+def _short(error: Exception) -> str:
+    """Gives the beginning of a message of transformers, which run over many lines."""
+    words = " ".join(str(error).split())
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"

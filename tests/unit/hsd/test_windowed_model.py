@@ -1,0 +1,94 @@
+"""The neural runtime against plain forward passes of the same model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from hola_plugins.hsd.config import ConfigError, IntermediateConfig
+from hola_plugins.hsd.windowed_model import WindowedModel
+
+DRAFT = Path(__file__).parents[2] / "models" / "draft"
+
+
+def settings(**changes: object) -> IntermediateConfig:
+    return IntermediateConfig.model_validate({"model": str(DRAFT), "window": 128, "requests": 4, **changes})
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return transformers.AutoModelForCausalLM.from_pretrained(DRAFT, dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module")
+def vocabulary(plain) -> int:
+    return plain.config.vocab_size
+
+
+def expected(plain, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with torch.inference_mode():
+        chances = plain(torch.tensor(tokens[None].astype(np.int64))).logits[0].softmax(-1)
+    best = chances.max(-1)
+    return best.indices.numpy(), best.values.numpy()
+
+
+def test_ragged_rows_in_pieces_predict_like_whole_passes(plain, vocabulary: int) -> None:
+    model = WindowedModel(settings(), vocabulary, str(DRAFT))
+    rng = np.random.default_rng(0)
+    rows = [rng.integers(3, vocabulary, length).astype(np.int32) for length in (9, 70, 33)]
+    lanes = np.array([2, 0, 3])
+    done = np.zeros(3, dtype=np.int32)
+    got: list[list[tuple[int, float]]] = [[], [], []]
+    while any(done[row] < len(tokens) for row, tokens in enumerate(rows)):
+        counts = [min(int(rng.integers(1, 12)), len(tokens) - done[row]) for row, tokens in enumerate(rows)]
+        asked = [row for row in range(3) if counts[row]]
+        fed = np.full((len(asked), max(counts)), -1, dtype=np.int32)
+        for one, row in enumerate(asked):
+            fed[one, : counts[row]] = rows[row][done[row] : done[row] + counts[row]]
+        predicted, chance = model.forward(lanes[asked], done[asked], fed)
+        for one, row in enumerate(asked):
+            got[row] += zip(predicted[one, : counts[row]], chance[one, : counts[row]], strict=True)
+            done[row] += counts[row]
+    for tokens, pairs in zip(rows, got, strict=True):
+        best, chance = expected(plain, tokens)
+        np.testing.assert_allclose([pair[1] for pair in pairs], chance, atol=1e-4)
+        assert [pair[0] for pair in pairs] == best.tolist()
+
+
+def test_tokens_that_turned_out_wrong_are_overwritten(plain, vocabulary: int) -> None:
+    model = WindowedModel(settings(), vocabulary, str(DRAFT))
+    tokens = np.arange(5, 25, dtype=np.int32)
+    lane, none = np.array([1]), np.zeros(1, dtype=np.int32)
+    model.forward(lane, none, np.concatenate([tokens[:10], tokens[:6] + 40])[None])
+    predicted, _ = model.forward(lane, none + 10, tokens[None, 10:])
+    assert predicted[0].tolist() == expected(plain, tokens)[0][10:].tolist()
+
+
+def test_memory_is_all_there_after_the_first_pass(vocabulary: int) -> None:
+    model = WindowedModel(settings(), vocabulary, str(DRAFT))
+    model.forward(np.array([0]), np.zeros(1, dtype=np.int32), np.ones((1, 1), dtype=np.int32))
+    before = model.memory_bytes()
+    model.forward(np.arange(4), np.zeros(4, dtype=np.int32), np.ones((4, 100), dtype=np.int32))
+    assert model.memory_bytes() == before
+
+
+def test_another_vocabulary_is_refused(vocabulary: int, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"has \d+ tokens, the target 32000.*hola draft"):
+        WindowedModel(settings(), 32000, None)
+    other = shutil.copytree(DRAFT, tmp_path / "other")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(other)
+    tokenizer.add_tokens(["<unheard-of>"])
+    tokenizer.save_pretrained(other)
+    with pytest.raises(ConfigError, match=r"differs from the target's in \d+ entries"):
+        WindowedModel(settings(), vocabulary, str(other))
+
+
+def test_what_is_no_model_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"intermediate\.model.*cannot load.*folder or hub id"):
+        WindowedModel(settings(model=str(tmp_path)), 1000, None)
