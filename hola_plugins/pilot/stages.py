@@ -123,8 +123,9 @@ def _server(name: StageName, config: PilotConfig, on: set[StageName], compressed
     """
     drafts = "hsd" in on or "all" in on
     hsd = dict(config.hsd.settings) if drafts else {}
+    intermediate = hsd.pop("intermediate", {})
     if "all" in on:
-        hsd["intermediate"] = {"model": str(config.intermediate)}
+        hsd["intermediate"] = {**intermediate, "model": str(config.intermediate)}
     return ServerPlan(
         name=name if drafts else "lobi" if "lobi" in on else "baseline",
         model=compressed if "lobi" in on and compressed else config.model,

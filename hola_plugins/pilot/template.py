@@ -13,6 +13,7 @@ _EXAMPLES = {
     "prompts": "integrations/vllm/prompts.jsonl",
     "documents": ".",
     "queries": "integrations/langchain/queries.jsonl",
+    "intermediate": "tests/models/draft",
 }
 """What a checkout of this project holds to try a pilot with."""
 
@@ -23,6 +24,7 @@ _YOURS = {
     "documents": "documents",
     "queries": "queries.jsonl",
     "include": "[]",
+    "intermediate": "null",
 }
 _COMPRESS_PYTHON = ".venv/compress/bin/python"
 

@@ -67,6 +67,13 @@ def test_settings_are_ready_to_be_copied(config):
     assert lobi["llmcompressor"] == {"budget": "45%"}
 
 
+def test_settings_of_the_intermediate_level_wait_for_its_stage(config, tmp_path):
+    given = config(hsd={"settings": {"tau": 1.0, "intermediate": {"window": 256}}})
+    servers = [one.server for one in plan_stages(given, "small")]
+    assert servers[1].hsd == {"tau": 1.0}
+    assert servers[4].hsd == {"tau": 1.0, "intermediate": {"window": 256, "model": str(tmp_path / "draft")}}
+
+
 def test_without_hsd_equal_servers_are_shared(config):
     baseline, adacomp = plan_stages(config(stages=["baseline", "adacomp"]), None)
     assert baseline.server == adacomp.server
