@@ -1,4 +1,4 @@
-"""`hola pilot` on the embedded target: killed, resumed with more stages, one of which fails.
+"""`hola pilot` on the embedded target: killed, resumed with more stages, one of which fails and is then mended.
 
 The compressed model needs the environment of llmcompressor, whose Python is taken from HOLA_COMPRESS_PYTHON; without it
 that stage is left out.
@@ -75,7 +75,9 @@ class Workplace:
                 "max-num-seqs": 8,
                 "enforce-eager": True,
                 "kv-cache-memory-bytes": 32 << 20,
+                "distributed-executor-backend": "uni",
             },
+            "environment": {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"},
             "documents": {"path": "documents", "queries": "queries.jsonl", "chunk": 200, "k": 2},
             "adacomp": {"token_budget": 20},
             "lobi": {"budget": "70%", "device": "cpu_avx2", "samples": 8, "sequence_length": 64},
@@ -215,3 +217,15 @@ def test_a_stage_that_fails_is_reported_failed_and_has_no_figures(results: Resul
 def test_the_report_lies_beside_the_results(work: Workplace, results: Results) -> None:
     assert "+ AdaComp" in (work.out / "report.html").read_text()
     assert json.loads((work.out / "report.json").read_text())
+
+
+def test_a_mended_stage_is_measured_and_nothing_else(work: Workplace, results: Results) -> None:
+    before = work.finished()
+    work.settings["intermediate"] = str(MODEL.parent / "draft")
+    mended = work.run(status=0)
+    after = work.finished()
+    assert all(after[name] == time for name, time in before.items())
+    assert {"round-all-0.json", "round-all-1.json"} <= set(after) - set(before)
+    last = mended.stages[4]
+    assert (last.status, len(last.requests)) == ("done", len(mended.stages[0].requests))
+    assert mended.stages[:4] == results.stages[:4]
