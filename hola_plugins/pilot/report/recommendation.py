@@ -5,7 +5,8 @@ Each step is judged against the last finished stage before it, so that it answer
 1. A step that failed, or that left more requests without an answer, stays off.
 2. A step that lowers accuracy or recall stays off. A loss counts as soon as its own interval leaves out "no change".
 3. A gain is: lower latency, shorter time to first token, fewer prompt tokens, higher accuracy or recall (each sure
-   after the correction for the number of comparisons), or weights at least 5 % smaller.
+   after the correction for the number of comparisons), or weights at least 5 % smaller. Their files stand in where
+   the engine does not say what they take in memory, as on a CPU.
 4. A price is: higher latency, longer time to first token, more prompt tokens, or weights at least 5 % larger.
 5. Gains without a price: switch on. Gains at a price: weigh them. No gain: leave off, or undecided where the
    sample is too small to show one.
@@ -173,9 +174,12 @@ def _larger(before: Stage, stage: Stage) -> Iterator[str]:
 
 
 def _growth(before: Stage, stage: Stage) -> float:
-    """Gives by which share the weights grew; 0 where that is unknown."""
-    first, last = before.memory.weights, stage.memory.weights
-    return last / first - 1 if first and last else 0.0
+    """Gives by which share the weights grew, in memory or else on disk; 0 where both are unknown."""
+    known = [
+        (before.memory.weights, stage.memory.weights),
+        (before.memory.checkpoint, stage.memory.checkpoint),
+    ]
+    return next((last / first - 1 for first, last in known if first and last), 0.0)
 
 
 def _last_line(text: str | None) -> str:

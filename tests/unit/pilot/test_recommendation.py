@@ -63,6 +63,13 @@ def test_smaller_weights_are_a_gain_and_slower_answers_a_price():
     ]
 
 
+def test_the_files_stand_in_for_weights_that_the_engine_does_not_tell():
+    before = stage(accuracy=GOOD, memory=Memory(checkpoint=1000))
+    after = stage("lobi", accuracy=GOOD, memory=Memory(checkpoint=650), requests=requests(1.0, seed=1))
+    advice = judged(before, after)["lobi"]
+    assert (advice.verdict, advice.reasons[0].split(":")[0]) == ("switch on", "weights 35 % smaller")
+
+
 def test_without_a_measure_of_quality_what_changes_answers_stays_undecided():
     faster = {"requests": requests(0.7, seed=1)}
     assert judged(stage(), stage("hsd", **faster))["hsd"].verdict == "switch on"
