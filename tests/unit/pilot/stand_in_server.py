@@ -2,13 +2,17 @@
 """Speaks as much of vLLM's server as a pilot needs, in milliseconds; started in place of an environment's Python.
 
 Models: "crash" ends at once, "hang" never gets healthy. Prompts: "refuse" gets status 400, "cut" a stream that breaks off.
+An option that STAND_IN_REFUSES names is refused. What is not the server runs in the real Python.
 """
 
 import json
+import os
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+if "vllm.entrypoints.openai.api_server" not in sys.argv:
+    os.execv(os.environ["STAND_IN_PYTHON"], [os.environ["STAND_IN_PYTHON"], *sys.argv[1:]])
 OPTIONS = dict(zip(sys.argv, sys.argv[1:], strict=False))
 
 
@@ -50,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
 
 if OPTIONS["--model"] == "crash":
     sys.exit("no such model")
+if os.environ.get("STAND_IN_REFUSES") in OPTIONS:
+    sys.exit(f"{os.environ['STAND_IN_REFUSES']} is refused")
 print("Model loading took 0.50 GiB and 1.0 seconds", flush=True)
 if OPTIONS["--model"] == "hang":
     time.sleep(600)

@@ -1,0 +1,134 @@
+"""A whole pilot on stand-in servers: what is measured, kept, measured anew, and what a failure leaves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.run import FILE, Pilot
+from hola_plugins.pilot.workload import DataError
+
+STAND_IN = Path(__file__).parent / "stand_in_server.py"
+
+pytestmark = pytest.mark.usefixtures("socket_enabled")
+
+
+class Recorder:
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.expected = self.steps = 0
+
+    def expect(self, steps):
+        self.expected = steps
+
+    def show(self, doing):
+        pass
+
+    def step(self):
+        self.steps += 1
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Gives a function that runs a pilot of the baseline and HSD with three prompts."""
+    monkeypatch.setenv("STAND_IN_PYTHON", sys.executable)
+    (tmp_path / "model").mkdir()
+    prompts = ["a b c", "d e", "f g h i"]
+    (tmp_path / "prompts.jsonl").write_text("".join(json.dumps({"prompt": one}) + "\n" for one in prompts))
+
+    def run(fresh=False, **settings):
+        given = {
+            "model": "model",
+            "prompts": "prompts.jsonl",
+            "stages": ["baseline", "hsd"],
+            "repeats": 2,
+            "serve_python": str(STAND_IN),
+            "start_timeout_s": 30,
+        }
+        config = PilotConfig.model_validate(given | settings, context={"folder": tmp_path})
+        recorder = Recorder()
+        pilot = Pilot(config, "hola pilot", "0" * 64, recorder, fresh=fresh)
+        results = pilot.run()
+        assert recorder.steps == recorder.expected > 0
+        return results, pilot.problems
+
+    return run
+
+
+def rounds(tmp_path):
+    return {one.name: one.stat().st_mtime_ns for one in (tmp_path / "pilot" / "state").glob("round-*.json")}
+
+
+def test_every_stage_gets_every_prompt_and_the_results_are_written(run, tmp_path):
+    results, problems = run(prices={"machine_hour": 2.0})
+    assert problems == []
+    assert [(one.name, one.status) for one in results.stages] == [("baseline", "done"), ("hsd", "done")]
+    for stage in results.stages:
+        assert [(one.repeat, one.prompt, one.tokens_in) for one in stage.requests] == [
+            (0, "prompt-1", 3),
+            (0, "prompt-3", 4),
+            (1, "prompt-2", 2),
+        ]
+    assert (results.prompts, results.repeats, results.prices.machine_hour) == (2, 2, 2.0)
+    written = (tmp_path / "pilot" / FILE).read_text()
+    assert type(results).model_validate_json(written) == results
+
+
+@pytest.mark.parametrize(
+    ("settings", "again"),
+    [
+        ({}, set()),
+        ({"title": "Another", "prices": {"machine_hour": 2.0}}, set()),
+        ({"hsd": {"draft_tokens": 4}}, {"hsd"}),
+        ({"max_tokens": 9}, {"baseline", "hsd"}),
+    ],
+)
+def test_a_second_run_measures_what_the_configuration_touches_and_nothing_else(
+    run, tmp_path, settings, again
+):
+    run()
+    before = rounds(tmp_path)
+    run(**settings)
+    after = rounds(tmp_path)
+    assert {name.split("-")[1] for name in after if after[name] != before[name]} == again
+
+
+def test_fresh_measures_everything_anew(run, tmp_path):
+    run()
+    before = rounds(tmp_path)
+    run(fresh=True)
+    assert not set(before.values()) & set(rounds(tmp_path).values())
+
+
+def test_a_stage_that_fails_leaves_the_others_and_is_tried_again(run):
+    results, problems = run(environment={"STAND_IN_REFUSES": "--speculative-config"})
+    baseline, hsd = results.stages
+    assert (baseline.status, len(baseline.requests)) == ("done", 3)
+    assert (hsd.status, hsd.requests, hsd.memory.peak) == ("failed", (), None)
+    assert "--speculative-config is refused" in hsd.error
+    assert [one.splitlines()[0] for one in problems] == ["+ HSD: the server of hsd ended with status 1:"]
+    results, problems = run()
+    assert ([one.status for one in results.stages], problems) == (["done", "done"], [])
+
+
+def test_requests_that_fail_are_counted(run, tmp_path):
+    with (tmp_path / "prompts.jsonl").open("a") as file:
+        file.write('{"prompt": "refuse"}\n')
+    results, problems = run()
+    assert [(len(one.requests), one.failed_requests) for one in results.stages] == [(3, 1), (3, 1)]
+    assert problems == []
+
+
+def test_one_server_at_a_time_gives_the_same(run):
+    results, problems = run(one_at_a_time=True)
+    assert ([len(one.requests) for one in results.stages], problems) == ([3, 3], [])
+
+
+def test_more_repeats_than_prompts_are_refused(run):
+    with pytest.raises(DataError, match="'repeats' is 4, and there are 3 prompts and queries to deal"):
+        run(repeats=4)
