@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -16,6 +18,9 @@ _EXAMPLES = {
     "intermediate": "tests/models/draft",
 }
 """What a checkout of this project holds to try a pilot with."""
+
+_PLAIN = re.compile(r"[\w./+-]+")
+"""A path that YAML reads without quotes."""
 
 _INCLUDE = "[README.md, CHANGELOG.md, integrations/*/README.md]"
 _YOURS = {
@@ -63,4 +68,5 @@ def _from(folder: Path, place: str) -> str:
     """Writes a place of the checkout as seen from a folder."""
     target = _CHECKOUT / place
     inside = folder.resolve().is_relative_to(_CHECKOUT.resolve())
-    return os.path.relpath(target, folder) if inside else str(target)
+    path = os.path.relpath(target, folder) if inside else str(target)
+    return path if _PLAIN.fullmatch(path) else json.dumps(path)
