@@ -130,7 +130,7 @@ def _make(
     source = read_draft_source(model, prompts, held_out, config)
     Console(stderr=True, highlight=False).print(_read(source.made_of, own=prompts is not None), markup=False)
     with staged_folder(out) as folder:
-        made = make_draft(source, config, folder, start, cache)
+        made = make_draft(source, config, folder, start=start, low=low, cache=cache)
         if low is not None:
             from hola_plugins.llmcompressor.draft_bits import quantise_draft
 

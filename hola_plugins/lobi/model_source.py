@@ -48,6 +48,11 @@ def read_tokenizer(model: str) -> Any:
         ) from error
 
 
+def is_quantised(config: Any) -> bool:
+    """Tells from a model's config whether its weights are quantised."""
+    return getattr(config, "quantization_config", None) is not None
+
+
 def file_bytes(folder: Path) -> int:
     """Gives the bytes of a checkpoint's weights on disk."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))

@@ -119,7 +119,7 @@ def test_the_report_says_what_the_saved_draft_does(
     assert report["draft"]["parameters"] == sum(one.numel() for one in model.parameters())
     assert report["draft"]["layers"] == model.config.num_hidden_layers == len(report["kept_layers"]) == 2
     assert report["draft"]["decoder_parameters"] <= 0.34 * report["target"]["decoder_parameters"]
-    assert report["draft"]["file_bytes"] == (out / "model.safetensors").stat().st_size
+    assert report["draft"]["bytes"] == (out / "model.safetensors").stat().st_size
     assert report["prompts"] | {"source": 0, "held_out_source": 0} == {
         "source": 0, "held_out_source": 0, "fitting": 116, "checks": 12, "held_out": 16,
     }  # fmt: skip
@@ -244,7 +244,7 @@ def test_a_draft_of_low_bits_runs_in_vllm(
     hola("--out", str(out), *settings, *common)
     low, plain = (json.loads((one / "draft.json").read_text()) for one in (out, draft[0]))
     assert transformers.AutoConfig.from_pretrained(out).quantization_config is not None
-    assert low["draft"]["file_bytes"] < 0.85 * plain["draft"]["file_bytes"]
+    assert low["draft"]["bytes"] < 0.85 * plain["draft"]["bytes"]
     assert low["acceptance"]["rate"] == pytest.approx(plain["acceptance"]["rate"], abs=0.05)
     found = served(work, out, prompts, plain=False)
     assert 1 + found["accepted"] / found["drafts"] == pytest.approx(

@@ -14,18 +14,19 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from hola_plugins.lobi.calibration import tokens_a_batch
+from hola_plugins.lobi.candidate_cuts import candidate_cuts
 from hola_plugins.lobi.compression import check_finite
-from hola_plugins.lobi.config import LoBiError
-from hola_plugins.lobi.cut import Cut, apply_cut
+from hola_plugins.lobi.config import LoBiConfig, LoBiError
+from hola_plugins.lobi.cut import Cut, apply_cut, rebuild
 from hola_plugins.lobi.divergence import Recorded, record
 from hola_plugins.lobi.draft.acceptance import Acceptance, measure_acceptance
 from hola_plugins.lobi.draft.answer_file import kept_answers
 from hola_plugins.lobi.draft.answers import Answer, AnswerBatch, batch_answers
 from hola_plugins.lobi.draft.config import DraftConfig
 from hola_plugins.lobi.draft.distillation import Learned, distil
-from hola_plugins.lobi.draft.shape import choose_shape
+from hola_plugins.lobi.draft.shape import Extent, choose_shape
 from hola_plugins.lobi.draft.source import DraftSource
-from hola_plugins.lobi.model_source import read_tokenizer
+from hola_plugins.lobi.model_source import is_quantised, read_tokenizer
 from hola_plugins.lobi.saliency import lora_saliency
 from hola_plugins.lobi.structure import Structure, read_structure
 
@@ -63,6 +64,7 @@ class Made:
 
     Attributes:
         lesson: What it learned from and is measured on.
+        extent: Its size.
         cut: What remained of the target; None where a model was started from.
         kept_layers: Numbers of the target's layers that remain.
         before: Acceptance on the held-out answers before training.
@@ -71,6 +73,7 @@ class Made:
     """
 
     lesson: Lesson
+    extent: Extent
     cut: Cut | None
     kept_layers: list[int]
     before: Acceptance
@@ -82,7 +85,9 @@ def make_draft(
     source: DraftSource,
     config: DraftConfig,
     folder: Path,
+    *,
     start: str | None = None,
+    low: LoBiConfig | None = None,
     cache: Path | None = None,
     lesson: Lesson | None = None,
 ) -> Made:
@@ -93,33 +98,37 @@ def make_draft(
         config: The settings.
         folder: The folder that receives the draft.
         start: Path or hub id of a model with the target's tokenizer to train instead of cutting the target.
+        low: The budget that the draft is quantised under afterwards, if it is: checked, not used.
         cache: Folder that keeps the target's answers; None keeps none.
         lesson: What the target said to these prompts before, where several drafts are made; None asks it.
 
     Raises:
-        LoBiError: If the target cannot be cut to the size, or the start does not go with it, before any work.
+        LoBiError: If the target cannot be cut to the size, the budget cannot be kept, or the start does not go with
+            the target, before any work.
     """
     seconds: dict[str, float] = {}
     target, dtype = load_model(source.model)
     check_finite(target)
     structure = read_structure(target)
-    cut = None if start else choose_shape(target, structure, config)
     given = _load_start(start, source.tokenizer) if start else None
+    cut = None if given else choose_shape(target, structure, config)
+    if low is not None:
+        _check_budget(low, target, structure, cut, given)
     with _timed(seconds, "answers"):
         lesson = lesson or _listen(target, source, config, cache)
     with _timed(seconds, "cut"):
         kept = [] if cut is None else _cut(target, structure, lesson, cut, config)
-    draft = target if given is None else given
+    draft = given or target
     before = measure_acceptance(draft, lesson.held_out)
     with _timed(seconds, "training"):
         learned = _train(draft.float(), lesson, config)
     draft.to(dtype).save_pretrained(folder)
     source.tokenizer.save_pretrained(folder)
-    return Made(lesson, cut, kept, before, learned, seconds)
+    return Made(lesson, Extent.of(draft), cut, kept, before, learned, seconds)
 
 
 def load_model(model: str) -> tuple[Any, torch.dtype]:
-    """Loads a model in evaluation mode, on an accelerator where there is one, on a CPU in float32.
+    """Loads a model in evaluation mode, on an accelerator where there is one, on a CPU in float32 unless quantised.
 
     Returns:
         The model, and the dtype of its checkpoint.
@@ -128,7 +137,15 @@ def load_model(model: str) -> tuple[Any, torch.dtype]:
     dtype = loaded.dtype
     if torch.accelerator.is_available():
         return loaded.to(torch.accelerator.current_accelerator()), dtype
-    return loaded.float(), dtype
+    return loaded if is_quantised(loaded.config) else loaded.float(), dtype
+
+
+def _check_budget(low: LoBiConfig, target: Any, structure: Structure, cut: Cut | None, given: Any) -> None:
+    """Refuses a budget that no plan keeps."""
+    if cut is None:
+        candidate_cuts(given, read_structure(given), low)
+    else:
+        candidate_cuts(rebuild(target, structure, cut), structure.first_layers(cut.layers), low)
 
 
 def _load_start(start: str, tokenizer: Any) -> Any:
