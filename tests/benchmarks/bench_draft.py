@@ -25,10 +25,12 @@ from transformers import AutoModelForCausalLM
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.cut import rebuild
 from hola_plugins.lobi.draft.config import DraftConfig, load_draft_config
-from hola_plugins.lobi.draft.making import Lesson, load_model, make_draft
+from hola_plugins.lobi.draft.lesson import Lesson
+from hola_plugins.lobi.draft.making import make_draft
 from hola_plugins.lobi.draft.report import report_draft
 from hola_plugins.lobi.draft.shape import choose_shape
 from hola_plugins.lobi.draft.source import DraftSource, read_draft_source
+from hola_plugins.lobi.model_source import load_model
 from hola_plugins.lobi.structure import read_structure
 from package_versions import package_versions
 

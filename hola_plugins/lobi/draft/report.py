@@ -11,11 +11,11 @@ from hola_plugins.lobi.calibration import Calibration
 from hola_plugins.lobi.draft.acceptance import measure_acceptance
 from hola_plugins.lobi.draft.config import DraftConfig
 from hola_plugins.lobi.draft.cost import measure_costs
-from hola_plugins.lobi.draft.making import Made, load_model
+from hola_plugins.lobi.draft.making import Made
 from hola_plugins.lobi.draft.payoff import expect_payoff, verdict
 from hola_plugins.lobi.draft.shape import Extent
 from hola_plugins.lobi.draft.source import DraftSource
-from hola_plugins.lobi.model_source import file_bytes
+from hola_plugins.lobi.model_source import file_bytes, load_model
 from hola_plugins.lobi.provenance import provenance
 from hola_plugins.lobi.whole_file import write_json
 
