@@ -182,8 +182,10 @@ def test_what_will_not_do_is_refused_before_the_work(work: Path, prompts: tuple[
         (TARGET, ["--size", "1%"], "is under the smallest draft of this target"),
         (TARGET, ["--size", "120%"], "must be from 0% to 100%"),
         (TARGET, ["--layers", "6"], "must be under the target's 6 layers"),
+        (TARGET, ["--start", str(TARGET), "--size", "20%"], "leave out --size and --layers"),
+        (TARGET, ["--device", "cuda"], "give --bits too"),
         (TARGET, ["--loss", "mse"], "'loss' = 'mse'"),
-        (TARGET, ["--bits", "2", "--device", "cpu_avx2"], "target_bits"),
+        (TARGET, ["--bits", "2", "--device", "cpu_avx2"], "the smallest that is feasible is target_bits"),
         (TARGET, ["--out", str(taken)], "holds something else than a checkpoint"),
         (work / "nowhere", [], "nowhere is neither a folder with a model nor one that the hub gives"),
     ]
