@@ -101,6 +101,7 @@ def draft(
             "answer_tokens": answer_tokens,
             "seed": seed,
         }
+        _check_options(start, size or layers, bits, device)
         check_out(model, out, force)
         _make(model, out, prompts, held_out, settings, start, bits, device, cache.expanduser())
 
@@ -130,7 +131,7 @@ def _make(
     source = read_draft_source(model, prompts, held_out, config)
     Console(stderr=True, highlight=False).print(_read(source.made_of, own=prompts is not None), markup=False)
     with staged_folder(out) as folder:
-        made = make_draft(source, config, folder, start, cache)
+        made = make_draft(source, config, folder, start=start, low=low, cache=cache)
         if low is not None:
             from hola_plugins.llmcompressor.draft_bits import quantise_draft
 
@@ -140,6 +141,14 @@ def _make(
     shown.print(render_draft(report))
     shown.print(report["payoff"]["verdict"], markup=False)
     shown.print(f"\nIn the environment of vLLM: {draft_command(report, out)}", markup=False, soft_wrap=True)
+
+
+def _check_options(start: str | None, cut: str | int | None, bits: float | None, device: str | None) -> None:
+    """Refuses options that would do nothing."""
+    if start is not None and cut is not None:
+        raise ValueError("--start trains a model as it is, and nothing is cut: leave out --size and --layers")
+    if device is not None and bits is None:
+        raise ValueError("--device is for a quantised draft: give --bits too, or leave it out")
 
 
 def _check_installed() -> None:

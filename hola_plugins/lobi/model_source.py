@@ -1,11 +1,12 @@
-"""A model's config, tokenizer and size, read before its weights are, with errors that say what is missing."""
+"""A model's config, tokenizer, weights and size on disk, with errors that say what is missing."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig, AutoTokenizer
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from hola_plugins.lobi.config import LoBiError
 
@@ -46,6 +47,24 @@ def read_tokenizer(model: str) -> Any:
             f"{model} has no tokenizer that loads: put its tokenizer.json and tokenizer_config.json beside the "
             f"weights ({_short(error)})"
         ) from error
+
+
+def load_model(model: str) -> tuple[Any, torch.dtype]:
+    """Loads a model in evaluation mode, on an accelerator where there is one, on a CPU in float32 unless quantised.
+
+    Returns:
+        The model, and the dtype of its checkpoint.
+    """
+    loaded = AutoModelForCausalLM.from_pretrained(model, dtype="auto").eval()
+    dtype = loaded.dtype
+    if torch.accelerator.is_available():
+        return loaded.to(torch.accelerator.current_accelerator()), dtype
+    return loaded if is_quantised(loaded.config) else loaded.float(), dtype
+
+
+def is_quantised(config: Any) -> bool:
+    """Tells from a model's config whether its weights are quantised."""
+    return getattr(config, "quantization_config", None) is not None
 
 
 def file_bytes(folder: Path) -> int:

@@ -25,10 +25,12 @@ from transformers import AutoModelForCausalLM
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.cut import rebuild
 from hola_plugins.lobi.draft.config import DraftConfig, load_draft_config
-from hola_plugins.lobi.draft.making import Lesson, load_model, make_draft
+from hola_plugins.lobi.draft.lesson import Lesson
+from hola_plugins.lobi.draft.making import make_draft
 from hola_plugins.lobi.draft.report import report_draft
 from hola_plugins.lobi.draft.shape import choose_shape
 from hola_plugins.lobi.draft.source import DraftSource, read_draft_source
+from hola_plugins.lobi.model_source import load_model
 from hola_plugins.lobi.structure import read_structure
 from package_versions import package_versions
 
@@ -146,7 +148,7 @@ def run(
         start = _random(job, source, folder / f"{name}-start")
     elif job.draft.startswith("sibling"):
         start = options.sibling
-    made = make_draft(source, job.config, out, start, options.cache, lesson)
+    made = make_draft(source, job.config, out, start=start, cache=options.cache, lesson=lesson)
     report = report_draft(source, job.config, made, out, start)
     report["seconds"]["all"] = time.perf_counter() - began
     return {"job": asdict(job), **{key: report[key] for key in _KEPT}}, made.lesson
@@ -198,18 +200,13 @@ def table(rows: list[dict[str, Any]]) -> Table:
             f"{row['draft']['parameters']:,}",
             f"{row['untrained']['rate']:.1%}",
             f"{row['acceptance']['rate']:.1%}",
-            f"{_of(lengths, 4):.2f}",
-            f"{_of(lengths, 8):.2f}",
+            f"{lengths['4']:.2f}",
+            f"{lengths['8']:.2f}",
             f"{row['training']['best_step']}/{row['training']['steps']}",
             f"{row['payoff']['draft_cost']:.2f}",
             f"{max(row['payoff']['speedups'].values()):.2f}",
         )
     return found
-
-
-def _of(lengths: dict[Any, float], length: int) -> float:
-    """Gives the entry of a draft length, whose key is a string when it was read from a file."""
-    return lengths[length] if length in lengths else lengths[str(length)]
 
 
 def main() -> int:

@@ -119,7 +119,7 @@ def test_the_report_says_what_the_saved_draft_does(
     assert report["draft"]["parameters"] == sum(one.numel() for one in model.parameters())
     assert report["draft"]["layers"] == model.config.num_hidden_layers == len(report["kept_layers"]) == 2
     assert report["draft"]["decoder_parameters"] <= 0.34 * report["target"]["decoder_parameters"]
-    assert report["draft"]["file_bytes"] == (out / "model.safetensors").stat().st_size
+    assert report["draft"]["bytes"] == (out / "model.safetensors").stat().st_size
     assert report["prompts"] | {"source": 0, "held_out_source": 0} == {
         "source": 0, "held_out_source": 0, "fitting": 116, "checks": 12, "held_out": 16,
     }  # fmt: skip
@@ -182,8 +182,10 @@ def test_what_will_not_do_is_refused_before_the_work(work: Path, prompts: tuple[
         (TARGET, ["--size", "1%"], "is under the smallest draft of this target"),
         (TARGET, ["--size", "120%"], "must be from 0% to 100%"),
         (TARGET, ["--layers", "6"], "must be under the target's 6 layers"),
+        (TARGET, ["--start", str(TARGET), "--size", "20%"], "leave out --size and --layers"),
+        (TARGET, ["--device", "cuda"], "give --bits too"),
         (TARGET, ["--loss", "mse"], "'loss' = 'mse'"),
-        (TARGET, ["--bits", "2", "--device", "cpu_avx2"], "target_bits"),
+        (TARGET, ["--bits", "2", "--device", "cpu_avx2"], "the smallest that is feasible is target_bits"),
         (TARGET, ["--out", str(taken)], "holds something else than a checkpoint"),
         (work / "nowhere", [], "nowhere is neither a folder with a model nor one that the hub gives"),
     ]
@@ -244,7 +246,7 @@ def test_a_draft_of_low_bits_runs_in_vllm(
     hola("--out", str(out), *settings, *common)
     low, plain = (json.loads((one / "draft.json").read_text()) for one in (out, draft[0]))
     assert transformers.AutoConfig.from_pretrained(out).quantization_config is not None
-    assert low["draft"]["file_bytes"] < 0.85 * plain["draft"]["file_bytes"]
+    assert low["draft"]["bytes"] < 0.85 * plain["draft"]["bytes"]
     assert low["acceptance"]["rate"] == pytest.approx(plain["acceptance"]["rate"], abs=0.05)
     found = served(work, out, prompts, plain=False)
     assert 1 + found["accepted"] / found["drafts"] == pytest.approx(

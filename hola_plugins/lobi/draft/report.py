@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from hola_plugins.lobi.calibration import Calibration
 from hola_plugins.lobi.draft.acceptance import measure_acceptance
 from hola_plugins.lobi.draft.config import DraftConfig
 from hola_plugins.lobi.draft.cost import measure_costs
-from hola_plugins.lobi.draft.making import Made, load_model
+from hola_plugins.lobi.draft.making import Made
 from hola_plugins.lobi.draft.payoff import expect_payoff, verdict
-from hola_plugins.lobi.draft.shape import decoder_parameters, parameters
+from hola_plugins.lobi.draft.shape import Extent
 from hola_plugins.lobi.draft.source import DraftSource
-from hola_plugins.lobi.model_source import file_bytes
+from hola_plugins.lobi.model_source import file_bytes, load_model
 from hola_plugins.lobi.provenance import provenance
 from hola_plugins.lobi.whole_file import write_json
 
@@ -35,10 +36,11 @@ def report_draft(
         start: The model that was started from, if any.
 
     Returns:
-        Data of strings, numbers, lists and dicts; keys of draft lengths are strings, as in JSON.
+        What draft.json holds; draft lengths are keys, so they are strings.
     """
-    draft, dtype = load_model(str(folder))
-    target, target_dtype = load_model(source.model)
+    draft, _ = load_model(str(folder))
+    target, dtype = load_model(source.model)
+    extent = Extent.of(target)
     found = measure_acceptance(draft, made.lesson.held_out)
     draft_cost, target_cost = measure_costs([draft, target])
     payoff = expect_payoff(found, draft_cost, target_cost)
@@ -49,8 +51,8 @@ def report_draft(
         "settings": config.model_dump(),
         "provenance": provenance(target, text),
         "prompts": source.made_of,
-        "target": _extent(target, target_dtype.itemsize),
-        "draft": _extent(draft, dtype.itemsize) | {"file_bytes": file_bytes(folder)},
+        "target": asdict(extent) | {"bytes": extent.parameters * dtype.itemsize},
+        "draft": asdict(made.extent) | {"bytes": file_bytes(folder)},
         "cut": made.cut and {"channels": made.cut.channels, "kv_heads": made.cut.kv_heads},
         "kept_layers": made.kept_layers,
         "untrained": asdict(made.before),
@@ -61,20 +63,10 @@ def report_draft(
         "seconds": made.seconds,
     }
     write_json(folder / REPORT_FILE, report)
-    return report
+    written: dict[str, Any] = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    return written
 
 
 def _rows(batches: list[Any]) -> tuple[Any, ...]:
     """Gives the token rows of answers."""
     return tuple(batch.text for batch in batches)
-
-
-def _extent(model: Any, bytes_each: int) -> dict[str, Any]:
-    """Gives the size of a model: parameters, those of its decoder layers, layers, bytes of its weights."""
-    total = parameters(model)
-    return {
-        "parameters": total,
-        "decoder_parameters": decoder_parameters(model),
-        "layers": model.config.get_text_config().num_hidden_layers,
-        "bytes": total * bytes_each,
-    }

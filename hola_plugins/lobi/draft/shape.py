@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.cut import Cut, rebuild
@@ -48,16 +49,31 @@ def choose_shape(model: Any, structure: Structure, config: DraftConfig) -> Cut:
     return chosen
 
 
-def parameters(model: Any) -> int:
-    """Counts a model's parameters, tied ones once."""
-    return sum(parameter.numel() for parameter in model.parameters())
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The size of a model.
 
+    Attributes:
+        parameters: All parameters, tied ones once.
+        decoder_parameters: Those that are neither of the embedding nor of the head.
+        layers: Decoder layers.
+    """
 
-def decoder_parameters(model: Any) -> int:
-    """Counts the parameters that are neither of the embedding nor of the head."""
-    ends = {model.get_input_embeddings(), model.get_output_embeddings()} - {None}
-    outer = {id(parameter) for module in ends for parameter in module.parameters()}
-    return sum(one.numel() for one in model.parameters() if id(one) not in outer)
+    parameters: int
+    decoder_parameters: int
+    layers: int
+
+    @classmethod
+    def of(cls, model: Any) -> Self:
+        """Counts a model that is not quantised."""
+        ends = {model.get_input_embeddings(), model.get_output_embeddings()} - {None}
+        outer = {id(parameter) for module in ends for parameter in module.parameters()}
+        sizes = [(id(parameter) in outer, parameter.numel()) for parameter in model.parameters()]
+        return cls(
+            parameters=sum(size for _, size in sizes),
+            decoder_parameters=sum(size for is_outer, size in sizes if not is_outer),
+            layers=model.config.get_text_config().num_hidden_layers,
+        )
 
 
 def _shapes(model: Any, structure: Structure, multiple: int) -> Iterator[Cut]:
@@ -76,7 +92,8 @@ def _shapes(model: Any, structure: Structure, multiple: int) -> Iterator[Cut]:
 def _size(model: Any, structure: Structure, cut: Cut) -> float:
     """Gives the decoder parameters of a shape as a share of all; what is outside the layers, a norm, is left out."""
     mlp, attention = (_weights(model, block) for block in (structure.mlps[0], structure.attentions[0]))
-    whole = parameters(model.get_submodule(structure.layers)) / structure.depth
+    layers = model.get_submodule(structure.layers)
+    whole: float = sum(parameter.numel() for parameter in layers.parameters()) / structure.depth
     heads = 1.0 if cut.kv_heads is None else cut.kv_heads / model.config.num_key_value_heads
     left = mlp * cut.channels / structure.mlps[0].width + attention * heads + (whole - mlp - attention)
     return cut.layers * left / (structure.depth * whole)

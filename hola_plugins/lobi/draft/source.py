@@ -12,7 +12,7 @@ from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.default_text import NAME
 from hola_plugins.lobi.draft.config import DraftConfig
 from hola_plugins.lobi.draft.prompts import LEAST_PROMPTS, default_prompts, read_prompts, token_prompts
-from hola_plugins.lobi.model_source import read_config, read_tokenizer
+from hola_plugins.lobi.model_source import is_quantised, read_config, read_tokenizer
 
 _LEAST, _MOST = LEAST_PROMPTS // 3, 200
 """Prompts that each measurement reads: a tenth of all, within these."""
@@ -78,7 +78,7 @@ def read_draft_source(
 
 def _check_unquantised(model: str) -> None:
     """Refuses a target whose weights cannot be cut and trained."""
-    if getattr(read_config(model), "quantization_config", None) is not None:
+    if is_quantised(read_config(model)):
         raise LoBiError(
             f"{model} is quantised, and its weights can be neither cut nor trained: make the draft of the model "
             "that it was quantised from; their tokens are the same"

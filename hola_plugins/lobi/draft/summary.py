@@ -42,7 +42,7 @@ def _sizes(report: Mapping[str, Any]) -> Table:
     for name, key in (("parameters", "parameters"), ("of these in layers", "decoder_parameters")):
         table.add_row(name, f"{target[key]:,}", f"{draft[key]:,} ({draft[key] / target[key]:.1%})")
     table.add_row("layers", str(target["layers"]), str(draft["layers"]))
-    table.add_row("weights", bytes_in_words(target["bytes"]), bytes_in_words(draft["file_bytes"]))
+    table.add_row("weights", bytes_in_words(target["bytes"]), bytes_in_words(draft["bytes"]))
     for name, key in (("ms a pass of 1 token", "one"), ("ms a pass of 8 tokens", "many")):
         table.add_row(name, f"{1e3 * cost['target'][key]:.2f}", f"{1e3 * cost['draft'][key]:.2f}")
     table.add_row("acceptance rate a token", "", f"{report['acceptance']['rate']:.1%}")

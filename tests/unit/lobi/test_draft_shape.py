@@ -13,7 +13,7 @@ from hola_plugins.lobi.calibration import read_calibration
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.cut import Cut, apply_cut
 from hola_plugins.lobi.draft.config import load_draft_config
-from hola_plugins.lobi.draft.shape import choose_shape, decoder_parameters
+from hola_plugins.lobi.draft.shape import Extent, choose_shape
 from hola_plugins.lobi.saliency import lora_saliency
 from hola_plugins.lobi.structure import read_structure
 
@@ -36,11 +36,12 @@ def test_few_layers_come_first():
 @pytest.mark.parametrize("size", [0.25, 0.4, 0.7])
 def test_the_cut_model_has_no_more_parameters_than_asked(family, size):
     model = make(family)
-    structure, before = read_structure(model), decoder_parameters(model)
+    structure, before = read_structure(model), Extent.of(model)
     cut = shape(model, size=size, multiple=32)
     saliency = lora_saliency(model, read_calibration(random_rows(), 8, 0.25).fitting, structure, 8, 0)
     apply_cut(model, structure, saliency, cut)
-    share = decoder_parameters(model) / before
+    share = Extent.of(model).decoder_parameters / before.decoder_parameters
+    assert Extent.of(model).layers == cut.layers
     assert 0.6 * size <= share <= size + 0.01
 
 
