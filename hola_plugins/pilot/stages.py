@@ -58,18 +58,36 @@ def needs_compression(config: PilotConfig) -> bool:
     return "lobi" in config.stages and config.lobi.checkpoint is None and config.compress_python is not None
 
 
-def plan_stages(config: PilotConfig, compressed: str | None, why_not: str | None = None) -> list[StagePlan]:
+def needs_draft(config: PilotConfig) -> bool:
+    """Tells whether an intermediate model is to be made for the stages."""
+    return "all" in config.stages and config.draft is not None and config.compress_python is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A model that the stages need, or why there is none.
+
+    Attributes:
+        model: Its folder or hub id; None where there is none.
+        error: Why making it failed, where it did.
+    """
+
+    model: str | None = None
+    error: str | None = None
+
+
+def plan_stages(config: PilotConfig, compressed: Made, intermediate: Made) -> list[StagePlan]:
     """Plans the stages; each adds to those before it that are not left out.
 
     Args:
         config: The configuration.
-        compressed: The compressed model; None where there is none.
-        why_not: Why compressing it failed, where it did.
+        compressed: The compressed model.
+        intermediate: The model of the intermediate level.
     """
     plans: list[StagePlan] = []
     on: set[StageName] = set()
     for name in config.stages:
-        left_out = _why_left_out(name, config, compressed, why_not)
+        left_out = _why_left_out(name, config, compressed, intermediate)
         if left_out is None:
             on.add(name)
         plans.append(
@@ -77,9 +95,9 @@ def plan_stages(config: PilotConfig, compressed: str | None, why_not: str | None
                 name=name,
                 adds=_sentence(name, config),
                 depth="adaptive" if "adacomp" in on else "fixed",
-                server=None if left_out else _server(name, config, on, compressed),
+                server=None if left_out else _server(name, config, on, compressed.model, intermediate.model),
                 left_out=left_out,
-                failed=name == "lobi" and why_not is not None,
+                failed=_made_for(name, compressed, intermediate).error is not None,
             )
         )
     return plans
@@ -100,22 +118,34 @@ def stage_settings(plan: StagePlan, config: PilotConfig) -> dict[str, dict[str, 
     return settings
 
 
-def _why_left_out(
-    name: StageName, config: PilotConfig, compressed: str | None, why_not: str | None
-) -> str | None:
+def _made_for(name: StageName, compressed: Made, intermediate: Made) -> Made:
+    """Gives what was made for a stage alone."""
+    return {"lobi": compressed, "all": intermediate}.get(name, Made())
+
+
+def _why_left_out(name: StageName, config: PilotConfig, compressed: Made, intermediate: Made) -> str | None:
     """Says why a stage is left out; None where it runs."""
+    error = _made_for(name, compressed, intermediate).error
+    if error is not None:
+        return error
     if name == "adacomp" and config.documents is None:
         return "no documents are given"
-    if name == "all" and config.intermediate is None:
-        return "no intermediate model is given"
-    if name == "lobi" and compressed is None:
-        return why_not or "no compress_python and no lobi.checkpoint are given"
-    if name == "all" and why_not is not None:
-        return f"it adds to the stage before, which failed: {why_not.splitlines()[0]}"
+    if name == "all" and intermediate.model is None:
+        return "no intermediate model is given, and no draft and compress_python to make one"
+    if name == "lobi" and compressed.model is None:
+        return "no compress_python and no lobi.checkpoint are given"
+    if name == "all" and compressed.error is not None:
+        return f"it adds to the stage before, which failed: {compressed.error.splitlines()[0]}"
     return None
 
 
-def _server(name: StageName, config: PilotConfig, on: set[StageName], compressed: str | None) -> ServerPlan:
+def _server(
+    name: StageName,
+    config: PilotConfig,
+    on: set[StageName],
+    compressed: str | None,
+    intermediate_model: str | None,
+) -> ServerPlan:
     """Gives the server of a stage from what is switched on.
 
     Where HSD drafts, every stage has a server of its own, also where it differs in nothing: from a shared one HSD's
@@ -125,7 +155,7 @@ def _server(name: StageName, config: PilotConfig, on: set[StageName], compressed
     hsd = dict(config.hsd.settings) if drafts else {}
     intermediate = hsd.pop("intermediate", {})
     if "all" in on:
-        hsd["intermediate"] = {**intermediate, "model": str(config.intermediate)}
+        hsd["intermediate"] = {**intermediate, "model": intermediate_model}
     return ServerPlan(
         name=name if drafts else "lobi" if "lobi" in on else "baseline",
         model=compressed if "lobi" in on and compressed else config.model,

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from hola_plugins.pilot.config import PilotConfig
-from hola_plugins.pilot.stages import plan_stages, stage_settings
+from hola_plugins.pilot.stages import Made, needs_draft, plan_stages, stage_settings
+
+SMALL = Made("small")
+
+
+def planned(config, compressed=SMALL):
+    return plan_stages(config, compressed, Made(config.intermediate and str(config.intermediate)))
 
 
 @pytest.fixture
@@ -24,7 +32,7 @@ def config(tmp_path):
 
 
 def test_every_stage_adds_to_the_ones_before(config, tmp_path):
-    plans = plan_stages(config(), "small")
+    plans = planned(config())
     assert [one.name for one in plans] == ["baseline", "hsd", "adacomp", "lobi", "all"]
     assert [one.depth for one in plans] == ["fixed", "fixed", "adaptive", "adaptive", "adaptive"]
     servers = [one.server for one in plans]
@@ -36,7 +44,7 @@ def test_every_stage_adds_to_the_ones_before(config, tmp_path):
 
 
 def test_what_is_left_out_adds_nothing_to_later_stages(config, tmp_path):
-    plans = plan_stages(config(documents=None, stages=["baseline", "adacomp", "lobi", "all"]), None)
+    plans = planned(config(documents=None, stages=["baseline", "adacomp", "lobi", "all"]), Made())
     assert [one.left_out for one in plans] == [
         None,
         "no documents are given",
@@ -49,7 +57,7 @@ def test_what_is_left_out_adds_nothing_to_later_stages(config, tmp_path):
 
 
 def test_a_failed_compression_is_a_failure_and_takes_the_stage_behind_it_along(config):
-    lobi, everything = plan_stages(config(), None, "hola compress ended with status 2:\nlast line")[3:]
+    lobi, everything = planned(config(), Made(error="hola compress ended with status 2:\nlast line"))[3:]
     assert (lobi.server, lobi.failed, everything.server, everything.failed) == (None, True, None, False)
     assert "last line" in lobi.left_out
     assert (
@@ -59,7 +67,7 @@ def test_a_failed_compression_is_a_failure_and_takes_the_stage_behind_it_along(c
 
 def test_settings_are_ready_to_be_copied(config):
     given = config(adacomp={"token_budget": 99}, hsd={"draft_tokens": 7, "settings": {"tau": 1.0}})
-    baseline, hsd, adacomp, lobi, _ = (stage_settings(one, given) for one in plan_stages(given, "small"))
+    baseline, hsd, adacomp, lobi, _ = (stage_settings(one, given) for one in planned(given))
     assert (baseline["langchain"], adacomp["langchain"]["token_budget"]) == ({"k": 4}, 99)
     assert "speculative-config" not in baseline["vllm"]
     assert hsd["vllm"]["speculative-config"]["num_speculative_tokens"] == 7
@@ -69,12 +77,22 @@ def test_settings_are_ready_to_be_copied(config):
 
 def test_settings_of_the_intermediate_level_wait_for_its_stage(config, tmp_path):
     given = config(hsd={"settings": {"tau": 1.0, "intermediate": {"window": 256}}})
-    servers = [one.server for one in plan_stages(given, "small")]
+    servers = [one.server for one in planned(given)]
     assert servers[1].hsd == {"tau": 1.0}
     assert servers[4].hsd == {"tau": 1.0, "intermediate": {"window": 256, "model": str(tmp_path / "draft")}}
 
 
 def test_without_hsd_equal_servers_are_shared(config):
-    baseline, adacomp = plan_stages(config(stages=["baseline", "adacomp"]), None)
+    baseline, adacomp = planned(config(stages=["baseline", "adacomp"]), Made())
     assert baseline.server == adacomp.server
     assert (baseline.depth, adacomp.depth) == ("fixed", "adaptive")
+
+
+def test_a_draft_that_was_made_is_the_intermediate_level(config):
+    given = config(intermediate=None, draft={"minutes": 1}, compress_python=sys.executable)
+    assert needs_draft(given)
+    assert plan_stages(given, SMALL, Made("made"))[4].server.hsd == {"intermediate": {"model": "made"}}
+    failed = plan_stages(given, SMALL, Made(error="hola draft ended with status 2"))[4]
+    assert (failed.server, failed.failed, failed.left_out) == (None, True, "hola draft ended with status 2")
+    with pytest.raises(ValueError, match=r"intermediate .* or draft .* got both"):
+        config(draft={})
