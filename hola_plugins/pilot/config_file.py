@@ -23,8 +23,12 @@ class ConfigError(ValueError):
     """A configuration that cannot be used; the message names key, line, value and what is allowed."""
 
 
-def read_config(path: Path) -> PilotConfig:
+def read_config(path: Path, **pythons: Path | None) -> PilotConfig:
     """Reads a configuration.
+
+    Args:
+        path: The file.
+        pythons: serve_python or compress_python of this machine, in place of what the file says.
 
     Raises:
         ConfigError: No YAML, an unknown key, a value out of range, or a file that is not there; all of them at a time.
@@ -32,6 +36,7 @@ def read_config(path: Path) -> PilotConfig:
         ImportError: PyYAML is missing.
     """
     values, lines = _parse(path)
+    values |= {name: str(python.absolute()) for name, python in pythons.items() if python is not None}
     try:
         return PilotConfig.model_validate(values, context={"folder": path.parent.absolute()})
     except ValidationError as error:
