@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import socket
 import time
 from collections.abc import Sequence
@@ -21,6 +22,10 @@ _WEIGHTS = re.compile(r"Model loading took ([\d.]+) (GiB|MiB)")
 _UNITS = {"GiB": 1 << 30, "MiB": 1 << 20}
 
 
+_PORTS = range(20_000, 32_000)
+"""Under the ports that the system gives to outgoing connections: none takes one before the server listens on it."""
+
+
 class Server:
     """A running server.
 
@@ -32,9 +37,7 @@ class Server:
     """
 
     def __init__(self, plan: ServerPlan, python: Path, preload: str, logs: Path) -> None:
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
+        port = _free_port()
         self.plan = plan
         self.address = f"http://127.0.0.1:{port}"
         self._process = LoggedProcess(
@@ -198,3 +201,13 @@ class Fleet:
             return
         server.wait(self._timeout_s)
         self._ready.add(server.plan.name)
+
+
+def _free_port() -> int:
+    """Chooses a port that nothing listens on."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as one, suppress(OSError):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("127.0.0.1", port))
+            return port
