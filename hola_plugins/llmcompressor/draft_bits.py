@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import torch
 
 from hola_plugins.llmcompressor.checkpoint import Source, compress_checkpoint
 from hola_plugins.lobi.config import LoBiConfig, LoBiError
+from hola_plugins.lobi.whole_file import write_text
 
 _LENGTH = 256
 """Tokens of a calibration row."""
@@ -46,4 +49,18 @@ def quantise_draft(
     made_of = {"source": "the target's answers", "sequences": count, "sequence_length": _LENGTH}
     calibration = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in rows]
     source = Source(str(folder), tokenizer, calibration, made_of | {"seed": config.seed})
-    return compress_checkpoint(source, config, "auto", folder)
+    report = compress_checkpoint(source, config, "auto", folder)
+    _match_names_at_their_end(folder / "config.json")
+    return report
+
+
+def _match_names_at_their_end(file: Path) -> None:
+    """Writes the names of layers as patterns: vLLM's draft_model puts a prefix of its own before each."""
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    quantised = content["quantization_config"]
+    for holder, key in [
+        (quantised, "ignore"),
+        *((one, "targets") for one in quantised["config_groups"].values()),
+    ]:
+        holder[key] = [name if name.startswith("re:") else f"re:.*{re.escape(name)}$" for name in holder[key]]
+    write_text(file, json.dumps(content, indent=2) + "\n")

@@ -61,7 +61,6 @@ class Job:
     layers: int | None
     loss: str
     learning_rate: float | None
-    learn: str
     train: str
     steps: int
     prompts: int
@@ -92,7 +91,6 @@ def build_parser() -> argparse.ArgumentParser:
     add("--layers", type=_counts, default=[None], help="layers to keep (default: the fewest for the size)")
     add("--losses", type=_words, default=["kl"], help="default: kl")
     add("--rates", type=_numbers, default=[None], help="learning rates (default: as hola draft)")
-    add("--learn", type=_words, default=["all"], help="all, answers (default: all)")
     add("--train", type=_words, default=["all"], help="all, lora (default: all)")
     add("--steps", type=int, default=500, help="training steps (default: 500)")
     add("--count", type=int, default=2000, help="prompts (default: 2000)")
@@ -111,13 +109,12 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
         options.layers,
         options.losses,
         options.rates,
-        options.learn,
         options.train,
         options.drafts,
     )
     made = set()
-    for seed, size, layers, loss, rate, learn, train, draft in grid:
-        job = Job(draft, size, layers, loss, rate, learn, train, options.steps, options.count, seed)
+    for seed, size, layers, loss, rate, train, draft in grid:
+        job = Job(draft, size, layers, loss, rate, train, options.steps, options.count, seed)
         key = draft if draft == "sibling" else job
         if key not in made:
             made.add(key)

@@ -40,9 +40,6 @@ class DraftConfig(BaseModel):
     loss: Literal["kl", "reverse_kl", "total_variation", "greedy"] = "kl"
     """Distance from the target's distribution; greedy: cross-entropy on its likeliest token."""
 
-    learn: Literal["all", "answers"] = "all"
-    """all: prompts and answers; answers: only what a draft has to guess."""
-
     train: Literal["all", "lora"] = "all"
     """all: every parameter; lora: factors beside the linear layers, merged at the end, for less memory."""
 

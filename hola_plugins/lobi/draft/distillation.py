@@ -117,11 +117,7 @@ class _Training:
         for step in track(range(1, config.steps + 1), "the draft learns", config.steps):
             spent = self._spent(step)
             which = next(order)
-            batch = batches[which]
-            distances = loss_of(target[which], batch.text.logits(self._model))
-            if config.learn == "answers":
-                distances = distances[batch.drafted[batch.text.predicted]]
-            loss = distances.mean()
+            loss = loss_of(target[which], batches[which].text.logits(self._model)).mean()
             if not bool(torch.isfinite(loss)):
                 learned.ended = "diverged"
                 logger.warning("training stopped at step %d: the loss is %s", step, float(loss))
