@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hola_plugins.langchain import AdaCompRetriever, FaissStore, SentenceCompressor
+    from hola_plugins.langchain import AdaCompRetriever, AnswerGuard, FaissStore, SentenceCompressor
     from hola_plugins.llmcompressor import LoBiModifier
     from hola_plugins.vllm import HSDProposer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AdaCompRetriever",
+    "AnswerGuard",
     "FaissStore",
     "HSDProposer",
     "LoBiModifier",
@@ -26,6 +27,7 @@ __all__ = [
 _DISTRIBUTION = "hola-plugins"
 _HOMES = {
     "AdaCompRetriever": "hola_plugins.langchain",
+    "AnswerGuard": "hola_plugins.langchain",
     "FaissStore": "hola_plugins.langchain",
     "HSDProposer": "hola_plugins.vllm",
     "LoBiModifier": "hola_plugins.llmcompressor",

@@ -1,4 +1,4 @@
-"""The door to LangChain: `AdaCompRetriever`, `SentenceCompressor` and `FaissStore`, each loaded on first use."""
+"""The door to LangChain: retriever, compressor, store and answer guard, each loaded on first use."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ except ImportError as error:
     raise ImportError(message) from error
 
 if TYPE_CHECKING:
+    from hola_plugins.langchain.answer_guard import AnswerGuard
     from hola_plugins.langchain.compressor import SentenceCompressor
     from hola_plugins.langchain.faiss_store import FaissStore
     from hola_plugins.langchain.retriever import AdaCompRetriever
 
-__all__ = ["AdaCompRetriever", "FaissStore", "SentenceCompressor"]
+__all__ = ["AdaCompRetriever", "AnswerGuard", "FaissStore", "SentenceCompressor"]
 
 _HOMES = {
     "AdaCompRetriever": "hola_plugins.langchain.retriever",
+    "AnswerGuard": "hola_plugins.langchain.answer_guard",
     "FaissStore": "hola_plugins.langchain.faiss_store",
     "SentenceCompressor": "hola_plugins.langchain.compressor",
 }

@@ -25,7 +25,7 @@ from langchain_core.runnables import Runnable, RunnableBranch, RunnableLambda, R
 from langchain_openai import ChatOpenAI
 
 from hola_plugins.corpus.asking import open_index
-from hola_plugins.langchain import AdaCompRetriever
+from hola_plugins.langchain import AdaCompRetriever, AnswerGuard
 
 NOTHING = "The documents say nothing about this."
 PROMPT = ChatPromptTemplate.from_messages(
@@ -99,6 +99,9 @@ def main() -> None:
     )
     parser.add_argument("--budget", type=int, default=500, help="most tokens of passages (default: 500)")
     parser.add_argument("--tokens", type=int, default=128, help="most tokens of the answer (default: 128)")
+    parser.add_argument(
+        "--guard", action="store_true", help="withhold an answer that the passages do not support"
+    )
     options = parser.parse_args()
 
     model = served_model(options.url, options.tokens)
@@ -107,9 +110,14 @@ def main() -> None:
         token_budget=options.budget,
         length_function=token_counter(options.url, model.model_name),
     )
-    result = build_chain(retriever, model).invoke({"question": options.question})
+    chain = build_chain(retriever, model)
+    if options.guard:
+        chain |= AnswerGuard(on_failure="withhold", allowed=(NOTHING,))
+    result = chain.invoke({"question": options.question})
     print(result["answer"].strip())
     print("\nSources:", *citations(result["answer"], result["documents"]), sep="\n")
+    for reason in result.get("guard", {}).get("reasons", ()):
+        print(f"guard: {reason}")
 
 
 if __name__ == "__main__":

@@ -61,5 +61,5 @@ def test_public_names_are_listed():
 
 
 def test_unknown_name_says_what_there_is():
-    with pytest.raises(AttributeError, match="'nothing'; it has AdaCompRetriever, FaissStore, HSDProposer"):
+    with pytest.raises(AttributeError, match="'nothing'; it has AdaCompRetriever, AnswerGuard, FaissStore"):
         _ = hola_plugins.nothing

@@ -1,0 +1,96 @@
+"""Whether an answer is grounded: what of it stands in the evidence, sentence by sentence.
+
+Without a model a sentence is supported by the share of its content words in the passage that holds most of them, and
+not at all when it names a number that no passage has: wrong figures are what readers act on. Words say nothing of
+negation or of who did what to whom; for that give an entailment classifier (as in SummaC, arXiv 2111.09525: the best
+passage decides for each sentence).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hola_plugins.adacomp.sentences import split_sentences
+from hola_plugins.adacomp.words import words
+
+Entails = Callable[[str, str], float]
+"""Gives the probability that the first text entails the second."""
+
+_CITATION = re.compile(r"\[\d+\]")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_SHORT = 3
+"""Longest word that counts as a function word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How well one sentence of an answer is supported.
+
+    Attributes:
+        sentence: The sentence.
+        support: 0 to 1: share of content words, or probability of entailment.
+        passage: Number of the passage that supports it best, from 0; None without evidence.
+        unknown: Its numbers that no passage has and, without a classifier, its content words that the passage lacks.
+    """
+
+    sentence: str
+    support: float
+    passage: int | None
+    unknown: tuple[str, ...]
+
+
+def supports(answer: str, evidence: Sequence[str], entails: Entails | None = None) -> list[Support]:
+    """Judges every sentence of an answer; citations like [1] are left out of it.
+
+    Args:
+        answer: The answer.
+        evidence: The passages that it was given.
+        entails: A classifier; None counts words.
+    """
+    text = _CITATION.sub("", answer)
+    sentences = [one for one in map(str.strip, split_sentences(text)) if words(one)]
+    known = [set(words(passage)) for passage in evidence]
+    numbers = {one for passage in evidence for one in _numbers(passage)}
+    return [_support(sentence, evidence, known, numbers, entails) for sentence in sentences]
+
+
+def _support(
+    sentence: str,
+    evidence: Sequence[str],
+    known: Sequence[set[str]],
+    numbers: set[str],
+    entails: Entails | None,
+) -> Support:
+    """Judges one sentence."""
+    invented = tuple(one for one in _numbers(sentence) if one not in numbers)
+    if not evidence:
+        return Support(sentence, 0.0, None, invented)
+    content = _content_words(sentence)
+    if entails is not None:
+        chances = [entails(passage, sentence) for passage in evidence]
+        best = max(range(len(evidence)), key=chances.__getitem__)
+        return Support(sentence, 0.0 if invented else chances[best], best, invented)
+    best = max(range(len(evidence)), key=lambda place: len(content & known[place]))
+    missing = content - known[best]
+    share = 1.0 - len(missing) / len(content)
+    return Support(sentence, 0.0 if invented else share, best, invented + tuple(sorted(missing)))
+
+
+def _content_words(sentence: str) -> set[str]:
+    """Gives the words that say something; all of them where none is long enough."""
+    found = {word for word in words(sentence) if not _NUMBER.fullmatch(word)}
+    long = {word for word in found if len(word) > _SHORT or not word.isascii()}
+    return long or found or set(words(sentence))
+
+
+def _numbers(text: str) -> list[str]:
+    """Gives the numbers of a text without separators of thousands and closing zeros."""
+    return [_plain(one) for one in _NUMBER.findall(text)]
+
+
+def _plain(number: str) -> str:
+    """Writes a number one way: 1,450.0 and 1450 are the same."""
+    whole = re.sub(r",(?=\d{3}(?:\D|$))", "", number).replace(",", ".")
+    return whole.rstrip("0").rstrip(".") if "." in whole else whole

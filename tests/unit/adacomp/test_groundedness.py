@@ -1,0 +1,81 @@
+"""What of an answer stands in the evidence."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hola_plugins.adacomp.groundedness import supports
+
+EVIDENCE = [
+    "The inlet valve closes first. The outlet valve closes when the pressure has fallen to 2.50 bar.",
+    "The pump runs at 1,450 revolutions a minute, and its seal is changed every 8,000 hours.",
+]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The inlet valve closes first.",
+        "When the pressure has fallen to 2.5 bar, the outlet valve closes [1].",
+        "The pump runs at 1450 revolutions a minute.",
+        "THE SEALS ARE CHANGED EVERY 8,000 HOURS",
+    ],
+)
+def test_what_was_copied_or_said_otherwise_is_supported(sentence):
+    (one,) = supports(sentence, EVIDENCE)
+    assert one.support >= 0.75
+    assert one.passage in (0, 1)
+
+
+def test_an_invented_sentence_is_not_supported_and_says_what_is_unknown():
+    one, other = supports("The inlet valve closes first. Elephants paint watercolours in Vienna.", EVIDENCE)
+    assert one.support == 1.0
+    assert other.support == 0.0
+    assert {"elephant", "vienna"} <= set(other.unknown)
+
+
+def test_a_wrong_number_takes_all_support_away():
+    (one,) = supports("The pump runs at 1,540 revolutions a minute.", EVIDENCE)
+    assert (one.support, one.unknown) == (0.0, ("1540",))
+
+
+def test_the_better_passage_decides():
+    assert [one.passage for one in supports("The valve closes first. The pump has a seal.", EVIDENCE)] == [
+        0,
+        1,
+    ]
+
+
+def test_nothing_supports_without_evidence_and_an_empty_answer_has_no_sentence():
+    assert [one.support for one in supports("The valve closes.", [])] == [0.0]
+    assert supports("  [1] ", EVIDENCE) == []
+
+
+def test_a_classifier_decides_in_place_of_words():
+    said = []
+
+    def entails(passage, sentence):
+        said.append((passage, sentence))
+        return 0.9 if "pump" in passage else 0.2
+
+    (one,) = supports("It turns quickly.", EVIDENCE, entails)
+    assert (one.support, one.passage, len(said)) == (0.9, 1, 2)
+    (wrong,) = supports("It turns 99 times.", EVIDENCE, entails)
+    assert (wrong.support, wrong.unknown) == (0.0, ("99",))
+
+
+def test_scripts_without_spaces_are_judged():
+    (one,) = supports("富士山は高い。", ["富士山は日本で一番高い山です。"])
+    assert one.support > 0.9
+
+
+@given(st.text(max_size=200))
+def test_every_text_supports_itself(text):
+    assert all(one.support == 1.0 for one in supports(text.replace("[", "").replace("]", ""), [text]))
+
+
+@given(st.text(max_size=200), st.lists(st.text(max_size=100), max_size=3))
+def test_support_is_a_share(answer, evidence):
+    assert all(0.0 <= one.support <= 1.0 for one in supports(answer, evidence))

@@ -1,0 +1,104 @@
+"""The guard behind a chain."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.documents import Document
+from langchain_core.runnables import RunnableLambda
+from pydantic import ValidationError
+
+from hola_plugins import AnswerGuard
+from hola_plugins.langchain.answer_guard import EVENT
+
+DOCUMENTS = [Document("The inlet valve closes first, at 2 bar.", metadata={"source": "valves.md"})]
+GOOD = {"question": "Which?", "documents": DOCUMENTS, "answer": "The inlet valve closes first [1]."}
+BAD = GOOD | {"answer": "The outlet valve explodes at 7 bar."}
+
+
+def test_a_grounded_answer_passes_unchanged():
+    result = AnswerGuard().invoke(GOOD)
+    assert result["answer"] == GOOD["answer"]
+    assert result["guard"]["passed"] and result["guard"]["reasons"] == []
+    assert result["guard"]["sentences"][0]["support"] == 1.0
+
+
+def test_an_invented_one_is_flagged_with_the_reason():
+    result = AnswerGuard().invoke(BAD)
+    assert result["answer"] == BAD["answer"]
+    assert (result["guard"]["passed"], result["guard"]["action"]) == (False, "flagged")
+    assert "not in the passages: 7, " in result["guard"]["reasons"][0]
+
+
+def test_or_withheld_and_kept_in_the_audit_trail(tmp_path):
+    guard = AnswerGuard(on_failure="withhold", audit=tmp_path / "audit.jsonl")
+    chain = RunnableLambda(lambda state: state) | guard
+    results = chain.batch([GOOD, BAD])
+    assert [one["answer"] for one in results] == [GOOD["answer"], guard.withheld]
+    records = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert sorted(one["action"] for one in records) == ["passed", "withheld"]
+    assert BAD["answer"] in {one["answer"] for one in records}
+
+
+async def test_async_says_the_same():
+    assert await AnswerGuard().ainvoke(BAD) == AnswerGuard().invoke(BAD)
+
+
+def test_an_event_goes_to_the_callbacks():
+    class Listener(BaseCallbackHandler):
+        seen = None
+
+        def on_custom_event(self, name, data, **_):
+            self.seen = (name, data["action"])
+
+    listener = Listener()
+    AnswerGuard().invoke(BAD, {"callbacks": [listener]})
+    assert listener.seen == (EVENT, "flagged")
+
+
+def test_what_the_chain_says_for_nothing_found_is_allowed():
+    nothing = "The documents say nothing about this."
+    state = {"documents": [], "answer": nothing}
+    assert AnswerGuard(allowed=(nothing,)).invoke(state)["guard"]["passed"]
+    assert "no passage" in AnswerGuard().invoke(state)["guard"]["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "answer", "reason"),
+    [
+        ({"pattern": r"\d+"}, "12", None),
+        ({"pattern": r"\d+"}, "twelve", "does not match the pattern"),
+        ({"json_schema": {"type": "object", "required": ["n"]}}, '{"n": 1}', None),
+        ({"json_schema": {"type": "object", "required": ["n"]}}, '{"m": 1}', "breaks the schema at $"),
+        ({"json_schema": {"type": "object"}}, "{", "no JSON"),
+        ({}, "  ", "is empty"),
+    ],
+)
+def test_pattern_and_schema(settings, answer, reason):
+    verdict = AnswerGuard(minimum_support=0.0, **settings).invoke({"documents": [], "answer": answer})[
+        "guard"
+    ]
+    assert verdict["passed"] == (reason is None)
+    assert reason is None or reason in verdict["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pattern": "("}, "must be a regular expression"),
+        ({"json_schema": {"type": "nonsense"}}, "must be a JSON schema"),
+        ({"on_failure": "shout"}, "flag"),
+        ({"minimum_support": 2}, "less than or equal to 1"),
+        ({"minimum_suport": 0.5}, "Extra inputs"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValidationError, match=message):
+        AnswerGuard(**settings)
+
+
+def test_an_input_without_documents_is_refused_with_the_remedy():
+    with pytest.raises(ValueError, match=r"needs a mapping with 'answer' and 'documents', got \['answer'\]"):
+        AnswerGuard().invoke({"answer": "x"})
