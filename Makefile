@@ -28,9 +28,10 @@ WITH_PRELOAD = LD_PRELOAD="$$($(PYTHON) -m hola_plugins.cli preload)"
 COMPRESS_UNIT := tests/unit/lobi
 COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py tests/engine/test_resumption.py \
 	tests/integrations/test_llmcompressor.py tests/integrations/test_recipes.py)
-SERVE_FILES := $(filter-out $(COMPRESS_FILES),$(wildcard tests/engine/test_*.py tests/integrations/test_*.py))
+WHOLE_FILES := $(wildcard tests/engine/test_pilot.py tests/engine/test_tune.py tests/engine/test_intermediate.py)
+SERVE_FILES := $(filter-out $(COMPRESS_FILES) $(WHOLE_FILES),$(wildcard tests/engine/test_*.py tests/integrations/test_*.py))
 
-# Both run at a time; threads of two of them on the same cores would wait for each other.
+# Two run at a time; threads of two of them on the same cores would wait for each other.
 IN_SERVE_ENV = $(WITH_PRELOAD) HOLA_COMPRESS_PYTHON="$(abspath $(COMPRESS_PYTHON))" $(PYTHON)
 IN_COMPRESS_ENV = OMP_NUM_THREADS=1 HOLA_SERVE_PYTHON="$(abspath $(PYTHON))" $(COMPRESS_PYTHON)
 
@@ -59,7 +60,7 @@ for module in $(COMPANIONS); do \
 done
 endef
 
-.PHONY: help serve-env compress-env demo test test-serve test-compress test-unit lint format dist clean
+.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-unit lint format dist clean
 
 help:  ## Show this help
 	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain, Lo-Bi for llmcompressor"
@@ -104,16 +105,19 @@ demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, 
 	$(WITH_PRELOAD) $(PYTHON) integrations/llmcompressor/demo.py --compress-python $(COMPRESS_PYTHON)
 	$(PYTHON) -m hola_plugins.cli pilot integrations/pilot.yaml --fresh --compress-python $(COMPRESS_PYTHON)
 
-test:  ## Run everything that continuous integration runs, both environments at a time
-	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-serve test-compress
+test:  ## Run everything that continuous integration runs, two files at a time
+	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-serve test-compress test-whole
 
-test-serve: lint $(COMPRESS_STAMP)  ## Run the tests with the real vLLM, LangChain, faiss and PostgreSQL; minutes
+test-serve: lint  ## Run the tests with the real vLLM, LangChain, faiss and PostgreSQL; minutes
 	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)
 	$(call test_each_file,$(IN_SERVE_ENV),$(SERVE_FILES))
 
 test-compress: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests with the real llmcompressor; vLLM serves what they make; minutes
 	$(IN_COMPRESS_ENV) -m pytest $(COMPRESS_UNIT)
 	$(call test_each_file,$(IN_COMPRESS_ENV),$(COMPRESS_FILES))
+
+test-whole: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests of what needs both environments or several engines; minutes
+	$(call test_each_file,$(IN_SERVE_ENV),$(WHOLE_FILES))
 
 test-unit: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests without an engine
 	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)
