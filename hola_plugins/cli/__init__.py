@@ -11,6 +11,7 @@ from hola_plugins.cli.counters import stats
 from hola_plugins.cli.documents import ask, index
 from hola_plugins.cli.environment import doctor, preload
 from hola_plugins.cli.pilot import pilot
+from hola_plugins.cli.tune import tune
 
 app = typer.Typer(
     name="hola",
@@ -63,3 +64,4 @@ app.command(epilog="Example: hola recipe small --out recipe.yaml")(recipe)
 app.command(epilog="Examples: hola pilot --init  ·  hola pilot pilot.yaml  ·  hola pilot pilot.yaml --fresh")(
     pilot
 )
+app.command(epilog="Examples: hola tune --init  ·  hola tune tune.yaml  ·  hola tune tune.yaml --fresh")(tune)

@@ -179,6 +179,13 @@ class Fleet:
             raise
         return server
 
+    def release(self, plan: ServerPlan) -> None:
+        """Ends the server of a plan, where it runs; what failed may be tried again."""
+        self._ready.discard(plan.name)
+        self._failed.pop(plan.name, None)
+        if plan.name in self._running:
+            self._running.pop(plan.name).stop()
+
     def stop(self) -> None:
         """Ends all servers, at a time."""
         for server in self._running.values():
