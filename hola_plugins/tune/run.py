@@ -70,31 +70,36 @@ class Tuner:
         with locked(self._config.out):
             if self._fresh:
                 shutil.rmtree(self._config.out / "state", ignore_errors=True)
-            pilot = read_config(self._config.pilot, PilotConfig)
+            pilot = self._pilot()
             parts = Splitter(self._config.out / "data", self._config.held_out, self._config.seed).split(pilot)
-            check_limits(self._config, pilot)
-            for task in pilot.accuracy:
-                check_installed()
-                check_data(task)
             environment = Environment(pilot, self._config.out / "logs")
+            folder = self._config.out / FOLDER
+            host_files.clear(folder)
             with environment.fleet() as fleet:
                 searches = Searches(
                     self._config, parts["search"], environment, self._state["search"], fleet, self._progress
                 )
-                tuned = searches.run().model_copy(
-                    update={
-                        "versions": environment.versions
-                        | {f"{name} (compress)": one for name, one in environment.compress_versions.items()},
-                        "config_sha256": self._config_sha256,
-                    }
-                )
+                tuned = searches.run()
                 fleet.stop()
-                folder = self._config.out / FOLDER
-                host_files.clear(folder)
                 if tuned.choice is not None:
                     tuned = self._measured(tuned, tuned.choice, parts["held-out"], environment, fleet)
                     self._write_files(folder, tuned.choice, pilot, searches)
-            return write_tuned(tuned, folder)
+            return write_tuned(self._with_provenance(tuned, environment), folder)
+
+    def _pilot(self) -> PilotConfig:
+        """Reads the pilot's configuration, and refuses what cannot be used before any work."""
+        pilot = read_config(self._config.pilot, PilotConfig)
+        check_limits(self._config, pilot)
+        for task in pilot.accuracy:
+            check_installed()
+            check_data(task)
+        return pilot
+
+    def _with_provenance(self, tuned: Tuned, environment: Environment) -> Tuned:
+        """Adds where the figures come from."""
+        compressing = {f"{name} (compress)": one for name, one in environment.compress_versions.items()}
+        versions = environment.versions | compressing
+        return tuned.model_copy(update={"versions": versions, "config_sha256": self._config_sha256})
 
     def _measured(
         self, tuned: Tuned, choice: Choice, pilot: PilotConfig, environment: Environment, fleet: Fleet

@@ -57,9 +57,7 @@ class WeightTrials:
         small = self._choice.model_copy(update={"model": self.checkpoint(values)})
         rival = small.server(self._pilot, f"lobi-{digest(values)}")
         try:
-            found = self._arena.duel(
-                Side(reference, self._bench.prompts), Side(rival, self._bench.prompts), _ignore
-            )
+            found = self._arena.duel(Side(reference, self._bench.prompts), Side(rival, self._bench.prompts))
             figures = found.rival.model_copy(update={"accuracy": self.accuracy(rival)})
         finally:
             self._arena.fleet.release(rival)
