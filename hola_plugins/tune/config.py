@@ -12,6 +12,8 @@ from hola_plugins.pilot.sections import File, Settings, placed
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Over = Annotated[float, Field(gt=0.0)]
 
+_SOME = Field(min_length=1)
+
 
 class Floor(Settings):
     """What a setting must reach."""
@@ -39,10 +41,21 @@ class Ceiling(Settings):
 class RetrievalSpace(Settings):
     """AdaComp's settings to choose from."""
 
-    target_recall: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...] = (0.9, 0.8, 0.85, 0.95)
+    target_recall: Annotated[tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...], _SOME] = (
+        0.9,
+        0.8,
+        0.85,
+        0.95,
+    )
     """Targets of the calibration; they count where the pilot's file names labels."""
 
-    token_budget: tuple[Annotated[int, Field(ge=1)] | None, ...] = (400, 100, 200, 800, None)
+    token_budget: Annotated[tuple[Annotated[int, Field(ge=1)] | None, ...], _SOME] = (
+        400,
+        100,
+        200,
+        800,
+        None,
+    )
     """Most tokens of passages a query; null keeps them whole."""
 
     trials: int = Field(default=40, ge=1)
@@ -52,10 +65,10 @@ class RetrievalSpace(Settings):
 class WeightSpace(Settings):
     """Lo-Bi's settings to choose from; the model as it comes is always one of them."""
 
-    budget: tuple[str, ...] = ("45%", "60%", "75%")
+    budget: Annotated[tuple[str, ...], _SOME] = ("45%", "60%", "75%")
     """Budgets, as `hola compress --budget` takes them."""
 
-    prune: tuple[str, ...] = ("0",)
+    prune: Annotated[tuple[str, ...], _SOME] = ("0",)
     """Shares of the MLP channels to cut, or auto."""
 
     trials: int = Field(default=6, ge=1)
@@ -84,10 +97,10 @@ class WeightSpace(Settings):
 class DraftSpace(Settings):
     """HSD's settings to choose from; serving without drafts is always one of them."""
 
-    tau: tuple[Literal["auto"] | float, ...] = ("auto", 0.5, 1.5, 3.0)
+    tau: Annotated[tuple[Literal["auto"] | float, ...], _SOME] = ("auto", 0.5, 1.5, 3.0)
     """Entropies in nats over which the next level is asked."""
 
-    levels: tuple[tuple[str, ...], ...] = (
+    levels: Annotated[tuple[tuple[str, ...], ...], _SOME] = (
         ("request", "store", "transitions"),
         ("request", "store"),
         ("request",),
