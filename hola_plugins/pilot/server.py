@@ -148,12 +148,13 @@ class Fleet:
     def start(self, plans: Sequence[ServerPlan]) -> None:
         """Starts servers side by side, where they run together, and waits for all: none loads beside a measurement.
 
-        One that fails is told of by `server`.
+        One that runs already is left alone; one that fails is told of by `server`.
         """
         if self._one_at_a_time:
             return
         for plan in plans:
-            self._running[plan.name] = self._launch(plan)
+            if plan.name not in self._running:
+                self._running[plan.name] = self._launch(plan)
         for plan in plans:
             with suppress(ProcessError):
                 self.server(plan)

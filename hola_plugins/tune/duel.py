@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hola_plugins.pilot.memory import checkpoint_bytes
 from hola_plugins.pilot.process import ProcessError
@@ -51,6 +51,26 @@ class Outcome:
     cost: float
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What one side has answered so far."""
+
+    side: Side
+    requests: list[Request] = field(default_factory=list)
+    peak: int = 0
+
+    def figures(self) -> Figures:
+        """Gives the figures of all answers."""
+        seconds = sorted(one.latency_s for one in self.requests)
+        checkpoint = checkpoint_bytes(self.side.plan.model)
+        return Figures(
+            latency_s=statistics.fmean(seconds),
+            latency_p95_s=seconds[math.ceil(0.95 * len(seconds)) - 1],
+            memory_gib=self.peak / _GIB if self.peak else None,
+            checkpoint_mb=checkpoint / _MB if checkpoint else None,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Arena:
     """Where servers are compared.
@@ -78,24 +98,20 @@ class Arena:
         Raises:
             ProcessError: A server ended, or a request got no answer.
         """
-        sides = (reference, rival)
-        self.show(f"starting servers: {reference.plan.name}, {rival.plan.name}")
-        for side in sides:
-            self.fleet.server(side.plan)
-        answers: dict[str, list[Request]] = {side.plan.name: [] for side in sides}
+        tallies = (_Tally(reference), _Tally(rival))
+        self._start([reference, rival])
         logs: list[float] = []
-        for repeat in range(min(self.repeats, len(reference.prompts))):
-            for side in sides[:: -1 if repeat % 2 else 1]:
-                answers[side.plan.name] += self._round(side, repeat)
-            pairs = zip(answers[reference.plan.name], answers[rival.plan.name], strict=True)
-            for number, (slow, fast) in enumerate(pairs):
-                if number >= len(logs):
-                    logs.append(math.log(fast.latency_s / slow.latency_s))
-                    if compare is not None:
-                        compare(number, logs[-1])
+        for repeat in self._repeats(reference):
+            for tally in tallies[:: -1 if repeat % 2 else 1]:
+                self._round(tally, repeat)
+            pairs = list(zip(tallies[0].requests, tallies[1].requests, strict=True))
+            for slow, fast in pairs[len(logs) :]:
+                logs.append(math.log(fast.latency_s / slow.latency_s))
+                if compare is not None:
+                    compare(len(logs) - 1, logs[-1])
         cost = statistics.fmean(logs)
-        found = [self._figures(side.plan, answers[side.plan.name]) for side in sides]
-        return Outcome(found[0], found[1].model_copy(update={"speedup": math.exp(-cost)}), cost)
+        speedup = {"speedup": math.exp(-cost)}
+        return Outcome(tallies[0].figures(), tallies[1].figures().model_copy(update=speedup), cost)
 
     def alone(self, side: Side) -> Figures:
         """Measures one server by itself; it is its own reference.
@@ -103,16 +119,26 @@ class Arena:
         Raises:
             ProcessError: It ended, or a request got no answer.
         """
-        self.show(f"starting the server: {side.plan.name}")
-        self.fleet.server(side.plan)
-        repeats = range(min(self.repeats, len(side.prompts)))
-        answers = [one for repeat in repeats for one in self._round(side, repeat)]
-        return self._figures(side.plan, answers).model_copy(update={"speedup": 1.0})
+        tally = _Tally(side)
+        self._start([side])
+        for repeat in self._repeats(side):
+            self._round(tally, repeat)
+        return tally.figures().model_copy(update={"speedup": 1.0})
 
-    def _round(self, side: Side, repeat: int) -> list[Request]:
+    def _start(self, sides: Sequence[Side]) -> None:
+        """Starts servers side by side, where they run together."""
+        self.show(f"starting servers: {', '.join(side.plan.name for side in sides)}")
+        self.fleet.start([side.plan for side in sides])
+
+    def _repeats(self, side: Side) -> range:
+        return range(min(self.repeats, len(side.prompts)))
+
+    def _round(self, tally: _Tally, repeat: int) -> None:
         """Sends one side's share of a repeat."""
-        dealt = deal(side.prompts, min(self.repeats, len(side.prompts)), repeat)
-        doing = f"{side.plan.name}, repeat {repeat + 1} of {self.repeats}"
+        side, repeats = tally.side, self._repeats(tally.side)
+        dealt = deal(side.prompts, len(repeats), repeat)
+        doing = f"{side.plan.name}, repeat {repeat + 1} of {len(repeats)}"
+        self.show(f"{doing}: waiting for the server")
         server = self.fleet.server(side.plan)
         found = self.traffic.run(
             server.url, dealt, repeat, lambda done: self.show(f"{doing}: {done} of {len(dealt)} answered")
@@ -122,15 +148,5 @@ class Arena:
             raise ProcessError(
                 f"{len(found.failures)} requests got no answer, the first: {found.failures[0]}"
             )
-        return list(found.requests)
-
-    def _figures(self, plan: ServerPlan, requests: Sequence[Request]) -> Figures:
-        """Gives the figures of a server that has answered."""
-        seconds = sorted(one.latency_s for one in requests)
-        peak, checkpoint = self.fleet.server(plan).peak_memory, checkpoint_bytes(plan.model)
-        return Figures(
-            latency_s=statistics.fmean(seconds),
-            latency_p95_s=seconds[math.ceil(0.95 * len(seconds)) - 1],
-            memory_gib=peak / _GIB if peak else None,
-            checkpoint_mb=checkpoint / _MB if checkpoint else None,
-        )
+        tally.requests += found.requests
+        tally.peak = max(tally.peak, server.peak_memory or 0)
