@@ -153,7 +153,7 @@ class Fleet:
         if self._one_at_a_time:
             return
         for plan in plans:
-            if plan.name not in self._running:
+            if plan.name not in self._running and plan.name not in self._failed:
                 self._running[plan.name] = self._launch(plan)
         for plan in plans:
             with suppress(ProcessError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -141,13 +142,17 @@ class Search:
         optuna = self._optuna
         journal.parent.mkdir(parents=True, exist_ok=True)
         backend = optuna.storages.journal.JournalFileBackend(str(journal))
-        return optuna.create_study(
-            study_name=name,
-            storage=optuna.storages.JournalStorage(backend),
-            sampler=optuna.samplers.TPESampler(seed=seed, constraints_func=_constraints),
-            pruner=optuna.pruners.WilcoxonPruner(p_threshold=0.05, n_startup_steps=6),
-            load_if_exists=True,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study = optuna.create_study(
+                study_name=name,
+                storage=optuna.storages.JournalStorage(backend),
+                pruner=optuna.pruners.WilcoxonPruner(p_threshold=0.05, n_startup_steps=6),
+                load_if_exists=True,
+            )
+            tried = len(study.get_trials(deepcopy=False))  # the same seed would propose the same again
+            study.sampler = optuna.samplers.TPESampler(seed=seed + tried, constraints_func=_constraints)
+        return study
 
     def _take_up(self) -> None:
         """Puts back what was being measured when a search was stopped; starts a new one with the first values."""
