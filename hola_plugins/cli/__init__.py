@@ -12,6 +12,7 @@ from hola_plugins.cli.documents import ask, index
 from hola_plugins.cli.drafting import draft
 from hola_plugins.cli.environment import doctor, preload
 from hola_plugins.cli.pilot import pilot
+from hola_plugins.cli.tune import tune
 
 app = typer.Typer(
     name="hola",
@@ -68,3 +69,4 @@ app.command(
 app.command(epilog="Examples: hola pilot --init  ·  hola pilot pilot.yaml  ·  hola pilot pilot.yaml --fresh")(
     pilot
 )
+app.command(epilog="Examples: hola tune --init  ·  hola tune tune.yaml  ·  hola tune tune.yaml --fresh")(tune)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hola_plugins.cli.ending import ends_with_2
+from hola_plugins.cli.progress_bar import progress_bar
 
 _STOPPED = "stopped; what was finished is saved, the same command goes on"
 
@@ -68,16 +66,17 @@ def _write(path: Path) -> None:
 
 def _run(path: Path, *, resume: bool, **pythons: Path | None) -> None:
     """Runs a pilot, writes its files, and shows what it found."""
+    from hola_plugins.pilot.config import PilotConfig
     from hola_plugins.pilot.config_file import digest_of, read_config
     from hola_plugins.pilot.report import print_report, write_report
     from hola_plugins.pilot.run import Pilot
 
     if not path.is_file():
         raise ValueError(f"no configuration at {path}: write one with hola pilot --init {path}")
-    config = read_config(path, **pythons)
+    config = read_config(path, PilotConfig, **pythons)
     given = [f"--{name.replace('_', '-')}={python}" for name, python in pythons.items() if python]
     command = shlex.join(["hola", "pilot", str(path), *([] if resume else ["--fresh"]), *given])
-    with _bar() as progress:
+    with progress_bar() as progress:
         run = Pilot(config, command, digest_of(path), progress, fresh=not resume)
         results = run.run()
     page = write_report(results, config.out)
@@ -85,33 +84,3 @@ def _run(path: Path, *, resume: bool, **pythons: Path | None) -> None:
     print_report(results, shown)
     shown.print(f"\nreport: {page}", markup=False, soft_wrap=True)
     raise typer.Exit(1 if run.problems else 0)
-
-
-class _Bar:
-    """Shows a pilot's progress as a bar."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("", total=None)
-
-    def expect(self, steps: int) -> None:
-        self._progress.update(self._task, total=steps)
-
-    def show(self, doing: str) -> None:
-        self._progress.update(self._task, description=doing)
-
-    def step(self) -> None:
-        self._progress.advance(self._task)
-
-
-@contextmanager
-def _bar() -> Iterator[_Bar]:
-    """Gives a bar that is gone at the end."""
-    columns = (
-        BarColumn(20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}", markup=False),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield _Bar(progress)

@@ -6,11 +6,11 @@ import difflib
 import hashlib
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from hola_plugins.pilot.config import PilotConfig
+Config = TypeVar("Config", bound=BaseModel)
 
 KeyPath = tuple[str | int, ...]
 """Keys and numbers that lead to a value."""
@@ -23,11 +23,12 @@ class ConfigError(ValueError):
     """A configuration that cannot be used; the message names key, line, value and what is allowed."""
 
 
-def read_config(path: Path, **pythons: Path | None) -> PilotConfig:
+def read_config(path: Path, model: type[Config], **pythons: Path | None) -> Config:
     """Reads a configuration.
 
     Args:
-        path: The file.
+        path: The file; relative paths in it start at its folder.
+        model: What it holds.
         pythons: serve_python or compress_python of this machine, in place of what the file says.
 
     Raises:
@@ -38,9 +39,9 @@ def read_config(path: Path, **pythons: Path | None) -> PilotConfig:
     values, lines = _parse(path)
     values |= {name: str(python.absolute()) for name, python in pythons.items() if python is not None}
     try:
-        return PilotConfig.model_validate(values, context={"folder": path.parent.absolute()})
+        return model.model_validate(values, context={"folder": path.parent.absolute()})
     except ValidationError as error:
-        found = [_explain(one, lines) for one in error.errors()]
+        found = [_explain(one, lines, model) for one in error.errors()]
         raise ConfigError("\n".join(f"{path.name}, {one}" for one in found)) from None
 
 
@@ -66,7 +67,7 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
         raise ConfigError(f"{path.name}, line {line}: no YAML: {error.problem}") from None
     if not isinstance(values, dict):
         raise ConfigError(
-            f"{path.name}, line 1: must hold keys with values, got {values!r}; see hola pilot --init"
+            f"{path.name}, line 1: must hold keys with values, got {values!r}; --init writes one to start from"
         )
     lines: dict[KeyPath, int] = {(): 1}
     _note_lines(root, (), lines, path.name)
@@ -95,7 +96,7 @@ def _note_lines(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str)
             _note_lines(value, (*place, number), lines, name)
 
 
-def _explain(error: Any, lines: dict[KeyPath, int]) -> str:
+def _explain(error: Any, lines: dict[KeyPath, int], model: type[BaseModel]) -> str:
     """Turns one pydantic error into a line with place, key, value and remedy."""
     place: KeyPath = error["loc"]
     known = place
@@ -103,7 +104,7 @@ def _explain(error: Any, lines: dict[KeyPath, int]) -> str:
         known = known[:-1]
     where, key = f"line {lines[known]}", _dotted(place)
     if error["type"] == "extra_forbidden":
-        names = list(_model_at(place[:-1]).model_fields)
+        names = list(_model_at(model, place[:-1]).model_fields)
         near = difflib.get_close_matches(str(place[-1]), names, n=1, cutoff=0.0)[0]
         return (
             f"{where}: unknown key {key!r}; did you mean {near!r}? Allowed here: {', '.join(sorted(names))}"
@@ -129,9 +130,8 @@ def _dotted(place: KeyPath) -> str:
     return text
 
 
-def _model_at(place: KeyPath) -> type[BaseModel]:
+def _model_at(model: type[BaseModel], place: KeyPath) -> type[BaseModel]:
     """Finds the section at a place."""
-    model: type[BaseModel] = PilotConfig
     for part in place:
         if isinstance(part, str):
             model = _section(model.model_fields[part].annotation)

@@ -17,6 +17,7 @@ from hola_plugins.pilot.workload import Query, read_queries
 
 if TYPE_CHECKING:
     from hola_plugins.corpus.asking import OpenIndex
+    from hola_plugins.langchain import AdaCompRetriever
 
 Retrieve = Callable[[str], list[Any]]
 """Gives LangChain's documents for a question."""
@@ -43,6 +44,12 @@ def fixed_depth(index: OpenIndex, k: int) -> Retrieve:
 
 
 def adaptive_depth(index: OpenIndex, settings: AdaComp) -> Retrieve:
+    """Gives what AdaComp's retriever finds; raises what `adaptive_retriever` does."""
+    retriever = adaptive_retriever(index, settings)
+    return lambda question: list(retriever.invoke(question))
+
+
+def adaptive_retriever(index: OpenIndex, settings: AdaComp) -> AdaCompRetriever:
     """Gives AdaComp's retriever over the index, calibrated where there is something to calibrate with.
 
     Raises:
@@ -58,7 +65,7 @@ def adaptive_depth(index: OpenIndex, settings: AdaComp) -> Retrieve:
         _calibrate(retriever, labelled, settings.target_recall)
     elif saved.is_file():
         retriever.load_calibration(saved)
-    return lambda question: list(retriever.invoke(question))
+    return retriever
 
 
 def retrieve_all(retrieve: Retrieve, queries: Sequence[Query], show: Callable[[str], None]) -> Passages:

@@ -151,12 +151,13 @@ class Fleet:
     def start(self, plans: Sequence[ServerPlan]) -> None:
         """Starts servers side by side, where they run together, and waits for all: none loads beside a measurement.
 
-        One that fails is told of by `server`.
+        One that runs already is left alone; one that fails is told of by `server`.
         """
         if self._one_at_a_time:
             return
         for plan in plans:
-            self._running[plan.name] = self._launch(plan)
+            if plan.name not in self._running and plan.name not in self._failed:
+                self._running[plan.name] = self._launch(plan)
         for plan in plans:
             with suppress(ProcessError):
                 self.server(plan)
@@ -181,6 +182,13 @@ class Fleet:
             self._running.pop(plan.name).stop()
             raise
         return server
+
+    def release(self, plan: ServerPlan) -> None:
+        """Ends the server of a plan, where it runs; what failed may be tried again."""
+        self._ready.discard(plan.name)
+        self._failed.pop(plan.name, None)
+        if plan.name in self._running:
+            self._running.pop(plan.name).stop()
 
     def stop(self) -> None:
         """Ends all servers, at a time."""

@@ -35,10 +35,13 @@ class State:
 
     Args:
         folder: Where the files lie; made when the first unit is finished.
+
+    Attributes:
+        folder: The same.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def get(self, name: str, key: str) -> Any | None:
         """Gives what a finished unit found; None where it is not finished under this key."""
@@ -58,10 +61,10 @@ class State:
 
     def clear(self) -> None:
         """Forgets everything."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.json"
+        return self.folder / f"{name}.json"
 
 
 @contextmanager

@@ -21,6 +21,7 @@ EXTRAS = {
     "llmcompressor": ["llmcompressor"],
     "page": ["pilot"],
     "pilot": ["pilot"],
+    "tune": ["pilot"],
 }
 MODULES_OF = {"faiss-cpu": "faiss", "pyyaml": "yaml"}
 ARRIVE_WITH = {
@@ -74,7 +75,7 @@ def test_only_its_door_imports_a_host(path):
 def test_methods_import_no_other_method_no_door_and_no_torch(path):
     if place(path) not in METHODS:
         pytest.skip("not a method")
-    others = {*METHODS, *HOSTS, "cli", "pilot"} - {place(path)}
+    others = {*METHODS, *HOSTS, "cli", "pilot", "tune"} - {place(path)}
     names = set(imports(path))
     assert not {name for name in names for other in others if f"{name}.".startswith(f"hola_plugins.{other}.")}
     if place(path) != "lobi" and path.name not in NEURAL:

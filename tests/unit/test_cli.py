@@ -15,7 +15,7 @@ def hola():
 
 
 @pytest.mark.parametrize(
-    "command", ["doctor", "stats", "preload", "index", "ask", "compress", "recipe", "pilot"]
+    "command", ["doctor", "stats", "preload", "index", "ask", "compress", "recipe", "pilot", "tune"]
 )
 def test_help_has_an_example(hola, command):
     assert f"hola {command}" in hola(command, "--help").output.split("Example")[1]

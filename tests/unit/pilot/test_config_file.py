@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from hola_plugins.cli import app
 from hola_plugins.pilot import template
+from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.config_file import ConfigError, read_config
 
 LEAST = "model: model\nprompts: prompts.jsonl\n"
@@ -29,18 +30,22 @@ def write(tmp_path):
 
 
 def test_relative_paths_start_at_the_configuration(write, tmp_path):
-    config = read_config(write(LEAST + "out: results\n"))
+    config = read_config(write(LEAST + "out: results\n"), PilotConfig)
     assert config.model == str(tmp_path / "model")
     assert (config.prompts, config.out) == (tmp_path / "prompts.jsonl", tmp_path / "results")
 
 
 def test_a_python_stays_the_link_that_its_environment_is_known_by(write, tmp_path):
     (tmp_path / "python").symlink_to("/bin/sh")
-    assert read_config(write(LEAST + "serve_python: python\n")).serve_python == tmp_path / "python"
+    assert (
+        read_config(write(LEAST + "serve_python: python\n"), PilotConfig).serve_python == tmp_path / "python"
+    )
 
 
 def test_stages_come_in_the_order_of_adoption_and_arguments_with_hyphens(write):
-    config = read_config(write(LEAST + "stages: [lobi, baseline, hsd]\nengine: {max_model_len: 512}\n"))
+    config = read_config(
+        write(LEAST + "stages: [lobi, baseline, hsd]\nengine: {max_model_len: 512}\n"), PilotConfig
+    )
     assert config.stages == ("baseline", "hsd", "lobi")
     assert config.engine == {"max-model-len": 512}
 
@@ -83,14 +88,14 @@ def test_stages_come_in_the_order_of_adoption_and_arguments_with_hyphens(write):
 )
 def test_a_mistake_is_named_by_key_line_value_and_what_is_allowed(write, text, line, words):
     with pytest.raises(ConfigError) as caught:
-        read_config(write(LEAST + text))
+        read_config(write(LEAST + text), PilotConfig)
     assert f"pilot.yaml, line {line}: " in str(caught.value)
     assert words in str(caught.value)
 
 
 def test_all_mistakes_are_named_at_a_time(write):
     with pytest.raises(ConfigError) as caught:
-        read_config(write("model: nowhere\nmax_tokens: 0\nprompts: prompts.jsonl\n"))
+        read_config(write("model: nowhere\nmax_tokens: 0\nprompts: prompts.jsonl\n"), PilotConfig)
     assert [one.split(":")[0] for one in str(caught.value).splitlines()] == [
         "pilot.yaml, line 1",
         "pilot.yaml, line 2",
@@ -99,18 +104,18 @@ def test_all_mistakes_are_named_at_a_time(write):
 
 def test_nothing_to_send_is_refused(write):
     with pytest.raises(ConfigError, match="there is nothing to send"):
-        read_config(write("model: model\n"))
+        read_config(write("model: model\n"), PilotConfig)
 
 
 def test_the_starting_configuration_loads_with_its_hints_switched_on(tmp_path):
     path = tmp_path / "pilot.yaml"
     path.write_text(template.starting_config(tmp_path))
-    config = read_config(path)
+    config = read_config(path, PilotConfig)
     assert config.stages == ("baseline", "hsd", "adacomp", "lobi", "all")
     assert Path(config.model).is_dir()
     switched = path.read_text().replace("# chat: false ", "chat: true ").replace("  # tune: 0", "  tune: 7")
     path.write_text(switched.replace("# one_at_a_time: false", "one_at_a_time: true"))
-    config = read_config(path)
+    config = read_config(path, PilotConfig)
     assert (config.chat, config.lobi.tune, config.one_at_a_time) == (True, 7, True)
 
 
@@ -119,7 +124,7 @@ def test_elsewhere_the_starting_configuration_names_what_is_to_be_given(tmp_path
     path = tmp_path / "pilot.yaml"
     path.write_text(template.starting_config(tmp_path))
     with pytest.raises(ConfigError) as caught:
-        read_config(path)
+        read_config(path, PilotConfig)
     places = [one.split("'")[1] for one in str(caught.value).splitlines()]
     assert places == ["prompts", "documents.path", "documents.queries", "accuracy[0].questions"]
 

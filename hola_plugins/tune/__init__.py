@@ -1,0 +1,1 @@
+"""Settings of the three methods, searched under limits on your own data: `hola tune`."""

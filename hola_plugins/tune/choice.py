@@ -1,0 +1,93 @@
+"""What the searches choose, method by method, and the document that tells of it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.sections import AdaComp, LoBi
+from hola_plugins.pilot.server_plan import ServerPlan
+from hola_plugins.tune.limits import Figures
+from hola_plugins.tune.search import Trial
+
+Method = Literal["retrieval", "lobi", "hsd"]
+
+
+class Choice(BaseModel):
+    """The settings so far; each search starts from the one before.
+
+    Attributes:
+        adacomp: Settings of AdaComp; None retrieves as the pilot's baseline does.
+        lobi: How the model is compressed; None serves it as it comes.
+        model: What is served.
+        hsd: Settings of HSD; None drafts nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    adacomp: AdaComp | None
+    lobi: LoBi | None = None
+    model: str
+    hsd: dict[str, Any] | None = None
+
+    def server(self, pilot: PilotConfig, name: str) -> ServerPlan:
+        """Plans the server of these settings."""
+        return ServerPlan(
+            name=name,
+            model=self.model,
+            dtype=pilot.dtype,
+            draft_tokens=None if self.hsd is None else pilot.hsd.draft_tokens,
+            hsd=self.hsd or {},
+            engine=pilot.engine,
+            variables=pilot.environment,
+        )
+
+
+class Searched(BaseModel):
+    """One search.
+
+    Attributes:
+        method: What was searched.
+        trials: Every setting that was tried.
+        chosen: The best; None where nothing was searched or nothing keeps the limits.
+        note: Why nothing was searched, or which limit is nearest to be met and by how much it is broken.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Method
+    trials: tuple[Trial, ...] = ()
+    chosen: Trial | None = None
+    note: str | None = None
+
+
+class Tuned(BaseModel):
+    """Everything that a tuning found.
+
+    Attributes:
+        searches: The searches in their order.
+        choice: What they chose; None where one found nothing that keeps the limits.
+        searched: Figures of the chosen settings in the search.
+        held_out: Figures of the chosen settings on data that no search saw.
+        reference: Figures of the pilot's baseline on the same data, measured in turn.
+        broken: Limits that the chosen settings break on that data.
+        infeasible: Why there is no choice.
+        compress_command: The `hola compress` command of the chosen model; None where it is served as it comes.
+        versions: Packages of all environments.
+        config_sha256: Hash of the configuration file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    searches: tuple[Searched, ...]
+    choice: Choice | None = None
+    searched: Figures = Figures()
+    held_out: Figures = Figures()
+    reference: Figures = Figures()
+    broken: tuple[str, ...] = ()
+    infeasible: str | None = None
+    compress_command: str | None = None
+    versions: dict[str, str] = {}
+    config_sha256: str = ""

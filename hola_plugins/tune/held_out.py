@@ -1,0 +1,69 @@
+"""The chosen settings beside the pilot's baseline, on data that no search saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hola_plugins.pilot.server_plan import ServerPlan
+from hola_plugins.pilot.stages import Depth
+from hola_plugins.pilot.state import State, digest
+from hola_plugins.tune.bench import Bench
+from hola_plugins.tune.choice import Choice
+from hola_plugins.tune.duel import Side
+from hola_plugins.tune.limits import Figures
+
+_NAME = "held-out"
+
+
+def measure_held_out(bench: Bench, choice: Choice, state: State) -> tuple[Figures, Figures]:
+    """Measures the baseline and the chosen settings, unless that is finished.
+
+    Args:
+        bench: The measuring parts over what was held out.
+        choice: The chosen settings.
+        state: What is finished.
+
+    Returns:
+        Figures of the baseline, and of the chosen settings.
+
+    Raises:
+        ProcessError: A server ended, or a request got no answer.
+    """
+    baseline = Choice(adacomp=None, model=bench.pilot.model)
+    sides = [
+        Side(baseline.server(bench.pilot, "baseline"), bench.contexts.prompts("fixed")),
+        Side(choice.server(bench.pilot, "tuned"), bench.prompts),
+    ]
+    key = _key(bench, sides)
+    found = state.get(_NAME, key)
+    if found is None:
+        result = bench.arena.duel(sides[0], sides[1])
+        pairs = (
+            (sides[0].plan, "fixed", result.reference),
+            (sides[1].plan, bench.depth, result.rival),
+        )
+        found = [_with_scores(bench, *one).model_dump(mode="json") for one in pairs]
+        state.put(_NAME, key, found)
+    reference, tuned = (Figures.model_validate(one) for one in found)
+    return reference, tuned
+
+
+def _with_scores(bench: Bench, plan: ServerPlan, depth: Depth, figures: Figures) -> Figures:
+    """Adds accuracy and retrieval to what a duel found."""
+    server = bench.arena.fleet.server(plan)
+    bench.arena.show(f"{plan.name}: asking questions")
+    scores = [bench.scores.measure(server, depth, task).value for task in bench.pilot.accuracy]
+    retrieval = bench.contexts.retrieval(depth)
+    more: dict[str, Any] = {"accuracy": min(scores, default=None)}
+    if retrieval is not None:
+        more |= {"recall": retrieval.recall, "tokens": retrieval.tokens}
+    return figures.model_copy(update=more)
+
+
+def _key(bench: Bench, sides: list[Side]) -> str:
+    """Names what the figures follow from."""
+    sent = [[(one.id, one.text) for one in side.prompts] for side in sides]
+    tasks = [one.model_dump(mode="json") for one in bench.pilot.accuracy]
+    return digest(
+        [side.plan.key() for side in sides], sent, tasks, repr(bench.arena.traffic), bench.arena.repeats
+    )

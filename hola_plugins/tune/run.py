@@ -1,0 +1,164 @@
+"""A tuning from its configuration to the files of the three hosts.
+
+The searches follow one another, the cheap one first, each with what the ones before it chose:
+
+1. AdaComp, which needs no server: the fewest tokens of passages that keep the floor of recall. It fixes what the later
+   searches send.
+2. Lo-Bi, a compression and a server for every setting: the model that the rest is measured on. What a model answers
+   does not depend on how it is drafted.
+3. HSD, a server for every setting, whose use depends on both: text that repeats, and the time of a step.
+
+A grid over all three would multiply what here adds up. What was chosen is then measured again, beside the pilot's
+baseline, on prompts, queries and questions that no search saw.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from hola_plugins.pilot.accuracy import check_installed
+from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.config_file import read_config
+from hola_plugins.pilot.lm_eval_task import check_data
+from hola_plugins.pilot.progress import Progress
+from hola_plugins.pilot.server import Fleet
+from hola_plugins.pilot.state import State, locked
+from hola_plugins.tune import host_files
+from hola_plugins.tune.bench import Bench, Environment
+from hola_plugins.tune.choice import Choice, Searched, Tuned
+from hola_plugins.tune.config import TuneConfig
+from hola_plugins.tune.held_out import measure_held_out
+from hola_plugins.tune.limits import Figures, broken, limits_of
+from hola_plugins.tune.order import Searches
+from hola_plugins.tune.split import PARTS, Splitter
+from hola_plugins.tune.weights import compress_command
+
+FOLDER = "tuned"
+"""Folder in the output folder that receives the files of the hosts, and what was found."""
+
+FILE = "tuned.json"
+
+
+class Tuner:
+    """Tunes one configuration.
+
+    Args:
+        config: The configuration.
+        config_sha256: Hash of its file.
+        progress: Told how far it is.
+        fresh: Whether what is finished is forgotten.
+    """
+
+    def __init__(
+        self, config: TuneConfig, config_sha256: str, progress: Progress, *, fresh: bool = False
+    ) -> None:
+        self._config = config
+        self._config_sha256 = config_sha256
+        self._progress = progress
+        self._fresh = fresh
+        self._state = {part: State(config.out / "state" / part) for part in PARTS}
+
+    def run(self) -> Tuned:
+        """Searches what is not finished, measures the choice, and writes everything.
+
+        Raises:
+            ValueError: Data or limits that cannot be used, or another run in the same folder.
+            ImportError: A library that is missing; names the extra.
+            ProcessError: A server of the choice failed on the data held out.
+        """
+        with locked(self._config.out):
+            if self._fresh:
+                shutil.rmtree(self._config.out / "state", ignore_errors=True)
+            pilot = self._pilot()
+            parts = Splitter(self._config.out / "data", self._config.held_out, self._config.seed).split(pilot)
+            environment = Environment(pilot, self._config.out / "logs")
+            folder = self._config.out / FOLDER
+            host_files.clear(folder)
+            with environment.fleet() as fleet:
+                searches = Searches(
+                    self._config, parts["search"], environment, self._state["search"], fleet, self._progress
+                )
+                tuned = searches.run()
+                fleet.stop()
+                if tuned.choice is not None:
+                    tuned = self._measured(tuned, tuned.choice, parts["held-out"], environment, fleet)
+                    self._write_files(folder, tuned.choice, pilot, searches)
+            return write_tuned(self._with_provenance(tuned, environment), folder)
+
+    def _pilot(self) -> PilotConfig:
+        """Reads the pilot's configuration, and refuses what cannot be used before any work."""
+        pilot = read_config(self._config.pilot, PilotConfig)
+        check_limits(self._config, pilot)
+        for task in pilot.accuracy:
+            check_installed()
+            check_data(task)
+        return pilot
+
+    def _with_provenance(self, tuned: Tuned, environment: Environment) -> Tuned:
+        """Adds where the figures come from."""
+        compressing = {f"{name} (compress)": one for name, one in environment.compress_versions.items()}
+        versions = environment.versions | compressing
+        return tuned.model_copy(update={"versions": versions, "config_sha256": self._config_sha256})
+
+    def _measured(
+        self, tuned: Tuned, choice: Choice, pilot: PilotConfig, environment: Environment, fleet: Fleet
+    ) -> Tuned:
+        """Adds what the choice does on the data held out."""
+        state = self._state["held-out"]
+        bench = Bench(pilot, choice, environment, state, fleet, self._progress.show)
+        reference, held_out = measure_held_out(bench, choice, state)
+        self._progress.step()
+        command = compress_command(pilot.model, choice.lobi) if choice.lobi else None
+        return tuned.model_copy(
+            update={
+                "searched": merged(tuned.searches),
+                "reference": reference,
+                "held_out": held_out,
+                "broken": tuple(broken(limits_of(self._config), held_out)),
+                "compress_command": command,
+            }
+        )
+
+    def _write_files(self, folder: Path, choice: Choice, pilot: PilotConfig, searches: Searches) -> None:
+        """Writes the configuration of every host that has one."""
+        host_files.write_serve(folder, choice, pilot)
+        if choice.adacomp is not None:
+            host_files.write_adacomp(folder, choice.adacomp, searches.retriever(choice.adacomp))
+        if choice.lobi is not None:
+            host_files.write_recipe(folder, Path(choice.model))
+
+
+def check_limits(config: TuneConfig, pilot: PilotConfig) -> None:
+    """Refuses limits on what the pilot's configuration gives nothing to measure with.
+
+    Raises:
+        ValueError: There is such a limit.
+    """
+    if config.floor.accuracy is not None and not pilot.accuracy:
+        raise ValueError(
+            f"'floor.accuracy' = {config.floor.accuracy:g} needs questions: give 'accuracy' in {config.pilot}"
+        )
+    if config.floor.recall is not None and pilot.documents is None:
+        raise ValueError(
+            f"'floor.recall' = {config.floor.recall:g} needs documents with labelled queries: give 'documents' "
+            f"in {config.pilot}"
+        )
+
+
+def merged(searches: tuple[Searched, ...]) -> Figures:
+    """Gives the figures of all choices together; a later search measures with what the earlier ones chose."""
+    found: dict[str, float] = {}
+    for one in searches:
+        if one.chosen is not None:
+            found |= one.chosen.figures.model_dump(exclude_none=True, exclude={"speedup"})
+    return Figures.model_validate(found)
+
+
+def write_tuned(tuned: Tuned, folder: Path) -> Tuned:
+    """Writes what was found, whole or not at all; gives it."""
+    path = folder / FILE
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(tuned.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+    return tuned

@@ -1,0 +1,68 @@
+"""The files of the hosts, read back by what reads them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from hashed_words import HashedWords
+
+from hola_plugins.hsd.config import load_config
+from hola_plugins.langchain import AdaCompRetriever, FaissStore
+from hola_plugins.lobi.config import load_config as load_lobi
+from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.sections import AdaComp
+from hola_plugins.tune import host_files
+from hola_plugins.tune.choice import Choice
+
+TEXTS = [f"The {place} is {number} miles away." for number, place in enumerate(("mill", "tower", "harbour"))]
+
+
+@pytest.fixture
+def pilot(tmp_path):
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "one"}\n')
+    engine = {"max-model-len": 512, "enforce-eager": False, "limit-mm-per-prompt": {"image": 0}}
+    return PilotConfig(model=str(tmp_path), prompts=tmp_path / "prompts.jsonl", engine=engine)
+
+
+def test_hsd_reads_its_settings_from_the_servers_configuration(tmp_path, pilot):
+    settings = {"tau": 1.5, "levels": ["request", "store"]}
+    written = host_files.write_serve(tmp_path, Choice(adacomp=None, model="m", hsd=settings), pilot)
+    found = yaml.safe_load(written.read_text())
+    hsd = load_config(json.loads(found["additional-config"])["hola"]["hsd"])
+    assert (hsd.tau, hsd.levels) == (1.5, ("request", "store"))
+    assert json.loads(found["speculative-config"])["num_speculative_tokens"] == 8
+    assert (found["model"], found["max-model-len"], found["no-enforce-eager"]) == ("m", 512, True)
+    assert json.loads(found["limit-mm-per-prompt"]) == {"image": 0}
+
+
+def test_without_drafts_the_server_is_told_of_none(tmp_path, pilot):
+    found = yaml.safe_load(
+        host_files.write_serve(tmp_path, Choice(adacomp=None, model="m"), pilot).read_text()
+    )
+    assert not {"speculative-config", "additional-config"} & set(found)
+
+
+def test_the_retriever_takes_its_settings(tmp_path):
+    store = FaissStore.from_texts(TEXTS, HashedWords())
+    settings = AdaComp(token_budget=120)
+    (written,) = host_files.write_adacomp(tmp_path, settings, AdaCompRetriever.from_vectorstore(store))
+    again = AdaCompRetriever.from_vectorstore(store, **json.loads(written.read_text()))
+    assert (again.token_budget, again.target_recall) == (120, None)
+
+
+def test_the_recipe_of_a_checkpoint_is_read_by_lobi(tmp_path):
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    modifier = {"target_ratio": 0.7, "target_device": "cpu_avx2", "plan": {"W8A8": ["a"], "BF16": ["b"]}}
+    recipe = {"lobi_stage": {"lobi_modifiers": {"LoBiModifier": modifier}}}
+    (checkpoint / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    found = yaml.safe_load(host_files.write_recipe(tmp_path, checkpoint).read_text())
+    assert load_lobi(found["lobi_stage"]["lobi_modifiers"]["LoBiModifier"]).plan == modifier["plan"]
+
+
+def test_the_files_of_an_earlier_choice_go(tmp_path, pilot):
+    host_files.write_serve(tmp_path, Choice(adacomp=None, model="m"), pilot)
+    host_files.clear(tmp_path)
+    assert not list(tmp_path.glob("serve.yaml"))
