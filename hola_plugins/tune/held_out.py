@@ -38,11 +38,11 @@ def measure_held_out(bench: Bench, choice: Choice, state: State) -> tuple[Figure
     found = state.get(_NAME, key)
     if found is None:
         result = bench.arena.duel(sides[0], sides[1])
-        pairs = (
-            (sides[0].plan, "fixed", result.reference),
-            (sides[1].plan, bench.depth, result.rival),
-        )
-        found = [_with_scores(bench, *one).model_dump(mode="json") for one in pairs]
+        both = [
+            _with_scores(bench, sides[0].plan, "fixed", result.reference),
+            _with_scores(bench, sides[1].plan, bench.depth, result.rival),
+        ]
+        found = [one.model_dump(mode="json") for one in both]
         state.put(_NAME, key, found)
     reference, tuned = (Figures.model_validate(one) for one in found)
     return reference, tuned

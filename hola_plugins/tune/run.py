@@ -81,9 +81,10 @@ class Tuner:
                 )
                 tuned = searches.run()
                 fleet.stop()
-                if tuned.choice is not None:
-                    tuned = self._measured(tuned, tuned.choice, parts["held-out"], environment, fleet)
-                    self._write_files(folder, tuned.choice, pilot, searches)
+                choice = tuned.choice
+                if choice is not None:
+                    tuned = self._measured(tuned, choice, parts["held-out"], environment, fleet)
+                    self._write_files(folder, choice, pilot, searches)
             return write_tuned(self._with_provenance(tuned, environment), folder)
 
     def _pilot(self) -> PilotConfig:
