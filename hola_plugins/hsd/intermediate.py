@@ -78,7 +78,6 @@ class IntermediateLevel:
         self._calls = 0
         self._rate = 0.6
         self._tokens: Tokens | None = None
-        self.forwards = 0
 
     def learn(self, tokens: Tokens) -> None:
         """Keeps the rows of this call for `extend`."""
@@ -161,7 +160,6 @@ class IntermediateLevel:
         """Runs one pass and notes its cost."""
         started = time.perf_counter()
         result = self._model.forward(lanes, starts, fed, last_only=last_only)
-        self.forwards += 1
         if not last_only:
             self._cost.observe(fed.size, time.perf_counter() - started)
         return result
