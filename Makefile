@@ -29,7 +29,8 @@ COMPRESS_UNIT := tests/unit/lobi
 COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py tests/engine/test_resumption.py \
 	tests/integrations/test_llmcompressor.py tests/integrations/test_recipes.py)
 WHOLE_FILES := $(wildcard tests/engine/test_pilot.py tests/engine/test_tune.py tests/engine/test_intermediate.py)
-SERVE_FILES := $(filter-out $(COMPRESS_FILES) $(WHOLE_FILES),$(wildcard tests/engine/test_*.py tests/integrations/test_*.py))
+SERVE_FILES := $(filter-out $(COMPRESS_FILES) $(WHOLE_FILES),$(wildcard tests/engine/test_*.py))
+INTEGRATION_FILES := $(filter-out $(COMPRESS_FILES),$(wildcard tests/integrations/test_*.py))
 
 # Two run at a time; threads of two of them on the same cores would wait for each other.
 IN_SERVE_ENV = $(WITH_PRELOAD) HOLA_COMPRESS_PYTHON="$(abspath $(COMPRESS_PYTHON))" $(PYTHON)
@@ -60,7 +61,7 @@ for module in $(COMPANIONS); do \
 done
 endef
 
-.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-unit lint format dist clean
+.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-integrations test-unit lint format dist clean
 
 help:  ## Show this help
 	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain, Lo-Bi for llmcompressor"
@@ -106,7 +107,7 @@ demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, 
 	$(PYTHON) -m hola_plugins.cli pilot integrations/pilot.yaml --fresh --compress-python $(COMPRESS_PYTHON)
 
 test:  ## Run everything that continuous integration runs, two files at a time
-	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-serve test-compress test-whole
+	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-serve test-compress test-whole test-integrations
 
 test-serve: lint  ## Run the tests with the real vLLM, LangChain, faiss and PostgreSQL; minutes
 	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)
@@ -118,6 +119,9 @@ test-compress: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests with the real llmcom
 
 test-whole: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests of what needs both environments or several engines; minutes
 	$(call test_each_file,$(IN_SERVE_ENV),$(WHOLE_FILES))
+
+test-integrations: $(STAMP)  ## Run what integrations/ holds for vLLM and LangChain, and look at the pilot's page; minutes
+	$(call test_each_file,$(IN_SERVE_ENV),$(INTEGRATION_FILES))
 
 test-unit: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests without an engine
 	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)
