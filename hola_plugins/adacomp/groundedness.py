@@ -1,9 +1,10 @@
 """Whether an answer is grounded: what of it stands in the evidence, sentence by sentence.
 
-Without a model a sentence is supported by the share of its content words in the passage that holds most of them, and
-not at all when it names a number that no passage has: wrong figures are what readers act on. Words say nothing of
-negation or of who did what to whom; for that give an entailment classifier (as in SummaC, arXiv 2111.09525: the best
-passage decides for each sentence).
+Without a model a sentence is supported by the share of its content words in the passage that holds most of them, in
+whatever inflection, and not at all when it names a number that no passage has: wrong figures are what readers act on.
+What an answer repeats of the question is no claim: its words and numbers do not count. Words say nothing of negation
+or of who did what to whom; for that give an entailment classifier (as in SummaC, arXiv 2111.09525: the best passage
+decides for each sentence).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hola_plugins.adacomp.inflections import Vocabulary
 from hola_plugins.adacomp.sentences import split_sentences
 from hola_plugins.adacomp.words import words
 
@@ -20,6 +22,9 @@ Entails = Callable[[str, str], float]
 
 _CITATION = re.compile(r"\[\d+\]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_SPELT = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"
+)  # fmt: skip
 _SHORT = 3
 """Longest word that counts as a function word."""
 
@@ -41,39 +46,46 @@ class Support:
     unknown: tuple[str, ...]
 
 
-def supports(answer: str, evidence: Sequence[str], entails: Entails | None = None) -> list[Support]:
+def supports(
+    answer: str, evidence: Sequence[str], entails: Entails | None = None, question: str = ""
+) -> list[Support]:
     """Judges every sentence of an answer; citations like [1] are left out of it.
 
     Args:
         answer: The answer.
         evidence: The passages that it was given.
         entails: A classifier; None counts words.
+        question: What was asked.
     """
     text = _CITATION.sub("", answer)
     sentences = [one for one in map(str.strip, split_sentences(text)) if words(one)]
-    known = [set(words(passage)) for passage in evidence]
-    numbers = {one for passage in evidence for one in _numbers(passage)}
-    return [_support(sentence, evidence, known, numbers, entails) for sentence in sentences]
+    known = [Vocabulary(words(passage)) for passage in evidence]
+    numbers = {one for text in (*evidence, question) for one in (*_numbers(text), *_spelt_numbers(text))}
+    asked = frozenset(words(question))
+    return [_support(sentence, evidence, known, numbers, asked, entails) for sentence in sentences]
 
 
 def _support(
     sentence: str,
     evidence: Sequence[str],
-    known: Sequence[set[str]],
+    known: Sequence[Vocabulary],
     numbers: set[str],
+    asked: frozenset[str],
     entails: Entails | None,
 ) -> Support:
     """Judges one sentence."""
     invented = tuple(one for one in _numbers(sentence) if one not in numbers)
     if not evidence:
         return Support(sentence, 0.0, None, invented)
-    content = _content_words(sentence)
     if entails is not None:
         chances = [entails(passage, sentence) for passage in evidence]
         best = max(range(len(evidence)), key=chances.__getitem__)
         return Support(sentence, 0.0 if invented else chances[best], best, invented)
-    best = max(range(len(evidence)), key=lambda place: len(content & known[place]))
-    missing = content - known[best]
+    content = _content_words(sentence)
+    content = (content - asked) or content
+    lacking = [{word for word in content if word not in passage} for passage in known]
+    best = min(range(len(evidence)), key=lambda place: len(lacking[place]))
+    missing = lacking[best]
     share = 1.0 - len(missing) / len(content)
     return Support(sentence, 0.0 if invented else share, best, invented + tuple(sorted(missing)))
 
@@ -88,6 +100,11 @@ def _content_words(sentence: str) -> set[str]:
 def _numbers(text: str) -> list[str]:
     """Gives the numbers of a text without separators of thousands and closing zeros."""
     return [_plain(one) for one in _NUMBER.findall(text)]
+
+
+def _spelt_numbers(text: str) -> list[str]:
+    """Gives the small numbers that are written as words."""
+    return [str(_SPELT.index(word)) for word in words(text) if word in _SPELT]
 
 
 def _plain(number: str) -> str:

@@ -49,6 +49,7 @@ class AnswerGuard(RunnableSerializable[State, State]):
         audit: File that receives one JSON line an answer; None for none.
         answer_key: Key of the answer.
         documents_key: Key of its documents.
+        question_key: Key of the question, whose words an answer may repeat; without one every word is a claim.
 
     Raises:
         ValueError: A pattern or schema that is none, or an input without answer or documents.
@@ -67,6 +68,7 @@ class AnswerGuard(RunnableSerializable[State, State]):
     audit: Path | None = None
     answer_key: str = "answer"
     documents_key: str = "documents"
+    question_key: str = "question"
 
     _trail: AuditTrail | None = PrivateAttr(default=None)
 
@@ -123,7 +125,8 @@ class AnswerGuard(RunnableSerializable[State, State]):
     def _check(self, state: State) -> tuple[State, State]:
         """Gives the state with its verdict, and the verdict alone."""
         answer, evidence = self._parts(state)
-        judged = supports(answer, evidence, self.entails) if self.minimum_support else []
+        question = state.get(self.question_key)
+        judged = supports(answer, evidence, self.entails, str(question or "")) if self.minimum_support else []
         reasons = [] if answer.strip() in self.allowed else list(self._reasons(answer, evidence, judged))
         action = "passed" if not reasons else "flagged" if self.on_failure == "flag" else "withheld"
         verdict = {
@@ -136,9 +139,7 @@ class AnswerGuard(RunnableSerializable[State, State]):
             ],
         }
         if self._trail is not None:
-            self._trail.write(
-                {"event": EVENT, "question": state.get("question"), "answer": answer, **verdict}
-            )
+            self._trail.write({"event": EVENT, "question": question, "answer": answer, **verdict})
         shown = self.withheld if action == "withheld" else state[self.answer_key]
         return {**state, self.answer_key: shown, "guard": verdict}, verdict
 

@@ -32,6 +32,16 @@ def test_an_invented_one_is_flagged_with_the_reason():
     assert "not in the passages: 7, " in result["guard"]["reasons"][0]
 
 
+def test_the_questions_words_are_no_claims_where_the_question_is_known():
+    asked = {
+        "question": "What does the inlet valve of the old feed pump do under full pressure?",
+        "documents": DOCUMENTS,
+    }
+    state = asked | {"answer": "The inlet valve of the old feed pump under full pressure closes."}
+    assert AnswerGuard().invoke(state)["guard"]["passed"]
+    assert not AnswerGuard(question_key="unknown").invoke(state)["guard"]["passed"]
+
+
 def test_or_withheld_and_kept_in_the_audit_trail(tmp_path):
     guard = AnswerGuard(on_failure="withhold", audit=tmp_path / "audit.jsonl")
     chain = RunnableLambda(lambda state: state) | guard
