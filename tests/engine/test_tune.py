@@ -149,9 +149,9 @@ def test_the_choice_is_measured_on_what_was_held_out(work: Workplace, tuned: Tun
 
 def test_the_hosts_read_the_files(work: Workplace, tuned: Tuned) -> None:
     code = (
-        "import json, sys; from vllm.engine.arg_utils import AsyncEngineArgs; "
+        "import json, sys; "
         "from vllm.utils.argparse_utils import FlexibleArgumentParser; "
-        "from vllm.entrypoints.openai.cli_args import make_arg_parser; "
+        "from vllm.entrypoints.launchers.cli_args import make_arg_parser; "
         "found = make_arg_parser(FlexibleArgumentParser()).parse_args(['--config', sys.argv[1]]); "
         "print(json.dumps([found.model, found.max_model_len, found.speculative_config, found.additional_config]))"
     )
