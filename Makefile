@@ -28,8 +28,9 @@ WITH_PRELOAD = LD_PRELOAD="$$($(PYTHON) -m hola_plugins.cli preload)"
 COMPRESS_UNIT := tests/unit/lobi
 COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py tests/engine/test_resumption.py \
 	tests/integrations/test_llmcompressor.py tests/integrations/test_recipes.py)
-WHOLE_FILES := $(wildcard tests/engine/test_pilot.py tests/engine/test_tune.py tests/engine/test_intermediate.py)
-SERVE_FILES := $(filter-out $(COMPRESS_FILES) $(WHOLE_FILES),$(wildcard tests/engine/test_*.py))
+WHOLE_FILES := tests/engine/test_pilot.py tests/engine/test_intermediate.py
+TUNE_FILES := tests/engine/test_tune.py
+SERVE_FILES := $(filter-out $(COMPRESS_FILES) $(WHOLE_FILES) $(TUNE_FILES),$(wildcard tests/engine/test_*.py))
 INTEGRATION_FILES := $(filter-out $(COMPRESS_FILES),$(wildcard tests/integrations/test_*.py))
 
 # Two run at a time; threads of two of them on the same cores would wait for each other.
@@ -61,7 +62,7 @@ for module in $(COMPANIONS); do \
 done
 endef
 
-.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-integrations test-unit lint format dist clean
+.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-integrations test-tune test-unit lint format dist clean
 
 help:  ## Show this help
 	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain, Lo-Bi for llmcompressor"
@@ -106,7 +107,7 @@ demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, 
 	$(WITH_PRELOAD) $(PYTHON) integrations/llmcompressor/demo.py --compress-python $(COMPRESS_PYTHON)
 	$(PYTHON) -m hola_plugins.cli pilot integrations/pilot.yaml --fresh --compress-python $(COMPRESS_PYTHON)
 
-test:  ## Run everything that continuous integration runs, two files at a time
+test:  ## Run everything that continuous integration runs, two files at a time: all but test-tune
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-serve test-compress test-whole test-integrations
 
 test-serve: lint  ## Run the tests with the real vLLM, LangChain, faiss and PostgreSQL; minutes
@@ -122,6 +123,9 @@ test-whole: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests of what needs both envi
 
 test-integrations: $(STAMP)  ## Run what integrations/ holds for vLLM and LangChain, and look at the pilot's page; minutes
 	$(call test_each_file,$(IN_SERVE_ENV),$(INTEGRATION_FILES))
+
+test-tune: $(STAMP)  ## Run the search of hola tune on real servers; too long for continuous integration
+	$(call test_each_file,$(IN_SERVE_ENV),$(TUNE_FILES))
 
 test-unit: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests without an engine
 	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)

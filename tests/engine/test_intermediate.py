@@ -26,9 +26,9 @@ def expected() -> dict[str, list[list[int]]]:
     return outputs
 
 
-@pytest.fixture(scope="module", params=["static", "goodput"])
-def drafting(request: pytest.FixtureRequest) -> Iterator[EngineProcess]:
-    engine = EngineProcess(hsd=True, additional_config=settings(control={"mode": request.param}))
+@pytest.fixture(scope="module")
+def drafting() -> Iterator[EngineProcess]:
+    engine = EngineProcess(hsd=True, additional_config=settings(control={"mode": "static"}))
     yield engine
     engine.close()
 
@@ -44,9 +44,7 @@ def test_greedy_output_is_identical(
 def test_its_tokens_are_accepted_and_nothing_fails(drafting: EngineProcess) -> None:
     snapshot = drafting.snapshot()
     assert snapshot["errors"] == 0
-    assert snapshot["levels"]["intermediate"]["judged"] > 0
-    if snapshot["control"]["mode"] == "static":
-        assert snapshot["levels"]["intermediate"]["accepted"] > 100
+    assert snapshot["levels"]["intermediate"]["accepted"] > 100
 
 
 def test_a_model_that_cannot_be_loaded_stops_the_engine_at_start(
