@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hola_plugins.lobi.page import render_page
-from hola_plugins.lobi.whole_file import write_json, write_text
+from hola_plugins.whole_file import write_json, write_text
 
 logger = logging.getLogger(__name__)
 

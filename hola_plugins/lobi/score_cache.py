@@ -15,7 +15,7 @@ from torch import nn
 from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.saved_tensors import saved_tensors
 from hola_plugins.lobi.sensitivity import Scores
-from hola_plugins.lobi.whole_file import write_json
+from hola_plugins.whole_file import write_json
 
 logger = logging.getLogger(__name__)
 

@@ -27,6 +27,7 @@ from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.stages import Made, StagePlan, needs_compression, needs_draft, plan_stages
 from hola_plugins.pilot.state import State, locked
 from hola_plugins.pilot.traffic import Traffic
+from hola_plugins.whole_file import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -240,7 +241,5 @@ def _given(path: Path | None) -> Made:
 def write_results(results: Results, folder: Path) -> Path:
     """Writes the results, whole or not at all; gives the file."""
     path = folder / FILE
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(results.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_text(path, results.model_dump_json(indent=1) + "\n")
     return path

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hola_plugins.whole_file import write_text
+
 
 def digest(*parts: Any) -> str:
     """Names what a unit follows from: 16 hexadecimal digits of plain values."""
@@ -53,11 +55,7 @@ class State:
 
     def put(self, name: str, key: str, value: Any) -> None:
         """Keeps what a unit found; it takes plain JSON values."""
-        path = self._path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".tmp")
-        unfinished.write_text(json.dumps({"key": key, "value": value}) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        write_text(self._path(name), json.dumps({"key": key, "value": value}) + "\n")
 
     def clear(self) -> None:
         """Forgets everything."""

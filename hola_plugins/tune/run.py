@@ -33,6 +33,7 @@ from hola_plugins.tune.limits import Figures, broken, limits_of
 from hola_plugins.tune.order import Searches
 from hola_plugins.tune.split import PARTS, Splitter
 from hola_plugins.tune.weights import compress_command
+from hola_plugins.whole_file import write_text
 
 FOLDER = "tuned"
 """Folder in the output folder that receives the files of the hosts, and what was found."""
@@ -158,8 +159,5 @@ def merged(searches: tuple[Searched, ...]) -> Figures:
 
 def write_tuned(tuned: Tuned, folder: Path) -> Tuned:
     """Writes what was found, whole or not at all; gives it."""
-    path = folder / FILE
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(tuned.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_text(folder / FILE, tuned.model_dump_json(indent=1) + "\n")
     return tuned

@@ -17,7 +17,7 @@ from hola_plugins.lobi.draft.shape import Extent
 from hola_plugins.lobi.draft.source import DraftSource
 from hola_plugins.lobi.model_source import file_bytes, load_model
 from hola_plugins.lobi.provenance import provenance
-from hola_plugins.lobi.whole_file import write_json
+from hola_plugins.whole_file import write_json
 
 REPORT_FILE = "draft.json"
 """The report's name in the checkpoint."""
