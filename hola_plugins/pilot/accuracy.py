@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hola_plugins.adacomp.words import words
+from hola_plugins.pilot import lm_eval_run
 from hola_plugins.pilot.lm_eval_task import write_task
 from hola_plugins.pilot.process import LoggedProcess, ProcessError
 from hola_plugins.pilot.results import Accuracy
@@ -63,21 +64,20 @@ class Evaluation:
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
         lm_eval_name = write_task(task, folder, ask)
-        command = self._command(lm_eval_name, task, server, folder)
-        with LoggedProcess(
-            f"lm-eval, task {task.task},", command, self.logs / f"{name}.log", _VARIABLES
-        ) as process:
+        results = folder / "results.json"
+        job = self._job(lm_eval_name, task, server, results)
+        job.write(folder / "job.json")
+        command = [sys.executable, "-m", lm_eval_run.__name__, str(folder / "job.json")]
+        log = self.logs / f"{name}.log"
+        with LoggedProcess(f"lm-eval, task {task.task},", command, log, _VARIABLES) as process:
             process.finish()
-        found = _newest(folder, "results")
-        samples = _newest(folder, f"samples_{lm_eval_name}")
-        if found is None or samples is None:
+        if not results.is_file():
             raise ProcessError(f"lm-eval left no results of task {task.task} in {folder}")
-        results = json.loads(found.read_text(encoding="utf-8"))["results"][lm_eval_name]
-        lines = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
-        return read_accuracy(task, results, lines)
+        found = json.loads(results.read_text(encoding="utf-8"))
+        return read_accuracy(task, found["results"], found["samples"])
 
-    def _command(self, name: str, task: Task, server: Server, folder: Path) -> list[str]:
-        """Writes lm-eval's command line."""
+    def _job(self, name: str, task: Task, server: Server, results: Path) -> lm_eval_run.Job:
+        """Describes a task to lm-eval's process."""
         model = {
             "model": SERVED_NAME,
             "base_url": f"{server.url}/completions",
@@ -87,12 +87,15 @@ class Evaluation:
             "max_retries": 1,
             "max_length": server.longest(),
         }
-        command = [sys.executable, "-m", "lm_eval", "--model", "local-completions"]
-        command += ["--model_args", json.dumps(model), "--tasks", name, "--include_path", str(folder)]
-        command += ["--output_path", str(folder), "--log_samples"]
-        command += ["--limit", str(task.limit)] if task.limit and task.questions is None else []
-        command += ["--apply_chat_template"] if self.chat else []
-        return command
+        return lm_eval_run.Job(
+            task=name,
+            folder=str(results.parent),
+            with_defaults=name == task.task,
+            model=model,
+            limit=task.limit if task.questions is None else None,
+            chat=self.chat,
+            results=str(results),
+        )
 
 
 def check_installed() -> None:
@@ -157,8 +160,3 @@ def _containing(task: Task, samples: Sequence[Mapping[str, Any]]) -> Accuracy:
 def _contains(answer: str, expected: str) -> bool:
     """Tells whether an answer contains the expected words."""
     return f" {' '.join(words(expected))} " in f" {' '.join(words(answer))} "
-
-
-def _newest(folder: Path, start: str) -> Path | None:
-    """Finds the newest file of lm-eval that starts like this."""
-    return max(folder.rglob(f"{start}_*.json*"), key=lambda file: file.stat().st_mtime_ns, default=None)

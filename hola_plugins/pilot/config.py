@@ -131,7 +131,7 @@ class PilotConfig(Settings):
     """Questions that every stage answers, untimed."""
 
     cross_domain: tuple[Domain, ...] = Field(default=(), max_length=8)
-    """Domains to compress on and to measure on, each with each; none, or two and more."""
+    """Domains to compress or calibrate on and to measure on, each with each; none, or two and more of a kind."""
 
     prices: Prices = Prices()
 
@@ -158,6 +158,9 @@ class PilotConfig(Settings):
     def _crosses(cls, domains: tuple[Domain, ...]) -> tuple[Domain, ...]:
         if len(domains) == 1 or len({one.name for one in domains}) != len(domains):
             raise ValueError("must name at least two domains, each by another name")
+        for key in ("calibration", "labels"):
+            if sum(getattr(one, key) is not None for one in domains) == 1:
+                raise ValueError(f"needs {key} in a second domain too, to measure one on the other")
         return domains
 
     @field_validator("accuracy")
@@ -172,6 +175,12 @@ class PilotConfig(Settings):
     def _one_intermediate(self) -> PilotConfig:
         if self.intermediate and self.draft:
             raise ValueError("takes intermediate (a model that is ready) or draft (to make one), got both")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_ask_documents(self) -> PilotConfig:
+        if self.documents is None and any(one.labels for one in self.cross_domain):
+            raise ValueError("has labels in cross_domain, and no documents that they could ask")
         return self
 
     @model_validator(mode="after")

@@ -108,15 +108,19 @@ class Contexts:
         """Gives the retriever of a depth."""
         if depth not in self._retrievers and self._config.documents is not None:
             self._retrievers[depth] = (
-                fixed_depth(self._index, self._config.documents.k)
+                fixed_depth(self.index, self._config.documents.k)
                 if depth == "fixed"
-                else adaptive_depth(self._index, self._config.adacomp)
+                else adaptive_depth(self.index, self._config.adacomp)
             )
         return self._retrievers[depth]
 
     @cached_property
-    def _index(self) -> OpenIndex:
-        """The opened index."""
+    def index(self) -> OpenIndex:
+        """The opened index.
+
+        Raises:
+            ValueError: There are no documents, or an index that cannot be used.
+        """
         documents = self._config.documents
         if documents is None:
             raise ValueError("there are no documents to open")

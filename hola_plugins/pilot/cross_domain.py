@@ -26,7 +26,7 @@ def measure_cross_domain(
     """Measures every domain's model on every domain's questions; one step of progress for each model.
 
     Args:
-        domains: The domains.
+        domains: The domains; each has calibration text and a task.
         settings: How is compressed; the calibration text is the domain's.
         baseline: The server of the model as it came.
         compressor: Makes the checkpoints.
@@ -59,10 +59,12 @@ def _scores_of(
 ) -> list[Accuracy]:
     """Scores one server on the questions of all domains; it is not started where all is known."""
     found: list[Accuracy] = []
-    for domain in domains:
-        progress.show(f"{plan.name}: {domain.task.task} of {domain.name}")
-        known = scores.get(plan, "fixed", domain.task)
-        found.append(known or scores.measure(fleet.server(plan), "fixed", domain.task))
+    for name, task in ((one.name, one.task) for one in domains):
+        if task is None:
+            raise ValueError(f"the domain {name} has no task to be measured on")
+        progress.show(f"{plan.name}: {task.task} of {name}")
+        known = scores.get(plan, "fixed", task)
+        found.append(known or scores.measure(fleet.server(plan), "fixed", task))
     progress.step()
     return found
 

@@ -67,6 +67,21 @@ def labels_of(document: Any) -> Collection[str]:
     return {name, name.rpartition("@")[0], str(document.metadata.get("source"))}
 
 
+def passage_ids(index: OpenIndex, queries: Sequence[Query]) -> list[set[str]] | None:
+    """Gives the ids of the passages that queries name; None where one names files or is labelled by answers.
+
+    Args:
+        index: The opened index.
+        queries: Labelled queries. A name that the index does not hold stays as it is.
+    """
+    passages = index.store.passages.passages()
+    files = {str(one.metadata.get("source")) for one in passages}
+    if any(not query.relevant or query.relevant & files for query in queries):
+        return None
+    names = {one.id.rpartition("@")[0]: one.id for one in passages}
+    return [{names.get(label, label) for label in query.relevant} for query in queries]
+
+
 def contains_answer(query: Query, text: str) -> bool:
     """Tells whether a text holds one of a query's answers, word for word."""
     held = f" {' '.join(words(text))} "

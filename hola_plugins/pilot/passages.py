@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from hola_plugins.adacomp.words import approximate_tokens
-from hola_plugins.pilot.documents import contains_answer, labels_of, recall
+from hola_plugins.pilot.documents import contains_answer, labels_of, passage_ids, recall
 from hola_plugins.pilot.results import Retrieval
 from hola_plugins.pilot.sections import AdaComp
 from hola_plugins.pilot.workload import Query, read_queries
@@ -56,16 +57,30 @@ def adaptive_retriever(index: OpenIndex, settings: AdaComp) -> AdaCompRetriever:
         ValueError: Labels of which the index holds none, or a calibration of other signals.
     """
     from hola_plugins.corpus.asking import CALIBRATION
-    from hola_plugins.langchain import AdaCompRetriever
 
-    retriever = AdaCompRetriever.from_vectorstore(index.store, token_budget=settings.token_budget)
-    saved = settings.calibration or index.folder / CALIBRATION
     if settings.labels is not None:
-        labelled = [one for one in read_queries(settings.labels) if one.relevant or one.answers]
-        _calibrate(retriever, labelled, settings.target_recall)
-    elif saved.is_file():
+        return calibrated_retriever(index, settings, labelled_queries(settings.labels))
+    retriever = _retriever(index, settings)
+    saved = settings.calibration or index.folder / CALIBRATION
+    if saved.is_file():
         retriever.load_calibration(saved)
     return retriever
+
+
+def calibrated_retriever(index: OpenIndex, settings: AdaComp, labelled: Sequence[Query]) -> AdaCompRetriever:
+    """Gives AdaComp's retriever over the index, calibrated with labelled queries.
+
+    Raises:
+        ValueError: Labels of which the index holds none.
+    """
+    retriever = _retriever(index, settings)
+    _calibrate(index, retriever, labelled, settings.target_recall)
+    return retriever
+
+
+def labelled_queries(path: Path) -> list[Query]:
+    """Reads the queries of a file that have labels; raises what `read_queries` does."""
+    return [one for one in read_queries(path) if one.relevant or one.answers]
 
 
 def retrieve_all(retrieve: Retrieve, queries: Sequence[Query], show: Callable[[str], None]) -> Passages:
@@ -99,8 +114,15 @@ def retrieve_all(retrieve: Retrieve, queries: Sequence[Query], show: Callable[[s
     )
 
 
-def _calibrate(retriever: Any, labelled: Sequence[Query], target: float) -> None:
-    """Fits the retriever to labelled queries."""
+def _retriever(index: OpenIndex, settings: AdaComp) -> AdaCompRetriever:
+    """Gives AdaComp's retriever over the index, not calibrated."""
+    from hola_plugins.langchain import AdaCompRetriever
+
+    return AdaCompRetriever.from_vectorstore(index.store, token_budget=settings.token_budget)
+
+
+def _calibrate(index: OpenIndex, retriever: Any, labelled: Sequence[Query], target: float) -> None:
+    """Fits the retriever to labelled queries: all passages that a query names, or one where it names files or answers."""
     by_text = {query.text: query for query in labelled}
 
     def is_relevant(question: str, document: Any) -> bool:
@@ -108,4 +130,5 @@ def _calibrate(retriever: Any, labelled: Sequence[Query], target: float) -> None
         named = bool(query.relevant & set(labels_of(document)))
         return named or contains_answer(query, document.page_content)
 
-    retriever.calibrate(list(by_text), is_relevant, target=target)
+    ids = passage_ids(index, list(by_text.values()))
+    retriever.calibrate(list(by_text), is_relevant if ids is None else ids, target=target)

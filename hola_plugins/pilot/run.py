@@ -14,6 +14,7 @@ from hola_plugins.pilot.compression import Compressor
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.contexts import Contexts
 from hola_plugins.pilot.cross_domain import measure_cross_domain
+from hola_plugins.pilot.cross_retrieval import measure_cross_retrieval
 from hola_plugins.pilot.footprint import Footprints
 from hola_plugins.pilot.lm_eval_task import check_data
 from hola_plugins.pilot.measurement import Measurement
@@ -23,9 +24,11 @@ from hola_plugins.pilot.provenance import current_commit, describe_machine, prel
 from hola_plugins.pilot.results import CrossDomain, Provenance, Results
 from hola_plugins.pilot.rounds import Rounds
 from hola_plugins.pilot.scores import Scores
+from hola_plugins.pilot.sections import Domain
 from hola_plugins.pilot.server import Fleet
+from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.stages import Made, StagePlan, needs_compression, needs_draft, plan_stages
-from hola_plugins.pilot.state import State, locked
+from hola_plugins.pilot.state import State, digest, fingerprint, locked
 from hola_plugins.pilot.traffic import Traffic
 from hola_plugins.whole_file import write_text
 
@@ -33,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 FILE = "results.json"
 """File in the output folder that receives the results."""
+
+_CROSSED = "crossed-retrieval"
+"""Name of the unit that holds retrieval's part of the cross-domain table."""
 
 
 class Pilot:
@@ -105,6 +111,16 @@ class Pilot:
         return versions_in(python) if python else {}
 
     @cached_property
+    def _compressed_domains(self) -> list[Domain]:
+        """The domains that a model is compressed for."""
+        return [one for one in self._config.cross_domain if one.calibration]
+
+    @cached_property
+    def _labelled_domains(self) -> list[Domain]:
+        """The domains that retrieval is calibrated for."""
+        return [one for one in self._config.cross_domain if one.labels]
+
+    @cached_property
     def _contexts(self) -> Contexts:
         return Contexts(self._config, self._state, self._progress.show)
 
@@ -120,13 +136,13 @@ class Pilot:
 
     def _check(self) -> None:
         """Refuses what cannot be used before any work."""
-        tasks = [*self._config.accuracy, *(one.task for one in self._config.cross_domain)]
+        tasks = [*self._config.accuracy, *(one.task for one in self._config.cross_domain if one.task)]
         if tasks:
             check_installed()
         for task in tasks:
             check_data(task)
-        if self._config.cross_domain and self._compressor is None:
-            raise ValueError("'cross_domain' compresses models: give compress_python")
+        if self._compressed_domains and self._compressor is None:
+            raise ValueError("'cross_domain' with calibration compresses models: give compress_python")
         self._progress.show("reading prompts and versions")
         self._serve_versions, self._compress_versions, self._contexts  # noqa: B018 - each checks what it reads
 
@@ -143,9 +159,10 @@ class Pilot:
             )
         plans = plan_stages(self._config, compressed, intermediate)
         active = sum(plan.server is not None for plan in plans)
-        domains = len(self._config.cross_domain)
+        compressed_for = len(self._compressed_domains)
+        crossed = (compressed_for + 1 if compressed_for else 0) + bool(self._labelled_domains)
         each = self._config.repeats + len(self._config.accuracy)
-        self._progress.expect(active * each + (domains + 1 if domains else 0))
+        self._progress.expect(active * each + crossed)
         return plans
 
     def _make(self, doing: str, make: Callable[[], Path]) -> Made:
@@ -185,23 +202,47 @@ class Pilot:
         )
 
     def _cross(self, plans: list[StagePlan], fleet: Fleet, scores: Scores) -> tuple[CrossDomain, ...]:
-        """Measures the cross-domain table; a failure leaves it empty and is a problem."""
-        baseline = plans[0].server
-        if not self._config.cross_domain or self._compressor is None or baseline is None:
+        """Measures the cross-domain table; a failure leaves its part empty and is a problem."""
+        parts = (self._cross_retrieval, partial(self._cross_models, plans[0].server, fleet, scores))
+        rows: list[CrossDomain] = []
+        for part in parts:
+            try:
+                rows += part()
+            except (ProcessError, ValueError) as error:
+                self.problems.append(f"cross-domain: {error}")
+        return tuple(rows)
+
+    def _cross_models(
+        self, baseline: ServerPlan | None, fleet: Fleet, scores: Scores
+    ) -> tuple[CrossDomain, ...]:
+        """Measures the part of compressed models."""
+        if not self._compressed_domains or self._compressor is None or baseline is None:
             return ()
-        try:
-            return measure_cross_domain(
-                self._config.cross_domain,
-                self._config.lobi,
-                baseline,
-                self._compressor,
-                fleet,
-                scores,
-                self._progress,
-            )
-        except ProcessError as error:
-            self.problems.append(f"cross-domain: {error}")
+        return measure_cross_domain(
+            self._compressed_domains,
+            self._config.lobi,
+            baseline,
+            self._compressor,
+            fleet,
+            scores,
+            self._progress,
+        )
+
+    def _cross_retrieval(self) -> tuple[CrossDomain, ...]:
+        """Measures the part of retrieval, or takes it from an earlier run."""
+        domains, documents, adacomp = self._labelled_domains, self._config.documents, self._config.adacomp
+        if not domains or documents is None:
             return ()
+        files = [(one.name, fingerprint(one.labels)) for one in domains if one.labels]
+        key = digest(self._contexts.key("adaptive"), files)
+        rows = self._state.get(_CROSSED, key)
+        if rows is None:
+            show = self._progress.show
+            found = measure_cross_retrieval(domains, self._contexts.index, documents.k, adacomp, show)
+            rows = [one.model_dump(mode="json") for one in found]
+            self._state.put(_CROSSED, key, rows)
+        self._progress.step()
+        return tuple(CrossDomain.model_validate(one) for one in rows)
 
     def _results(
         self, plans: list[StagePlan], measurement: Measurement, crossed: tuple[CrossDomain, ...]

@@ -241,13 +241,26 @@ class Task(Settings):
 
 
 class Domain(Settings):
-    """One side of the cross-domain table."""
+    """One side of the cross-domain table: of Lo-Bi, of AdaComp, or of both."""
 
     name: str = Field(min_length=1)
     """Its name in the table."""
 
-    calibration: File
-    """What the model is compressed with."""
+    calibration: File | None = None
+    """Lo-Bi: what the model is compressed with."""
 
-    task: Task
-    """What it is measured on."""
+    task: Task | None = None
+    """Lo-Bi: what the compressed models are measured on."""
+
+    labels: File | None = None
+    """AdaComp: labelled questions to the documents; every second one calibrates, the others are measured with."""
+
+    @model_validator(mode="after")
+    def _is_a_side(self) -> Domain:
+        if (self.calibration is None) != (self.task is None):
+            raise ValueError(
+                "takes calibration and task together: compressed with one, measured on the other"
+            )
+        if self.calibration is None and self.labels is None:
+            raise ValueError("needs calibration and task (for Lo-Bi), or labels (for AdaComp), or all three")
+        return self

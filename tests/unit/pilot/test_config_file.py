@@ -83,6 +83,11 @@ def test_stages_come_in_the_order_of_adoption_and_arguments_with_hyphens(write):
             3,
             "at least two domains",
         ),
+        (
+            "cross_domain:\n- {name: a, calibration: prompts.jsonl}\n- {name: b, labels: prompts.jsonl}\n",
+            4,
+            "takes calibration and task together",
+        ),
         ("documents: {path: model}\n", 3, "'documents.queries' is missing"),
     ],
 )
