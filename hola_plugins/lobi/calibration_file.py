@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,13 +112,14 @@ def _parquet_records(path: Path) -> Iterator[tuple[str, Any]]:
     size, numbers = 0, itertools.count(1)
     try:
         for batch in parquet.ParquetFile(path).iter_batches(_BATCH):
-            size += batch.nbytes
-            if size > DATA_BYTES:
-                raise LoBiError(
-                    f"{path} holds more than {DATA_BYTES >> 20} MiB, which is the most that is read"
-                )
-            yield from ((f"{path}, row {next(numbers)}", row) for row in batch.to_pylist())
-    except ArrowException as error:
+            for row in batch.to_pylist():
+                size += len(json.dumps(row, default=str))
+                if size > DATA_BYTES:
+                    raise LoBiError(
+                        f"{path} holds more than {DATA_BYTES >> 20} MiB, the most that is read: split it"
+                    )
+                yield f"{path}, row {next(numbers)}", row
+    except (ArrowException, OSError) as error:
         raise LoBiError(f"{path} is no parquet file: {error}") from None
 
 

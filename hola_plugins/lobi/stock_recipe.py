@@ -18,6 +18,9 @@ from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 RECIPE_FILE = "recipe.yaml"
 """What llmcompressor writes beside a checkpoint."""
 
+_ENTRIES = 1_000_000
+"""Most keys and entries of a recipe, which may name every layer of a model."""
+
 _ENTRY = "LoBiModifier"
 _CUT = "the model was cut, so no recipe of stock modifiers gives its weights"
 _RECOVERED = "the model was recovered by LoRA, so no recipe of stock modifiers gives its weights"
@@ -138,7 +141,24 @@ def _read_yaml(file: Path, yaml: Any) -> Any:
         raise LoBiError(f"{file} is nested too deeply to be a recipe") from None
     except (yaml.YAMLError, ValueError, AttributeError) as error:
         raise LoBiError(f"{file} is no YAML: {error}") from None
+    _check_size(recipe, file)
     return recipe
+
+
+def _check_size(recipe: Any, file: Path) -> None:
+    """Refuses a recipe that aliases make huge or endless.
+
+    Raises:
+        LoBiError: If it has more entries than a recipe has, those behind aliases counted wherever they stand.
+    """
+    nodes = [recipe]
+    for node in nodes:
+        if isinstance(node, Mapping | list):
+            nodes.extend(node.values() if isinstance(node, Mapping) else node)
+        if len(nodes) > _ENTRIES:
+            raise LoBiError(
+                f"{file} has more than {_ENTRIES} entries: write out what its aliases (*name) stand for"
+            )
 
 
 def _yaml() -> Any:
