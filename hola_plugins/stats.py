@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from hola_plugins.input_file import parse_json
+
 RPC_METHOD = "hola_hsd_stats"
 """The worker method that returns the snapshot."""
 
@@ -23,6 +25,9 @@ _TAIL_BYTES = 1 << 20
 
 _TIMEOUT = 10.0
 """Seconds to wait for a server."""
+
+_ANSWER_BYTES = 16 << 20
+"""Most bytes of an answer that are read."""
 
 _SHOWN = 60
 """Characters of foreign text that an error repeats."""
@@ -110,7 +115,7 @@ def parse_line(line: str) -> dict[str, Any]:
         SnapshotError: If it is not a JSON object.
     """
     try:
-        snapshot = json.loads(line)
+        snapshot = parse_json(line)
     except ValueError as error:
         message = (
             f"a line must be one JSON object, got {_shorten(line)} ({error}): "
@@ -145,7 +150,7 @@ def fetch_snapshot(address: str) -> dict[str, Any]:
     )
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310
-            answer = json.loads(response.read() or b"null")
+            answer = parse_json((response.read(_ANSWER_BYTES) or b"null").decode())
     except urllib.error.HTTPError as error:
         message = f"{url} must answer 200, got {error.code} {error.reason}: {_http_remedy(error.code)}"
         raise SnapshotError(message) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.format import read_array
 
 from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
 from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
@@ -25,6 +26,7 @@ from hola_plugins.hsd.level import Int32, Level
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.warm_up import compile_kernels
 from hola_plugins.hsd.windowed_model import WindowedModel
+from hola_plugins.input_file import WHOLE_BYTES, InputFileError, read_text
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -179,8 +181,23 @@ def _corpus_tokens(path: str, tokenizer: str) -> Int32:
     if not Path(path).is_file():
         raise ConfigError(f"HSD setting 'store.corpus': no file at {path!r}")
     if path.endswith(".npy"):
-        return np.asarray(np.load(path, allow_pickle=False), dtype=np.int32).ravel()
+        return _token_array(path)
     from transformers import AutoTokenizer
 
-    text = Path(path).read_text(encoding="utf-8")
+    try:
+        text = read_text(Path(path), WHOLE_BYTES)
+    except InputFileError as error:
+        raise ConfigError(f"HSD setting 'store.corpus': {error}") from None
     return np.asarray(AutoTokenizer.from_pretrained(tokenizer).encode(text), dtype=np.int32)
+
+
+def _token_array(path: str) -> Int32:
+    """Reads token ids, int32[length]; a file of anything else is refused, pickled objects above all."""
+    try:
+        with Path(path).open("rb") as file:
+            ids = np.asarray(read_array(file, allow_pickle=False))
+    except (OSError, ValueError, TypeError, MemoryError, OverflowError, RecursionError) as error:
+        raise ConfigError(f"HSD setting 'store.corpus': {path!r} is no array of numpy: {error}") from None
+    if ids.dtype.kind not in "iu" or (ids.size and (ids.min() < 0 or ids.max() >= 1 << 31)):
+        raise ConfigError(f"HSD setting 'store.corpus': {path!r} must hold token ids, got {ids.dtype}")
+    return ids.astype(np.int32).ravel()

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def write_text(file: Path, text: str) -> None:
-    """Writes a file in one move; what was there before stays where that fails.
+    """Writes a file in one move; what was there before stays where that fails. No link is followed.
 
     Args:
         file: The file; its folder is made.
@@ -18,10 +18,13 @@ def write_text(file: Path, text: str) -> None:
     Raises:
         OSError: If there is no room or no right to write; the message names the file.
     """
+    content = text.encode("utf-8")
     staged = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_text(text, encoding="utf-8")
+        staged.unlink(missing_ok=True)
+        with staged.open("xb") as new:
+            new.write(content)
         staged.replace(file)
     except OSError as error:
         staged.unlink(missing_ok=True)

@@ -29,5 +29,5 @@ class AuditTrail:
             OSError: The file cannot be written; an audited query must not go unrecorded.
         """
         line = json.dumps({"time": datetime.now(UTC).isoformat(), **record}, ensure_ascii=False)
-        with self._lock, self.path.open("a", encoding="utf-8") as file:
+        with self._lock, self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{line}\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ import numpy as np
 from hola_plugins.adacomp.calibration import Calibration
 from hola_plugins.adacomp.decision import DepthBounds
 from hola_plugins.adacomp.logistic import LogisticModel
+from hola_plugins.input_file import SETTINGS_BYTES, read_json
+from hola_plugins.whole_file import write_json
 
 FORMAT = 1
 """Version of the file's layout."""
@@ -19,9 +20,7 @@ FORMAT = 1
 
 def save(calibration: Calibration, path: Path) -> None:
     """Writes the file, whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps(as_json(calibration), indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_json(path, as_json(calibration))
 
 
 def load(path: Path) -> Calibration:
@@ -32,8 +31,8 @@ def load(path: Path) -> Calibration:
         OSError: A file that cannot be read.
     """
     try:
-        return from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (KeyError, TypeError, ValueError) as error:
+        return from_json(read_json(path, SETTINGS_BYTES))
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{str(path)!r} must be a calibration of format {FORMAT}, got something else ({error}): "
             "write one with save_calibration"

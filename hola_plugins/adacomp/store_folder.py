@@ -13,6 +13,7 @@ happens, the folder reads as before. Other files in it are left alone.
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import secrets
 import shutil
@@ -20,9 +21,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
 from hola_plugins.adacomp.fingerprint import EmbeddingFingerprint
@@ -145,10 +147,17 @@ def _read_arrays(folder: Path, files: Mapping[str, FileEntry]) -> Iterator[tuple
     for name, entry in files.items():
         if name.endswith(".npy"):
             with opened(folder, name, entry) as file:
-                try:
-                    yield name, np.load(file, allow_pickle=False)
-                except (ValueError, EOFError) as error:
-                    raise StoreError(f"{folder / name} is damaged: {error}") from error
+                yield name, _array(file, folder / name)
+
+
+def _array(file: BinaryIO, path: Path) -> NDArray[Any]:
+    """Reads one array; nothing else than an array of numbers is read, no archive and no pickle."""
+    try:
+        return np.asarray(read_array(file, allow_pickle=False))
+    except (ValueError, TypeError, EOFError, MemoryError, OverflowError, RecursionError) as error:
+        raise StoreError(
+            f"{path} is damaged: {error or type(error).__name__}; restore it or save again"
+        ) from error
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -169,6 +178,12 @@ def _remove_old_data(folder: Path, current: str) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keeps other savers of the folder out; the system lets go when the process ends."""
-    with (folder / _LOCK).open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot save in {folder}: {_LOCK}: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)

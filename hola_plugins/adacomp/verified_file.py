@@ -15,8 +15,9 @@ from hola_plugins.adacomp.manifest import FileEntry, StoreError
 
 
 def written(path: Path, write: Callable[[BufferedWriter], Any]) -> None:
-    """Makes a file with what ``write`` puts into it, and waits until it is on the disk."""
-    with path.open("wb") as file:
+    """Makes a file with what ``write`` puts into it, and waits until it is on the disk; no link is followed."""
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file:
         write(file)
         file.flush()
         os.fsync(file.fileno())

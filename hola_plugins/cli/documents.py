@@ -82,13 +82,17 @@ def ask(
 
 def _run_indexer(indexer: Indexer, files: list[SourceFile]) -> None:
     """Shows a progress bar, then what was done and what could not be read."""
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from hola_plugins.corpus.answer_view import clean
 
     console = Console(stderr=True, highlight=False)
-    with Progress(console=console, transient=True) as progress:
+    text = TextColumn("{task.description}", markup=False)
+    columns = (text, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
         for step in indexer.run(files):
-            progress.update(task, description=step.file, completed=step.done, total=max(step.total, 1))
+            progress.update(task, description=clean(step.file), completed=step.done, total=max(step.total, 1))
     for name, why in indexer.report.unreadable:
-        console.print(f"not read: {name}: {why}", style="yellow", markup=False)
+        console.print(clean(f"not read: {name}: {why}"), style="yellow", markup=False)
     console.print(indexer.summary(), markup=False)

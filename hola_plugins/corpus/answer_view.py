@@ -33,7 +33,7 @@ def render_answer(answer: Answer) -> RenderableType:
     parts += [_passage(story, answer.originals[story.id]) for story in kept]
     notes = [f"left out: {story.id} ({story.dropped})" for story in dropped]
     notes += [f"note: {warning}" for warning in explanation.warnings]
-    parts += [Text(_clean(note), style="yellow") for note in notes]
+    parts += [Text(clean(note), style="yellow") for note in notes]
     return Group(*parts, _tokens(answer))
 
 
@@ -51,7 +51,7 @@ def _header(answer: Answer) -> RenderableType:
         lines.append(
             f"evidence {explanation.evidence:.2f}, real questions have {explanation.floor:.2f} or more"
         )
-    title = Text(_clean(explanation.query), style="bold")
+    title = Text(clean(explanation.query), style="bold")
     return Panel(Text("\n".join(lines)), title=title, title_align="left")
 
 
@@ -63,17 +63,17 @@ def _passage(story: PassageStory, passage: Passage) -> RenderableType:
     scores = f"cosine {story.similarity:.2f}, with BM25 {story.score:.2f}"
     if story.relevance is not None:
         scores += f", relevance {story.relevance:.2f}"
-    title = Text(f"{story.rank}. {_clean(place)}", style="bold cyan").append(f"  {scores}", style="dim")
+    title = Text(f"{story.rank}. {clean(place)}", style="bold cyan").append(f"  {scores}", style="dim")
     return Group(Text(), title, _sentences(story, passage.text))
 
 
 def _sentences(story: PassageStory, text: str) -> Text:
     """Marks the sentences that are kept; all of them where nothing was cut."""
     if story.compressed is None:
-        return Text(_clean(text), style=KEPT)
+        return Text(clean(text), style=KEPT)
     shown = Text()
     for place, sentence in enumerate(split_sentences(text)):
-        line = " ".join(_clean(sentence).split())
+        line = " ".join(clean(sentence).split())
         shown.append(line, style=KEPT if place in story.compressed.kept else LEFT_OUT).append(" ")
     return shown
 
@@ -85,6 +85,6 @@ def _tokens(answer: Answer) -> RenderableType:
     return Text(f"\nabout {answer.tokens} tokens; {usual}; {share}", style="bold")
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Takes out what could steer a terminal; line breaks stay."""
     return "".join(sign for sign in text if sign.isprintable() or sign == "\n")

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from hola_plugins.input_file import MIB, InputFileError, read_bytes
+
+if TYPE_CHECKING:
+    from pypdf import PdfReader
 
 TEXT_SUFFIXES = (".txt", ".text", ".rst")
 MARKDOWN_SUFFIXES = (".md", ".markdown")
 PDF_SUFFIX = ".pdf"
 SUFFIXES = (*TEXT_SUFFIXES, *MARKDOWN_SUFFIXES, PDF_SUFFIX)
+
+
+TEXT_BYTES = 32 * MIB
+"""Most bytes of a text file, and most characters out of a PDF: the Bible has 4 MiB."""
+
+PDF_BYTES = 512 * MIB
+"""Most bytes of a PDF, pictures included."""
+
+_PDF_SECONDS = 600.0
+"""Time after which no further page of a PDF is read; pypdf bounds what one page may cost."""
 
 
 class UnreadableFileError(ValueError):
@@ -61,12 +78,13 @@ def find_files(folder: Path, include: Sequence[str] = ()) -> list[SourceFile]:
 
     Raises:
         ValueError: No folder.
+        OSError: A folder in it that cannot be listed: its files must not be taken for gone.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder: give the folder that holds your documents")
     root = folder.resolve()
     found = []
-    for place, folders, names in os.walk(root):
+    for place, folders, names in os.walk(root, onerror=_stop):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             path = Path(place, name)
@@ -86,10 +104,16 @@ def read_pages(path: Path) -> list[Page]:
     """Reads the text of a file; pages without any are left out.
 
     Raises:
-        UnreadableFileError: Binary or damaged content, a password, or a library that is missing.
+        UnreadableFileError: Binary or damaged content, more of it than is read, a password, or a library that is
+            missing.
+        OSError: It cannot be read.
     """
     pages = _read_pdf(path) if path.suffix.lower() == PDF_SUFFIX else [Page(_read_text(path))]
     return [page for page in pages if page.text.strip()]
+
+
+def _stop(error: OSError) -> NoReturn:
+    raise error
 
 
 def _is_inside(path: Path, root: Path) -> bool:
@@ -99,7 +123,10 @@ def _is_inside(path: Path, root: Path) -> bool:
 
 def _read_text(path: Path) -> str:
     """Reads UTF-8, with or without a mark; a byte that is none becomes a replacement sign."""
-    content = path.read_bytes()
+    try:
+        content = read_bytes(path, TEXT_BYTES)
+    except InputFileError as error:
+        raise UnreadableFileError(str(error)) from None
     if b"\0" in content[:8192]:
         raise UnreadableFileError("binary content in a text file")
     return content.decode("utf-8-sig", errors="replace")
@@ -108,12 +135,29 @@ def _read_text(path: Path) -> str:
 def _read_pdf(path: Path) -> list[Page]:
     try:
         from pypdf import PdfReader
-        from pypdf.errors import PyPdfError
     except ImportError as error:
         message = "PDF files need pypdf. Install it with: pip install 'hola-plugins[langchain]'"
         raise UnreadableFileError(message) from error
+    if path.stat().st_size > PDF_BYTES:
+        raise UnreadableFileError(f"a PDF of more than {PDF_BYTES // MIB} MiB: split it")
     try:
-        reader = PdfReader(path)
-        return [Page(page.extract_text(), number) for number, page in enumerate(reader.pages, 1)]
-    except (PyPdfError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _pages(PdfReader(path))
+    except UnreadableFileError:
+        raise
+    except Exception as error:  # pypdf ends a damaged file with whatever its parser fell over
         raise UnreadableFileError(f"no readable PDF ({type(error).__name__}: {error})") from error
+
+
+def _pages(reader: PdfReader) -> list[Page]:
+    """Reads the pages; halves of characters, which no encoding holds, become question marks."""
+    pages, characters, deadline = [], 0, time.monotonic() + _PDF_SECONDS
+    for number, page in enumerate(reader.pages, 1):
+        text = page.extract_text().encode(errors="replace").decode()
+        pages.append(Page(text, number))
+        characters += len(text)
+        if characters > TEXT_BYTES or time.monotonic() > deadline:
+            raise UnreadableFileError(
+                f"more than {TEXT_BYTES // MIB} MiB of text, or over {_PDF_SECONDS / 60:.0f} minutes of reading, up to "
+                f"page {number}: split it"
+            )
+    return pages

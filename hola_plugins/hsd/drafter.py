@@ -10,6 +10,7 @@ import numpy as np
 
 from hola_plugins import __version__
 from hola_plugins.hsd.block import make_block, open_rows
+from hola_plugins.hsd.call_check import MalformedCallError, check_call
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.control import DraftControl
 from hola_plugins.hsd.entropy_gate import AUTO_SURE, sure_probability
@@ -100,10 +101,14 @@ class HierarchicalDrafter:
         """
         started = time.perf_counter()
         try:
+            check_call(sampled, lengths, buffer, self._max_rows)
             drafts = self._propose(started, sampled, lengths[: len(sampled)], buffer, step_tokens)
+        except MalformedCallError:
+            if self._is_first_error():
+                logger.exception("HSD drafts nothing in a call that is no batch")
+            drafts = [[] for _ in sampled]
         except Exception:
-            self._totals.errors += 1
-            if self._totals.errors == 1:
+            if self._is_first_error():
                 logger.exception("HSD failed in a call and starts anew; serving goes on without drafts")
             self._build()
             drafts = [[] for _ in sampled]
@@ -112,6 +117,11 @@ class HierarchicalDrafter:
         self._times.add(self._took)
         self._reporter.tick(self._ended)
         return drafts
+
+    def _is_first_error(self) -> bool:
+        """Counts an error; the first is logged."""
+        self._totals.errors += 1
+        return self._totals.errors == 1
 
     def _propose(
         self,

@@ -164,14 +164,17 @@ def _mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _number(parent: Mapping[str, Any], name: str) -> float | None:
-    """Gives a field that is a number; None where it is missing, null or not finite."""
+    """Gives a field that is a number; None where it is missing, null, not finite or huge."""
     value = parent.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         message = f"{name} must be a number, got {value!r}: the file is damaged or not HSD's"
         raise ValueError(message)  # noqa: TRY004 - the file's fault, not the caller's
-    return value if math.isfinite(value) else None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def _step_size(size: object) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,11 +99,16 @@ class Reporter:
         if self._config.jsonl is None:
             return
         try:
-            with Path(self._config.jsonl).open("a", encoding="utf-8") as file:
+            with open(self._config.jsonl, "a", encoding="utf-8", opener=_without_waiting) as file:
                 file.write(json.dumps(self._snapshot()) + "\n")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self._next_line = float("inf")
             logger.warning("HSD telemetry stops: cannot append to %s: %s", self._config.jsonl, error)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a file; a pipe that nobody reads is an error, not a wait."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
 
 
 def summary_line(snapshot: Snapshot) -> str:

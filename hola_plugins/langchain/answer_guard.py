@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from hola_plugins.adacomp.audit import AuditTrail
 from hola_plugins.adacomp.groundedness import Support, supports
+from hola_plugins.input_file import parse_json
 
 EVENT = "adacomp.guard"
 """Name of the event that every checked answer sends; its data is the verdict."""
@@ -185,12 +185,11 @@ def _json_schema() -> tuple[Any, Any]:
 
 def _schema_errors(answer: str, schema: dict[str, Any]) -> list[str]:
     """Lists how an answer breaks a JSON schema."""
+    validator, _ = _json_schema()
     try:
-        value = json.loads(answer)
+        errors = list(validator(schema).iter_errors(parse_json(answer)))
     except ValueError as error:
         return [f"the answer is no JSON: {error}"]
-    validator, _ = _json_schema()
-    return [
-        f"the answer breaks the schema at {one.json_path}: {one.message}"
-        for one in validator(schema).iter_errors(value)
-    ]
+    except RecursionError:
+        return ["the answer is nested too deeply to be checked against the schema"]
+    return [f"the answer breaks the schema at {one.json_path}: {one.message}" for one in errors]

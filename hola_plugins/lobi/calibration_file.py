@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hola_plugins.input_file import (
+    DATA_BYTES,
+    WHOLE_BYTES,
+    InputFileError,
+    numbered_lines,
+    parse_json,
+    read_bytes,
+)
 from hola_plugins.lobi.config import LoBiError
 
 Document = str | list[dict[str, str]]
 """Text, or the messages of a chat, each with role and content."""
 
 RECORDS = "a 'text', a 'prompt' with its 'response', or 'messages' of 'role' and 'content'"
+_BATCH = 64
+"""Rows of parquet in memory at a time."""
+
 _PIECE = 2000
 """Characters after which a text is cut at the next blank line, so that one long text does not fill all rows."""
 
@@ -59,8 +71,11 @@ def _parts(document: Document) -> Iterable[Document]:
 
 
 def read_text(path: Path) -> str:
-    """Reads UTF-8, with or without a mark."""
-    content = path.read_bytes()
+    """Reads UTF-8, with or without a mark; a byte that is none becomes a replacement sign."""
+    try:
+        content = read_bytes(path, WHOLE_BYTES)
+    except InputFileError as error:
+        raise LoBiError(str(error)) from None
     if b"\0" in content[:8192]:
         raise LoBiError(f"{path} is binary: give text, JSON lines or .parquet")
     return content.decode("utf-8-sig", errors="replace")
@@ -68,20 +83,24 @@ def read_text(path: Path) -> str:
 
 def json_records(path: Path) -> Iterator[tuple[str, Any]]:
     """Yields the records with where they stand."""
-    content = read_text(path)
-    if path.suffix.lower() == ".json" and content.lstrip().startswith("["):
-        try:
-            records = json.loads(content)
-        except ValueError as error:
-            raise LoBiError(f"{path} is no JSON: {error}") from None
+    if path.suffix.lower() == ".json" and (content := read_text(path)).lstrip().startswith("["):
+        records = _parsed(content, str(path))
         yield from ((f"{path}, record {number}", record) for number, record in enumerate(records, 1))
         return
-    for number, line in enumerate(content.splitlines(), 1):
-        if line.strip():
-            try:
-                yield f"{path}, line {number}", json.loads(line)
-            except ValueError as error:
-                raise LoBiError(f"{path}, line {number} is no JSON: {error}") from None
+    try:
+        for number, line in numbered_lines(path):
+            where = f"{path}, line {number}"
+            yield where, _parsed(line, where)
+    except InputFileError as error:
+        raise LoBiError(str(error)) from None
+
+
+def _parsed(text: str, where: str) -> Any:
+    """Parses JSON."""
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        raise LoBiError(f"{where} is no JSON: {error}") from None
 
 
 def _parquet_records(path: Path) -> Iterator[tuple[str, Any]]:
@@ -90,11 +109,18 @@ def _parquet_records(path: Path) -> Iterator[tuple[str, Any]]:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise ImportError("parquet files need pyarrow. Install it with: pip install pyarrow") from error
+    size, numbers = 0, itertools.count(1)
     try:
-        rows = parquet.read_table(path).to_pylist()
-    except ArrowException as error:
+        for batch in parquet.ParquetFile(path).iter_batches(_BATCH):
+            for row in batch.to_pylist():
+                size += len(json.dumps(row, default=str))
+                if size > DATA_BYTES:
+                    raise LoBiError(
+                        f"{path} holds more than {DATA_BYTES >> 20} MiB, the most that is read: split it"
+                    )
+                yield f"{path}, row {next(numbers)}", row
+    except (ArrowException, OSError) as error:
         raise LoBiError(f"{path} is no parquet file: {error}") from None
-    yield from ((f"{path}, row {number}", row) for number, row in enumerate(rows, 1))
 
 
 def _document(record: Any, where: str) -> Document:

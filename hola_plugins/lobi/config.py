@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hola_plugins.lobi.scheme import DEFAULT_CHOICES, LOADABLE, parse_scheme
+
+_SHOWN = 200
+"""Characters of a value that a message repeats."""
 
 
 class LoBiError(ValueError):
@@ -134,7 +138,7 @@ class LoBiConfig(_Settings):
     held_out: float = Field(default=0.25, gt=0.0, lt=1.0)
     """Share of those sequences kept for measuring."""
 
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
     """Seed of every random number."""
 
     cache: str | None = None
@@ -150,6 +154,16 @@ class LoBiConfig(_Settings):
     @classmethod
     def _number_cuts_channels(cls, prune: Any) -> Any:
         return {"channels": prune} if isinstance(prune, int | float) else prune
+
+    @field_validator("ignore")
+    @classmethod
+    def _expressions_are_regular(cls, ignore: list[str]) -> list[str]:
+        for one in ignore:
+            try:
+                re.compile(one.removeprefix("re:") if one.startswith("re:") else "")
+            except (re.error, RecursionError, OverflowError) as error:
+                raise ValueError(f"{one!r} is no regular expression behind re: ({error})") from None
+        return ignore
 
     @field_validator("report")
     @classmethod
@@ -187,6 +201,12 @@ class LoBiConfig(_Settings):
         return budget is not None and self.plan is None
 
 
+def shown(value: Any) -> str:
+    """Gives a value as a message repeats it: its beginning."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def explain_unknown_keys(keys: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
     """Raises for the first key that no setting has, and names the nearest.
 
@@ -195,7 +215,7 @@ def explain_unknown_keys(keys: Mapping[str, Any], allowed: Mapping[str, Any]) ->
     """
     for key in keys:
         if key not in allowed:
-            near = difflib.get_close_matches(key, allowed, n=1, cutoff=0.0)[0]
+            near = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.0)[0]
             raise LoBiError(
                 f"unknown Lo-Bi setting {key!r}; did you mean {near!r}? Allowed: {', '.join(sorted(allowed))}"
             )
@@ -213,5 +233,5 @@ def load_config(settings: Mapping[str, Any]) -> LoBiConfig:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        where = f"Lo-Bi setting {key!r} = {first['input']!r}: " if key else "Lo-Bi settings: "
+        where = f"Lo-Bi setting {key!r} = {shown(first['input'])}: " if key else "Lo-Bi settings: "
         raise LoBiError(where + first["msg"]) from None

@@ -65,7 +65,7 @@ def _read(file: Path) -> Scores | None:
         }
         if all(math.isfinite(value) for row in scores.values() for value in row.values()):
             return scores
-    except (ValueError, AttributeError, TypeError, OSError) as error:
+    except (ValueError, AttributeError, TypeError, OSError, RecursionError) as error:
         logger.warning("%s is damaged and is written again: %s", file, error)
     return None
 

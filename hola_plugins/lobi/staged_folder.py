@@ -58,8 +58,11 @@ def staged_folder(target: Path) -> Iterator[Path]:
 @contextmanager
 def _locked(staging: Path) -> Iterator[None]:
     """Makes the folder empty and keeps other runs out of it; the system lets go when the process ends."""
-    staging.mkdir(exist_ok=True)
-    handle = os.open(staging, os.O_RDONLY)
+    try:
+        staging.mkdir(exist_ok=True)
+        handle = os.open(staging, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    except (FileExistsError, NotADirectoryError):
+        raise LoBiError(f"{staging} must be a folder, and is a file or a link: remove it") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -67,7 +70,7 @@ def _locked(staging: Path) -> Iterator[None]:
         raise LoBiError(f"another run is filling {staging}: wait for it, or give another folder") from None
     try:
         for left in staging.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+            shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         yield
     finally:
         os.close(handle)

@@ -6,17 +6,20 @@ quantisation, the recipe gives the same bits and bytes without the tuning, and s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hola_plugins.input_file import WHOLE_BYTES, read_json, read_text
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig, load_config
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 
 RECIPE_FILE = "recipe.yaml"
 """What llmcompressor writes beside a checkpoint."""
+
+_ENTRIES = 1_000_000
+"""Most keys and entries of a recipe, which may name every layer of a model."""
 
 _ENTRY = "LoBiModifier"
 _CUT = "the model was cut, so no recipe of stock modifiers gives its weights"
@@ -110,13 +113,13 @@ def _finished(entry: Any, file: Path) -> LoBiConfig:
 def _from_report(file: Path) -> dict[str, Any]:
     """Makes the recipe of a run from its report."""
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
+        report = read_json(file, WHOLE_BYTES)
         cut, settings = report["cut"], dict(report["settings"])
         plan: dict[str, list[str]] = {}
         for row in report["layers"]:
             if row["scheme"] != UNQUANTISED:
                 plan.setdefault(row["scheme"], []).extend(_members(row["group"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise LoBiError(f"{file} is no report of a run of Lo-Bi ({error!r})") from None
     if cut is not None:
         raise LoBiError(f"{file}: {_CUT}")
@@ -133,9 +136,29 @@ def _members(group: str) -> list[str]:
 def _read_yaml(file: Path, yaml: Any) -> Any:
     """Reads a recipe."""
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+        recipe = yaml.safe_load(read_text(file, WHOLE_BYTES))
+    except RecursionError:
+        raise LoBiError(f"{file} is nested too deeply to be a recipe") from None
+    except (yaml.YAMLError, ValueError, AttributeError) as error:
         raise LoBiError(f"{file} is no YAML: {error}") from None
+    _check_size(recipe, file)
+    return recipe
+
+
+def _check_size(recipe: Any, file: Path) -> None:
+    """Refuses a recipe that aliases make huge or endless.
+
+    Raises:
+        LoBiError: If it has more entries than a recipe has, those behind aliases counted wherever they stand.
+    """
+    nodes = [recipe]
+    for node in nodes:
+        if isinstance(node, Mapping | list):
+            nodes.extend(node.values() if isinstance(node, Mapping) else node)
+        if len(nodes) > _ENTRIES:
+            raise LoBiError(
+                f"{file} has more than {_ENTRIES} entries: write out what its aliases (*name) stand for"
+            )
 
 
 def _yaml() -> Any:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from hola_plugins.input_file import SETTINGS_BYTES, InputFileError, read_text
+
 Config = TypeVar("Config", bound=BaseModel)
 
 KeyPath = tuple[str | int, ...]
@@ -17,6 +19,12 @@ KeyPath = tuple[str | int, ...]
 
 _SHOWN = 80
 """Characters of a value that a message repeats."""
+
+_ENTRIES = 10_000
+"""Most keys and entries of a configuration, those behind aliases counted wherever they stand."""
+
+_DEPTH = 20
+"""Most levels of keys below keys."""
 
 
 class ConfigError(ValueError):
@@ -58,19 +66,29 @@ def _parse(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
     except ImportError as error:
         message = "'pyyaml' is not installed. Install it with: pip install 'hola-plugins[pilot]'"
         raise ImportError(message) from error
-    text = path.read_text(encoding="utf-8")
+    lines: dict[KeyPath, int] = {(): 1}
     try:
+        text = read_text(path, SETTINGS_BYTES)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None:
+            _note_lines(root, (), lines, path.name)
         values = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path.name}, line {line}: no YAML: {error.problem}") from None
+    except InputFileError as error:
+        raise ConfigError(str(error)) from None
+    except RecursionError:
+        raise ConfigError(f"{path.name} is nested too deeply: {_DEPTH} levels are allowed") from None
+    except ConfigError:
+        raise
+    except (yaml.YAMLError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{path.name}: no YAML: {error}") from None
     if not isinstance(values, dict):
+        shown = repr(values)[:_SHOWN]
         raise ConfigError(
-            f"{path.name}, line 1: must hold keys with values, got {values!r}; --init writes one to start from"
+            f"{path.name}, line 1: must hold keys with values, got {shown}; --init writes one to start from"
         )
-    lines: dict[KeyPath, int] = {(): 1}
-    _note_lines(root, (), lines, path.name)
     return values, lines
 
 
@@ -78,8 +96,14 @@ def _note_lines(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str)
     """Notes the line of every key and entry under a node of PyYAML.
 
     Raises:
-        ConfigError: A key that stands twice, of which YAML would drop the first.
+        ConfigError: A key that stands twice, of which YAML would drop the first; too many entries or levels, to
+            which a few aliases can grow.
     """
+    if len(lines) > _ENTRIES or len(place) > _DEPTH:
+        raise ConfigError(
+            f"{name}, line {node.start_mark.line + 1}: {_ENTRIES} keys and entries in {_DEPTH} levels are allowed, "
+            "and aliases make more of them here: write out what is meant"
+        )
     if node.id == "mapping":
         for key, value in node.value:
             below = (*place, str(key.value))

@@ -26,7 +26,12 @@ class Settings(BaseModel):
 def placed(path: Path, info: ValidationInfo) -> Path:
     """Puts a relative path into the folder of the configuration; links stay, an environment's Python is one."""
     folder = (info.context or {}).get("folder", Path())
-    return Path(folder) / path.expanduser()
+    try:
+        found = Path(folder) / path.expanduser()
+        found.exists()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"must be a path that this system can hold: {error}") from None
+    return found
 
 
 def _file(path: Path, info: ValidationInfo) -> Path:

@@ -49,9 +49,9 @@ class State:
         """Gives what a finished unit found; None where it is not finished under this key."""
         try:
             record = json.loads(self._path(name).read_bytes())
-        except (FileNotFoundError, ValueError):
+            return record["value"] if record["key"] == key else None
+        except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
             return None
-        return record["value"] if record.get("key") == key else None
 
     def put(self, name: str, key: str, value: Any) -> None:
         """Keeps what a unit found; it takes plain JSON values."""

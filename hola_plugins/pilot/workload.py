@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from hola_plugins.input_file import InputFileError, numbered_lines, parse_json
 
 Record = TypeVar("Record")
 Named = TypeVar("Named", "Prompt", "Query")
@@ -108,6 +109,18 @@ def with_passages(query: Query, passages: Sequence[str], template: str) -> Promp
     return Prompt(query.id, "documents", text.lstrip("\n"))
 
 
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields the lines of a file that are not blank, with their numbers.
+
+    Raises:
+        DataError: A file or a line of more than is read, or none in UTF-8.
+    """
+    try:
+        yield from numbered_lines(path)
+    except InputFileError as error:
+        raise DataError(str(error)) from None
+
+
 def rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yields the objects of JSON lines with their line numbers.
 
@@ -115,11 +128,9 @@ def rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         DataError: A line that holds something else, or no line.
     """
     empty = True
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, line in lines(path):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             raise DataError(f"{path}, line {number} is no JSON: {error}") from None
         if not isinstance(row, dict):
@@ -143,13 +154,13 @@ def _read(path: Path, make: Callable[[int, Mapping[str, Any]], Record]) -> list[
 
 def _named_apart(path: Path, numbered: Sequence[tuple[int, Named]]) -> list[Named]:
     """Refuses an id that stands twice."""
-    lines: dict[str, int] = {}
+    known: dict[str, int] = {}
     for number, record in numbered:
-        if record.id in lines:
+        if record.id in known:
             raise DataError(
-                f"{path}, line {number}: the id {record.id!r} stands in line {lines[record.id]} already"
+                f"{path}, line {number}: the id {record.id!r} stands in line {known[record.id]} already"
             )
-        lines[record.id] = number
+        known[record.id] = number
     return [record for _, record in numbered]
 
 

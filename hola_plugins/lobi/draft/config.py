@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hola_plugins.lobi.config import LoBiError, explain_unknown_keys
+from hola_plugins.lobi.config import LoBiError, explain_unknown_keys, shown
 
 _SHARE = 0.25
 """Size of a draft where none is asked for."""
@@ -64,7 +64,7 @@ class DraftConfig(BaseModel):
     patience: int = Field(default=10, ge=1)
     """Measurements without improvement after which training stops."""
 
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
     """Seed of the order of prompts and rows, and of the factors."""
 
     @property
@@ -85,4 +85,4 @@ def load_draft_config(settings: Mapping[str, Any]) -> DraftConfig:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise LoBiError(f"draft setting {key!r} = {first['input']!r}: {first['msg']}") from None
+        raise LoBiError(f"draft setting {key!r} = {shown(first['input'])}: {first['msg']}") from None

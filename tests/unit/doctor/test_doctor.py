@@ -1,5 +1,6 @@
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -8,10 +9,12 @@ from hola_plugins.doctor.finding import note, ok, problem
 from hola_plugins.doctor.probe import probe
 from hola_plugins.doctor.report import findings_as_json
 from hola_plugins.doctor.requirements import (
+    OTHER_HOSTS,
     VLLM,
     Provider,
     Requirement,
     check_module,
+    check_other_host,
     check_version,
     find_provider,
 )
@@ -115,3 +118,23 @@ def test_preload_checks_follow_the_environment(tmp_path, monkeypatch):
     assert "hola preload" in by_name["libiomp5"].remedy
     by_name = {finding.name: finding for finding in host.check_preload({"LD_PRELOAD": str(library)})}
     assert by_name["libiomp5"].status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "words"),
+    [
+        ("1.7.2", Status.OK, "1.7.2 (langchain-core)"),
+        ("1.3.9", Status.NOTE, "1.3.9 (langchain-core), supported is >=1.4,<2"),
+        ("2.0.0", Status.NOTE, "2.0.0 (langchain-core), supported is >=1.4,<2"),
+    ],
+)
+def test_another_host_outside_its_range_is_named_and_stops_nothing(install, version, status, words):
+    install("fakechain", "langchain-core", version)
+    langchain = replace(OTHER_HOSTS[0], module="fakechain")
+    finding = check_other_host(langchain)
+    assert (finding.status, finding.value) == (status, words)
+    assert ("hola-plugins[langchain]" in finding.remedy) == (status is not Status.OK)
+
+
+def test_another_host_that_is_missing_is_no_finding():
+    assert check_other_host(replace(OTHER_HOSTS[1], module="no_such_host")) is None

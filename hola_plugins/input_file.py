@@ -1,0 +1,128 @@
+"""Files that others wrote, read with limits: plain files, of a size that fits memory, UTF-8, no bottomless JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+MIB = 1 << 20
+
+SETTINGS_BYTES = MIB
+"""Most bytes of a file of settings."""
+
+WHOLE_BYTES = 256 * MIB
+"""Most bytes of what is held whole: a text, a list in JSON, a recipe or report, which name every layer."""
+
+DATA_BYTES = 1024 * MIB
+"""Most bytes of a file of JSON lines, or of parquet's rows."""
+
+LINE_BYTES = 16 * MIB
+"""Most bytes of one line of JSON lines."""
+
+
+class InputFileError(ValueError):
+    """A file that is not read; the message names it, the limit and the remedy."""
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Reads a file.
+
+    Args:
+        path: The file.
+        most: Most bytes that it may have.
+
+    Raises:
+        InputFileError: No plain file, or a larger one.
+        OSError: It cannot be read.
+    """
+    with _opened(path, most) as file:
+        content = file.read(most + 1)
+    _check_size(path, len(content), most)
+    return content
+
+
+def read_text(path: Path, most: int) -> str:
+    """Reads UTF-8, with or without a mark; raises as `read_bytes` does, and `InputFileError` for other bytes."""
+    return _decoded(path, read_bytes(path, most))
+
+
+def read_json(path: Path, most: int) -> Any:
+    """Reads a JSON file; raises as `read_text` and `parse_json` do."""
+    return parse_json(read_text(path, most))
+
+
+def parse_json(text: str) -> Any:
+    """Parses JSON.
+
+    Raises:
+        ValueError: No JSON, or lists and objects nested deeper than Python's parser follows.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("lists and objects are nested too deeply: a few levels are allowed") from None
+
+
+def numbered_lines(
+    path: Path, longest: int = LINE_BYTES, most: int = DATA_BYTES
+) -> Iterator[tuple[int, str]]:
+    """Yields the lines that are not blank with their numbers, from 1 on; one line is in memory at a time.
+
+    A line ends at a line feed alone: JSON may hold the other characters that Python takes for one.
+
+    Args:
+        path: The file, UTF-8 with or without a mark.
+        longest: Most bytes of a line.
+        most: Most bytes of the file.
+
+    Raises:
+        InputFileError: No plain file, a larger one, a longer line, or bytes that are no UTF-8.
+        OSError: It cannot be read.
+    """
+    with _opened(path, most) as file:
+        number = 0
+        while line := file.readline(longest + 1):
+            number += 1
+            if len(line) > longest:
+                raise InputFileError(
+                    f"{path}, line {number} has more than {longest // MIB} MiB: end each record with a line break"
+                )
+            text = _decoded(f"{path}, line {number}", line).removesuffix("\n")
+            if text.strip():
+                yield number, text
+
+
+@contextmanager
+def _opened(path: Path, most: int) -> Iterator[BufferedReader]:
+    """Opens a plain file; a pipe or device, which need not end, is refused without waiting for it."""
+    if "\0" in str(path):
+        raise InputFileError(f"a path cannot hold a zero byte, got {str(path)!r}")
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise InputFileError(f"{path} must be a plain file, and is a folder, pipe or device")
+        _check_size(path, found.st_size, most)
+        yield file
+
+
+def _check_size(path: Path, size: int, most: int) -> None:
+    if size > most:
+        raise InputFileError(
+            f"{path} has more than {most // MIB} MiB, which is the most that is read: split it"
+        )
+
+
+def _decoded(where: Path | str, content: bytes) -> str:
+    """Decodes UTF-8 without its mark."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputFileError(
+            f"{where} is no UTF-8 at byte {error.start + 1}: save the file as UTF-8"
+        ) from None
