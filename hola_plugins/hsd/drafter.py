@@ -71,8 +71,10 @@ class HierarchicalDrafter:
         self.hierarchy = Hierarchy(self._config, slots, self._further, self._judge)
         levels = (3 if self._judge is None else 5) + len(self._further)
         self.control = DraftControl(self._config, self._max_rows, longest)
-        self._feedback = Feedback(prior_calibration(levels), slots, longest, self._config.rounds)
-        self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors)
+        isolated = self._config.store.isolated
+        prior = prior_calibration(levels)
+        self._feedback = Feedback(prior, slots, longest, self._config.rounds, learns=not isolated)
+        self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors, isolated)
         self._block = make_block(
             self._max_rows,
             longest,
@@ -125,10 +127,10 @@ class HierarchicalDrafter:
         emitted = np.fromiter(map(len, sampled), np.int32, rows)
         drafting = int(np.count_nonzero(emitted))
         fresh = sum(map(len, sampled))
-        slots, taken = self._tracker.identify(lengths, buffer)
+        slots, taken = self._tracker.identify(lengths, buffer, emitted)
         if drafting == rows == self._drafting and not taken:
             self.control.observe_step(rows, fresh, step_tokens, started - self._ended, self._took)
-        elif taken or rows < self._rows:
+        elif taken or rows < self._rows or self._config.store.isolated:
             self._change_requests(slots, taken, lengths - emitted)
         self._rows = rows
         self._drafting = drafting
@@ -169,13 +171,15 @@ class HierarchicalDrafter:
         return Gate(sure, floor, control.survival_floor, control.price(drafting), control.token_seconds)
 
     def _change_requests(self, slots: Int32, taken: list[int], prompts: Int32) -> None:
-        """Starts new requests in their slots and stores the outputs of those that left."""
+        """Starts new requests in their slots; the outputs of those that left are stored, or forgotten where isolated."""
         for slot in taken:
             row = int(np.flatnonzero(slots == slot)[0])
             self.hierarchy.admit(slot, int(prompts[row]))
             self._feedback.forget(slot)
         for slot in self._tracker.left():
             self.hierarchy.release(slot)
+            if self._config.store.isolated:
+                self._feedback.forget(slot)
 
     def snapshot(self) -> Snapshot:
         """Gives all counters as a JSON-ready mapping; its keys are described in `hola stats --help`."""

@@ -63,16 +63,23 @@ class Hierarchy:
     def admit(self, slot: int, prompt_length: int) -> None:
         """Gives a slot to a new request; what the former one left goes to the store first."""
         self.release(slot)
-        for guard in self._learners:
-            guard.level.forget(slot)
+        self._forget(slot)
         self._stored[slot] = prompt_length
 
     def release(self, slot: int) -> None:
-        """Hands the output of a request that left to the store, as far as it is not there yet."""
+        """Hands the output of a request that left to the store, as far as it is not there yet; isolated, forgets it."""
+        if not self._shares:
+            self._forget(slot)
+            return
         tokens = self.request.tokens_of(slot)
-        if self._shares and len(tokens) > self._stored[slot]:
+        if len(tokens) > self._stored[slot]:
             self.store.add(tokens[max(0, int(self._stored[slot]) - _CONTEXT_KEPT) :])
             self._stored[slot] = len(tokens)
+
+    def _forget(self, slot: int) -> None:
+        """Has every level drop what belongs to one request."""
+        for guard in self._learners:
+            guard.level.forget(slot)
 
     def learn(self, call: int, tokens: Tokens) -> None:
         """Lets every level take in the new tokens."""

@@ -81,6 +81,8 @@ async def _phase(
 
 def _estimate(ratios: list[float]) -> dict[str, Any]:
     """Gives geometric mean, 95 % interval, median and the ratios themselves."""
+    if not ratios:
+        return {"mean": 0.0, "each": []}
     logs = np.log(ratios)
     reach = 0.0
     if len(ratios) > 1:

@@ -91,7 +91,8 @@ def _request(prompts: Iterator[Prompt], rng: random.Random, context: int) -> Req
         cut = completion(text, tokens, stream=stream, truncate_prompt_tokens=context - tokens - 1)
         return Request(LONG, cut)
     abort = rng.randrange(1, 12) if rng.random() < _ABORTED else None
-    return Request(category, completion(text, tokens, stream=stream or abort is not None), abort)
+    body = completion(text, tokens, stream=stream or abort is not None, truncate_prompt_tokens=context // 2)
+    return Request(category, body, abort)
 
 
 async def send(client: httpx.AsyncClient, url: str, request: Request) -> Outcome:
