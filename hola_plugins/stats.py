@@ -47,7 +47,7 @@ def read_snapshot(source: str) -> dict[str, Any]:
 
 
 def read_last_line(path: Path) -> dict[str, Any]:
-    """Reads the last line of a JSONL file, or the one before where the last is truncated.
+    """Reads the last line of a JSONL file that is whole: a writer that was killed leaves a part of one.
 
     Raises:
         SnapshotError: If the file is missing, unreadable, empty, or not of snapshots.
@@ -62,13 +62,17 @@ def read_last_line(path: Path) -> dict[str, Any]:
             f"({error.strerror or error}): give the file that the proposer writes"
         )
         raise SnapshotError(message) from error
-    lines = [line for line in tail.splitlines() if line.strip()]
-    try:
-        return parse_line(lines[-1]) if lines else _refuse_empty(path)
-    except SnapshotError:
-        if len(lines) < 2:
-            raise
-    return parse_line(lines[-2])
+    damaged = None
+    for line in reversed(tail.split("\n")):
+        if not line.strip():
+            continue
+        try:
+            return parse_line(line)
+        except SnapshotError as error:
+            damaged = damaged or error
+    if damaged is not None:
+        raise damaged
+    _refuse_empty(path)
 
 
 def _refuse_empty(path: Path) -> NoReturn:

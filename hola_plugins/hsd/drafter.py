@@ -56,7 +56,7 @@ class HierarchicalDrafter:
         self._deadline = float("inf") if config.deterministic else config.deadline_ms * 1e-3
         self._totals = Totals()
         self._times = CallTimes()
-        self._started = time.time()
+        self._started = time.monotonic()
         self._ended = 0.0
         self._took = 0.0
         self._rows = 0
@@ -110,7 +110,7 @@ class HierarchicalDrafter:
             self._build()
             drafts = [[] for _ in sampled]
         self._ended = time.perf_counter()
-        self._took = self._ended - started
+        self._took = max(0.0, self._ended - started)
         self._times.add(self._took)
         self._reporter.tick(self._ended)
         return drafts
@@ -186,7 +186,7 @@ class HierarchicalDrafter:
         return {
             "version": __version__,
             "time": time.time(),
-            "uptime_s": round(time.time() - self._started, 1),
+            "uptime_s": round(time.monotonic() - self._started, 1),
             "calls": self._tracker.call,
             "requests": self._tracker.used(),
             "levels": {

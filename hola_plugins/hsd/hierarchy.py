@@ -42,7 +42,9 @@ class Hierarchy:
         self.transitions = TransitionTable(TRANSITIONS, slots, entries, budget)
         own: list[Level] = [self.request, self.store, self.transitions]
         chosen = [level for level in own if level.name in config.levels]
-        self._asked = [LevelGuard(level, config.backoff_calls) for level in (*chosen, *further)]
+        limit_s = float("inf") if config.deterministic else config.deadline_ms * 1e-3
+        self._asked = [LevelGuard(level, config.backoff_calls) for level in chosen]
+        self._asked += [LevelGuard(level, config.backoff_calls, limit_s, foreign=True) for level in further]
         self._judge = None if judge is None else LevelGuard(judge, config.backoff_calls)
         self.guards = self._asked if self._judge is None else [*self._asked, self._judge]
         self._rounds = config.rounds
@@ -105,8 +107,7 @@ class Hierarchy:
             return kept
         for _ in range(self._judgements):
             started = time.perf_counter()
-            self._judge.asked += 1
-            if not self._judge.run(call, self._judge.level.extend, block, gate):
+            if not self._judge.ask(call, block, gate):
                 break
             if not commit_offers(block.table, gate.floor, gate.survival):
                 break
@@ -120,8 +121,7 @@ class Hierarchy:
             for guard in self._asked:
                 if time.perf_counter() > deadline:
                     return False
-                guard.asked += 1
-                guard.run(call, guard.level.extend, block, gate)
+                guard.ask(call, block, gate)
             if not commit_offers(block.table, gate.floor, gate.survival):
                 break
         return True

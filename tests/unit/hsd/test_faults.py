@@ -151,7 +151,7 @@ def test_a_clock_that_jumps_leaves_drafts_and_finite_figures(jumps: list[float])
         patch.setattr(time, "time", lambda: 1e9 + jumps[next(calls) % len(jumps)])
         runner, snapshot = _serve(lambda block: None)
     assert runner.emitted == sum(len(one.tokens) - one.prompt for one in REPLAYS)
-    assert snapshot["errors"] == 0
+    assert snapshot["levels"]["request"]["errors"] == 0
     assert snapshot["draft_us"]["p50"] >= 0.0
     assert snapshot["uptime_s"] >= 0.0
     assert all(value >= 0.0 for value in snapshot["step_time_ms"].values())
