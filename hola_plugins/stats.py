@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 RPC_METHOD = "hola_hsd_stats"
@@ -62,6 +62,7 @@ def read_last_line(path: Path) -> dict[str, Any]:
             f"({error.strerror or error}): give the file that the proposer writes"
         )
         raise SnapshotError(message) from error
+    message = f"{str(path)!r} must hold at least one snapshot, got an empty file: wait for the first requests"
     damaged = None
     for line in reversed(tail.split("\n")):
         if not line.strip():
@@ -70,15 +71,7 @@ def read_last_line(path: Path) -> dict[str, Any]:
             return parse_line(line)
         except SnapshotError as error:
             damaged = damaged or error
-    if damaged is not None:
-        raise damaged
-    _refuse_empty(path)
-
-
-def _refuse_empty(path: Path) -> NoReturn:
-    """Says that a file has no snapshot yet."""
-    message = f"{str(path)!r} must hold at least one snapshot, got an empty file: wait for the first requests"
-    raise SnapshotError(message)
+    raise damaged or SnapshotError(message)
 
 
 def read_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

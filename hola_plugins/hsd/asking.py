@@ -26,8 +26,10 @@ class ForwardCost:
         self._sums = np.zeros(5)
 
     def observe(self, tokens: int, seconds: float) -> None:
-        """Takes in one pass over ``tokens`` tokens, padding included; an outlier counts as twice the expected, and a clock
-        that went back not at all."""
+        """Takes in one pass over ``tokens`` tokens, padding included.
+
+        An outlier counts as twice the expected; a clock that went back tells nothing.
+        """
         if seconds <= 0.0:
             return
         if self._sums[0] >= 4.0:

@@ -67,6 +67,17 @@ def _draft_views(table):
     )
 
 
+@njit(cache=True, inline="always")
+def _learn(hits, trials, calibration, level, bucket, hit) -> None:
+    """Moves a bucket's match probability by one judgement."""
+    if trials[level, bucket] >= _MEMORY:
+        trials[level, bucket] *= 0.9
+        hits[level, bucket] *= 0.9
+    trials[level, bucket] += 1.0
+    hits[level, bucket] += 1.0 if hit else 0.0
+    calibration[level, bucket] = hits[level, bucket] / trials[level, bucket]
+
+
 @njit(cache=True, nogil=True)
 def score_rows(table, slots, lengths, buffer, request_level, learns) -> int:
     """Scores the stored predictions of each row against its new tokens; gives the accepted tokens.
@@ -111,12 +122,7 @@ def score_rows(table, slots, lengths, buffer, request_level, learns) -> int:
             hit = trail[slot, number, TOKEN] == buffer[row, start + position]
             bucket = trail[slot, number, BUCKET]
             if learns:
-                if trials[level, bucket] >= _MEMORY:
-                    trials[level, bucket] *= 0.9
-                    hits[level, bucket] *= 0.9
-                trials[level, bucket] += 1.0
-                hits[level, bucket] += 1.0 if hit else 0.0
-                calibration[level, bucket] = hits[level, bucket] / trials[level, bucket]
+                _learn(hits, trials, calibration, level, bucket, hit)
             success[level, slot] += _RATE * ((1.0 if hit else 0.0) - success[level, slot])
             counters[level, JUDGED] += 1
             counters[level, MATCHED] += 1 if hit else 0

@@ -56,7 +56,9 @@ class LevelGuard:
         self._overruns = self._overruns + 1 if time.perf_counter() - started > self._limit_s else 0
         if ran and self._overruns >= _OVERRUNS:
             self._overruns = 0
-            self._fail(call, TimeoutError(f"took over {1e3 * self._limit_s:g} ms in {_OVERRUNS} calls in a row"))
+            self._fail(
+                call, TimeoutError(f"took over {1e3 * self._limit_s:g} ms in {_OVERRUNS} calls in a row")
+            )
         return ran
 
     def _extend_checked(self, block: Block, gate: Gate) -> None:

@@ -38,7 +38,9 @@ def _secret_after_common(seed: int) -> tuple[list[int], list[int]]:
     """Gives a tenant's text with secrets behind common words, and another's with the same common words."""
     rng = random.Random(seed)
     common = [rng.choice(COMMON) for _ in range(20)]
-    return common + [rng.choice(SECRET) for _ in range(30)] + common, common + [rng.choice(OWN) for _ in range(40)]
+    return common + [rng.choice(SECRET) for _ in range(30)] + common, common + [
+        rng.choice(OWN) for _ in range(40)
+    ]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,9 +84,7 @@ def test_drafts_do_not_tell_what_another_tenant_sent(
 def test_nor_what_it_sends_at_the_same_time(
     make_drafter: MakeDrafter, first: list[list[int]], second: list[int]
 ) -> None:
-    with_others = drafts_for(
-        make_drafter, _replays([second]), _replays(first[:2]), rows=3, settings=ISOLATED
-    )
+    with_others = drafts_for(make_drafter, _replays([second]), _replays(first[:2]), rows=3, settings=ISOLATED)
     assert with_others == drafts_for(make_drafter, _replays([second]), rows=3, settings=ISOLATED)
 
 
