@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,12 @@ _TOKENS = 48
 
 
 @pytest.fixture(scope="module")
-def expected() -> Iterator[list[dict[str, Any]]]:
+def expected() -> list[dict[str, Any]]:
     """What one process without speculation answers."""
     engine = EngineProcess(hsd=False)
     answers = engine.generate(_PROMPTS, max_tokens=_TOKENS)
     engine.close()
-    yield answers
+    return answers
 
 
 def _generate(expected: list[dict[str, Any]], **parallel: Any) -> list[dict[str, Any] | None]:
