@@ -43,8 +43,9 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, emitte
         buffer: Token ids of each row.
         emitted: Tokens that each row emitted since.
         call: Number of this call.
-        exact: Whether a row goes on in its place only where all its earlier tokens are those of the slot; else
-            the last ones do.
+        exact: Whether a row continues a slot only where the slot holds all that the row had before it emitted these
+            tokens, and nothing else; else a slot may be behind, and in its own place a row is known by its last
+            tokens.
 
     Returns:
         The number of rows without a slot.
@@ -56,7 +57,7 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, emitte
         if (
             slot >= 0
             and last_call[slot] != call
-            and (not exact or descriptors[slot, LENGTH] == lengths[row] - emitted[row])
+            and not (exact and descriptors[slot, LENGTH] != lengths[row] - emitted[row])
             and _continues(descriptors, slot, buffer[row], lengths[row], exact)
         ):
             slots[row] = slot
@@ -74,6 +75,7 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, emitte
             if (
                 longer
                 and last_call[slot] != call
+                and not (exact and descriptors[slot, LENGTH] != lengths[row] - emitted[row])
                 and _continues(descriptors, slot, buffer[row], lengths[row], False)
                 and _continues(descriptors, slot, buffer[row], lengths[row], True)
             ):
@@ -92,7 +94,8 @@ class Tracker:
         slots: Requests tracked at once; at least the host's largest batch.
         max_rows: The host's largest batch.
         descriptors: The request index's descriptors, which hold each slot's tokens.
-        exact: Whether requests that end alike in one place are told apart at the price of comparing them whole.
+        exact: Whether a request that begins or ends like another is told apart, at the price of comparing it whole and
+            of starting anew after a call that was skipped.
     """
 
     def __init__(self, slots: int, max_rows: int, descriptors: Int64, exact: bool = False) -> None:
