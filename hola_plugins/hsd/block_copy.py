@@ -21,10 +21,10 @@ from hola_plugins.hsd.level import (
     Float32,
 )
 
-_OTHERS = ("calibration", "success", "resume", "walks")
-"""Arrays that belong to the feedback and to the retrieval levels."""
+_FEEDBACK = ("calibration", "success", "resume")
+"""Arrays that belong to the feedback."""
 
-_ARRAYS = (*_OTHERS, "trail", "trail_length", "window", "state", "chance", "owner", "survival")
+_ARRAYS = (*_FEEDBACK, "walks", "trail", "trail_length", "window", "state", "chance", "owner", "survival")
 
 
 class BlockError(ValueError):
@@ -36,10 +36,12 @@ class BlockCopy:
 
     Args:
         block: The block.
+        level: Number of the level.
     """
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, level: int) -> None:
         self._block = block
+        self._level = level
         self._kept = {name: getattr(block, name).copy() for name in _ARRAYS}
 
     def undo(self) -> None:
@@ -53,9 +55,12 @@ class BlockCopy:
         Raises:
             BlockError: It wrote where it may not, beyond a row, or what is no probability.
         """
-        for name in _OTHERS:
+        for name in _FEEDBACK:
             if not np.array_equal(getattr(self._block, name), self._kept[name]):
                 raise BlockError(f"it changed {name!r}, which belongs to the drafter")
+        changed = (self._block.walks != self._kept["walks"]).any(axis=(1, 2))
+        if np.delete(changed, self._level).any():
+            raise BlockError("it changed the walks of another level")
         self._check_rows()
         self._check_trail()
 

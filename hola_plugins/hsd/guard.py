@@ -48,9 +48,9 @@ class LevelGuard:
 
     def ask(self, call: int, block: Block, gate: Gate) -> bool:
         """Asks the level to extend a block; gives whether it ran well."""
-        self.asked += 1
         if call < self._resumes_at:
             return False
+        self.asked += 1
         started = time.perf_counter()
         ran = self.run(call, self._extend_checked if self._foreign else self.level.extend, block, gate)
         self._overruns = self._overruns + 1 if time.perf_counter() - started > self._limit_s else 0
@@ -63,7 +63,7 @@ class LevelGuard:
 
     def _extend_checked(self, block: Block, gate: Gate) -> None:
         """Asks the level and undoes what it leaves if it fails or leaves garbage."""
-        before = BlockCopy(block)
+        before = BlockCopy(block, self.level.number)
         try:
             self.level.extend(block, gate)
             before.check()

@@ -19,6 +19,7 @@ from hola_plugins.hsd.config import HSDConfig, TelemetryConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
 from hola_plugins.hsd.level import BUCKET, DRAFTED, OPEN, OWNER, ROOM, SLOT, WINDOW, Block, Gate, Tokens
 from hola_plugins.hsd.sanitiser import DraftLimits
+from hola_plugins.hsd.shared_store import SharedStore
 from hola_plugins.hsd.telemetry import Reporter
 from hola_plugins.stats import read_snapshot
 
@@ -65,6 +66,17 @@ def _numbers(value: Any) -> list[float]:
     if isinstance(value, dict):
         return [number for one in value.values() for number in _numbers(one)]
     return [value] if isinstance(value, int | float) else []
+
+
+def test_a_level_of_ones_own_may_be_built_on_a_store() -> None:
+    store = SharedStore(3, 1024)
+    store.add(np.array(list(range(7, 60)), dtype=np.int32))
+    config = HSDConfig.model_validate({"deterministic": True})
+    drafter = HierarchicalDrafter(config, DraftLimits(8, 64, 512), 2, (store,))
+    FakeRunner(drafter, 2, 512, 64, 8).run([Replay([5, *range(7, 50)], prompt=6)])
+    snapshot = drafter.snapshot()
+    assert snapshot["errors"] == 0
+    assert snapshot["tokens"]["accepted"] > 10
 
 
 def test_a_level_that_hangs_is_left_out_and_the_others_go_on() -> None:
@@ -116,6 +128,10 @@ def _probabilities_of_another_kind(block: Block) -> None:
     block.chance[:] = -7.0
 
 
+def _walks_of_others(block: Block) -> None:
+    block.walks[:3] = 1 << 40
+
+
 def _wrong_shape(block: Block) -> None:
     block.window[:, :3] = np.zeros((len(block.window), 4))
 
@@ -128,6 +144,7 @@ GARBAGE = [
     _slots_of_nobody,
     _predictions_of_nobody,
     _probabilities_of_another_kind,
+    _walks_of_others,
     _wrong_shape,
 ]
 
