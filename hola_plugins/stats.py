@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 from hola_plugins.input_file import parse_json
@@ -52,7 +52,7 @@ def read_snapshot(source: str) -> dict[str, Any]:
 
 
 def read_last_line(path: Path) -> dict[str, Any]:
-    """Reads the last line of a JSONL file, or the one before where the last is truncated.
+    """Reads the last line of a JSONL file that is whole: a writer that was killed leaves a part of one.
 
     Raises:
         SnapshotError: If the file is missing, unreadable, empty, or not of snapshots.
@@ -67,19 +67,16 @@ def read_last_line(path: Path) -> dict[str, Any]:
             f"({error.strerror or error}): give the file that the proposer writes"
         )
         raise SnapshotError(message) from error
-    lines = [line for line in tail.splitlines() if line.strip()]
-    try:
-        return parse_line(lines[-1]) if lines else _refuse_empty(path)
-    except SnapshotError:
-        if len(lines) < 2:
-            raise
-    return parse_line(lines[-2])
-
-
-def _refuse_empty(path: Path) -> NoReturn:
-    """Says that a file has no snapshot yet."""
     message = f"{str(path)!r} must hold at least one snapshot, got an empty file: wait for the first requests"
-    raise SnapshotError(message)
+    damaged = None
+    for line in reversed(tail.split("\n")):
+        if not line.strip():
+            continue
+        try:
+            return parse_line(line)
+        except SnapshotError as error:
+            damaged = damaged or error
+    raise damaged or SnapshotError(message)
 
 
 def read_lines(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

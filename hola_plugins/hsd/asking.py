@@ -26,7 +26,12 @@ class ForwardCost:
         self._sums = np.zeros(5)
 
     def observe(self, tokens: int, seconds: float) -> None:
-        """Takes in one pass over ``tokens`` tokens, padding included; an outlier counts as twice the expected."""
+        """Takes in one pass over ``tokens`` tokens, padding included.
+
+        An outlier counts as twice the expected; a clock that went back tells nothing.
+        """
+        if seconds <= 0.0:
+            return
         if self._sums[0] >= 4.0:
             seconds = min(seconds, 2.0 * self.seconds(tokens))
         self._sums *= _FADING

@@ -32,7 +32,11 @@ class StoreConfig(_Settings):
     """Outputs kept for other requests, in tokens; about 33 bytes each. The oldest are overwritten."""
 
     isolated: bool = False
-    """Keep requests apart: nothing one request emits reaches another's drafts; a corpus still serves all."""
+    """Keep requests apart: neither what one holds nor how its drafts fared reaches another's drafts.
+
+    A corpus still serves all. Match probabilities stay at the prior and follow a request's own success only. Lengths
+    still depend on step times, which all requests share, unless ``control.mode`` is static.
+    """
 
     corpus: str | None = None
     """Static corpus: a UTF-8 text file, or a .npy file of token ids, loaded into the store at start."""

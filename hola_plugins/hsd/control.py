@@ -70,7 +70,7 @@ class DraftControl:
     def observe_step(
         self, rows: int, emitted: int, tokens: int | None, seconds: float, draft_seconds: float = 0.0
     ) -> None:
-        """Takes in the time of the step that verified the last drafts.
+        """Takes in the time of the step that verified the last drafts; a clock that went back tells nothing.
 
         Args:
             rows: Requests in the step; all of them must have been in the last call too.
@@ -79,7 +79,7 @@ class DraftControl:
             seconds: Its duration.
             draft_seconds: What drafting for it took before.
         """
-        if self._static or rows != self._sent_rows:
+        if self._static or rows != self._sent_rows or seconds <= 0.0:
             return
         ran = max(tokens or 0, rows + self._sent_tokens)
         self.curve.observe(rows, ran, seconds)

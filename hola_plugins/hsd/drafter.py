@@ -57,7 +57,7 @@ class HierarchicalDrafter:
         self._deadline = float("inf") if config.deterministic else config.deadline_ms * 1e-3
         self._totals = Totals()
         self._times = CallTimes()
-        self._started = time.time()
+        self._started = time.monotonic()
         self._ended = 0.0
         self._took = 0.0
         self._rows = 0
@@ -72,8 +72,10 @@ class HierarchicalDrafter:
         self.hierarchy = Hierarchy(self._config, slots, self._further, self._judge)
         levels = (3 if self._judge is None else 5) + len(self._further)
         self.control = DraftControl(self._config, self._max_rows, longest)
-        self._feedback = Feedback(prior_calibration(levels), slots, longest, self._config.rounds)
-        self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors)
+        isolated = self._config.store.isolated
+        prior = prior_calibration(levels)
+        self._feedback = Feedback(prior, slots, longest, self._config.rounds, learns=not isolated)
+        self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors, isolated)
         self._block = make_block(
             self._max_rows,
             longest,
@@ -113,7 +115,7 @@ class HierarchicalDrafter:
             self._build()
             drafts = [[] for _ in sampled]
         self._ended = time.perf_counter()
-        self._took = self._ended - started
+        self._took = max(0.0, self._ended - started)
         self._times.add(self._took)
         self._reporter.tick(self._ended)
         return drafts
@@ -135,10 +137,10 @@ class HierarchicalDrafter:
         emitted = np.fromiter(map(len, sampled), np.int32, rows)
         drafting = int(np.count_nonzero(emitted))
         fresh = sum(map(len, sampled))
-        slots, taken = self._tracker.identify(lengths, buffer)
+        slots, taken = self._tracker.identify(lengths, buffer, emitted)
         if drafting == rows == self._drafting and not taken:
             self.control.observe_step(rows, fresh, step_tokens, started - self._ended, self._took)
-        elif taken or rows < self._rows:
+        elif taken or rows < self._rows or self._config.store.isolated:
             self._change_requests(slots, taken, lengths - emitted)
         self._rows = rows
         self._drafting = drafting
@@ -179,20 +181,22 @@ class HierarchicalDrafter:
         return Gate(sure, floor, control.survival_floor, control.price(drafting), control.token_seconds)
 
     def _change_requests(self, slots: Int32, taken: list[int], prompts: Int32) -> None:
-        """Starts new requests in their slots and stores the outputs of those that left."""
+        """Starts new requests in their slots; the outputs of those that left are stored, or forgotten where isolated."""
         for slot in taken:
             row = int(np.flatnonzero(slots == slot)[0])
             self.hierarchy.admit(slot, int(prompts[row]))
             self._feedback.forget(slot)
         for slot in self._tracker.left():
             self.hierarchy.release(slot)
+            if self._config.store.isolated:
+                self._feedback.forget(slot)
 
     def snapshot(self) -> Snapshot:
         """Gives all counters as a JSON-ready mapping; its keys are described in `hola stats --help`."""
         return {
             "version": __version__,
             "time": time.time(),
-            "uptime_s": round(time.time() - self._started, 1),
+            "uptime_s": round(time.monotonic() - self._started, 1),
             "calls": self._tracker.call,
             "requests": self._tracker.used(),
             "levels": {

@@ -67,8 +67,19 @@ def _draft_views(table):
     )
 
 
+@njit(cache=True, inline="always")
+def _learn(hits, trials, calibration, level, bucket, hit) -> None:
+    """Moves a bucket's match probability by one judgement."""
+    if trials[level, bucket] >= _MEMORY:
+        trials[level, bucket] *= 0.9
+        hits[level, bucket] *= 0.9
+    trials[level, bucket] += 1.0
+    hits[level, bucket] += 1.0 if hit else 0.0
+    calibration[level, bucket] = hits[level, bucket] / trials[level, bucket]
+
+
 @njit(cache=True, nogil=True)
-def score_rows(table, slots, lengths, buffer, request_level) -> int:
+def score_rows(table, slots, lengths, buffer, request_level, learns) -> int:
     """Scores the stored predictions of each row against its new tokens; gives the accepted tokens.
 
     The last new token of a row is always the target's own, so a draft that was cut short on its way to
@@ -110,12 +121,8 @@ def score_rows(table, slots, lengths, buffer, request_level) -> int:
                 continue
             hit = trail[slot, number, TOKEN] == buffer[row, start + position]
             bucket = trail[slot, number, BUCKET]
-            if trials[level, bucket] >= _MEMORY:
-                trials[level, bucket] *= 0.9
-                hits[level, bucket] *= 0.9
-            trials[level, bucket] += 1.0
-            hits[level, bucket] += 1.0 if hit else 0.0
-            calibration[level, bucket] = hits[level, bucket] / trials[level, bucket]
+            if learns:
+                _learn(hits, trials, calibration, level, bucket, hit)
             success[level, slot] += _RATE * ((1.0 if hit else 0.0) - success[level, slot])
             counters[level, JUDGED] += 1
             counters[level, MATCHED] += 1 if hit else 0
@@ -151,9 +158,14 @@ class Feedback:
         slots: Requests that are tracked at once.
         max_draft: Longest draft.
         rounds: Rounds of the cascade, which bound the predictions of a call.
+        learns: Whether the calibration follows the judgements of all requests; else it stays at the prior, and only
+            a request's own recent success counts.
     """
 
-    def __init__(self, prior: Float32, slots: int, max_draft: int, rounds: int) -> None:
+    def __init__(
+        self, prior: Float32, slots: int, max_draft: int, rounds: int, *, learns: bool = True
+    ) -> None:
+        self._learns = learns
         levels = prior.shape[0]
         self.calibration: Float32 = prior.astype(np.float32)
         self.success: Float32 = np.full((levels, slots), 0.5, dtype=np.float32)
@@ -187,7 +199,8 @@ class Feedback:
             tokens: The rows of this call.
             resuming_level: The level whose copies are resumed after a wrong token.
         """
-        return int(score_rows(self._table, tokens.slots, tokens.lengths, tokens.buffer, resuming_level))
+        rows = (tokens.slots, tokens.lengths, tokens.buffer)
+        return int(score_rows(self._table, *rows, resuming_level, self._learns))
 
     def store(self, tokens: Tokens, block: Block, sent: Int32) -> None:
         """Keeps the drafts of a call, of which the target will see ``sent`` tokens each, int32[rows]."""

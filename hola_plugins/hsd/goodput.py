@@ -19,7 +19,7 @@ BINS = 256
 
 @njit(cache=True, nogil=True)
 def cut_drafts(state, chance, step_time, base, rows, sent):
-    """Chooses how many tokens of each draft to send.
+    """Chooses how many tokens of each draft to send; what is no probability ends a draft.
 
     Args:
         state: `Block.state`.
@@ -41,6 +41,8 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
         survival = 1.0
         for position in range(state[row, DRAFTED]):
             survival *= chance[row, position]
+            if not 0.0 <= survival <= 1.0:
+                break
             where = int(min(BINS - 1.0, np.sqrt(survival) * BINS))
             tokens[where] += 1
             gain[where] += survival
@@ -64,7 +66,7 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
 
 @njit(cache=True, nogil=True)
 def keep_above(state, chance, threshold, rows, sent) -> None:
-    """Cuts each draft before its survival falls under ``threshold``."""
+    """Cuts each draft before its survival falls under ``threshold`` or is no probability."""
     for row in range(rows):
         sent[row] = 0
         if state[row, SLOT] < 0:
@@ -72,6 +74,6 @@ def keep_above(state, chance, threshold, rows, sent) -> None:
         survival = 1.0
         for position in range(state[row, DRAFTED]):
             survival *= chance[row, position]
-            if survival < threshold:
+            if not threshold <= survival <= 1.0:
                 break
             sent[row] = position + 1

@@ -1,15 +1,20 @@
-"""Runs levels so that a failing one is counted, logged and left out for a while."""
+"""Runs levels so that one that fails, hangs or writes garbage is counted, logged and left out for a while."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
-from hola_plugins.hsd.level import Level
+from hola_plugins.hsd.block_copy import BlockCopy
+from hola_plugins.hsd.level import Block, Gate, Level
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_BACKOFF = 1 << 16
+
+_OVERRUNS = 3
+"""Calls in a row in which a level alone takes longer than a call may, until it counts as failed."""
 
 
 class LevelGuard:
@@ -18,10 +23,18 @@ class LevelGuard:
     Args:
         level: The level.
         backoff_calls: Calls for which it is left out after a failure; doubles with each in a row.
+        limit_s: Seconds that being asked may take. A level is not interrupted: one that takes longer a few times in
+            a row counts as failed.
+        foreign: Whether what it leaves in a block is checked, and undone where it is garbage.
     """
 
-    def __init__(self, level: Level, backoff_calls: int) -> None:
+    def __init__(
+        self, level: Level, backoff_calls: int, limit_s: float = float("inf"), *, foreign: bool = False
+    ) -> None:
         self.level = level
+        self._limit_s = limit_s
+        self._foreign = foreign
+        self._overruns = 0
         self.errors = 0
         self.asked = 0
         self._first_backoff = backoff_calls
@@ -32,6 +45,31 @@ class LevelGuard:
     def backed_off(self, call: int) -> bool:
         """Tells whether the level is left out in this call."""
         return call < self._resumes_at
+
+    def ask(self, call: int, block: Block, gate: Gate) -> bool:
+        """Asks the level to extend a block; gives whether it ran well."""
+        if call < self._resumes_at:
+            return False
+        self.asked += 1
+        started = time.perf_counter()
+        ran = self.run(call, self._extend_checked if self._foreign else self.level.extend, block, gate)
+        self._overruns = self._overruns + 1 if time.perf_counter() - started > self._limit_s else 0
+        if ran and self._overruns >= _OVERRUNS:
+            self._overruns = 0
+            self._fail(
+                call, TimeoutError(f"took over {1e3 * self._limit_s:g} ms in {_OVERRUNS} calls in a row")
+            )
+        return ran
+
+    def _extend_checked(self, block: Block, gate: Gate) -> None:
+        """Asks the level and undoes what it leaves if it fails or leaves garbage."""
+        before = BlockCopy(block, self.level.number)
+        try:
+            self.level.extend(block, gate)
+            before.check()
+        except Exception:
+            before.undo()
+            raise
 
     def run(self, call: int, action: Callable[..., None], *arguments: object) -> bool:
         """Runs one action of the level unless it is backed off; gives whether it ran well."""

@@ -42,7 +42,9 @@ class Hierarchy:
         self.transitions = TransitionTable(TRANSITIONS, slots, entries, budget)
         own: list[Level] = [self.request, self.store, self.transitions]
         chosen = [level for level in own if level.name in config.levels]
-        self._asked = [LevelGuard(level, config.backoff_calls) for level in (*chosen, *further)]
+        limit_s = float("inf") if config.deterministic else config.deadline_ms * 1e-3
+        self._asked = [LevelGuard(level, config.backoff_calls) for level in chosen]
+        self._asked += [LevelGuard(level, config.backoff_calls, limit_s, foreign=True) for level in further]
         self._judge = None if judge is None else LevelGuard(judge, config.backoff_calls)
         self.guards = self._asked if self._judge is None else [*self._asked, self._judge]
         self._rounds = config.rounds
@@ -63,16 +65,23 @@ class Hierarchy:
     def admit(self, slot: int, prompt_length: int) -> None:
         """Gives a slot to a new request; what the former one left goes to the store first."""
         self.release(slot)
-        for guard in self._learners:
-            guard.level.forget(slot)
+        self._forget(slot)
         self._stored[slot] = prompt_length
 
     def release(self, slot: int) -> None:
-        """Hands the output of a request that left to the store, as far as it is not there yet."""
+        """Hands the output of a request that left to the store, as far as it is not there yet; isolated, forgets it."""
+        if not self._shares:
+            self._forget(slot)
+            return
         tokens = self.request.tokens_of(slot)
-        if self._shares and len(tokens) > self._stored[slot]:
+        if len(tokens) > self._stored[slot]:
             self.store.add(tokens[max(0, int(self._stored[slot]) - _CONTEXT_KEPT) :])
             self._stored[slot] = len(tokens)
+
+    def _forget(self, slot: int) -> None:
+        """Has every level drop what belongs to one request."""
+        for guard in self._learners:
+            guard.level.forget(slot)
 
     def learn(self, call: int, tokens: Tokens) -> None:
         """Lets every level take in the new tokens."""
@@ -98,8 +107,7 @@ class Hierarchy:
             return kept
         for _ in range(self._judgements):
             started = time.perf_counter()
-            self._judge.asked += 1
-            if not self._judge.run(call, self._judge.level.extend, block, gate):
+            if not self._judge.ask(call, block, gate):
                 break
             if not commit_offers(block.table, gate.floor, gate.survival):
                 break
@@ -113,8 +121,7 @@ class Hierarchy:
             for guard in self._asked:
                 if time.perf_counter() > deadline:
                     return False
-                guard.asked += 1
-                guard.run(call, guard.level.extend, block, gate)
+                guard.ask(call, block, gate)
             if not commit_offers(block.table, gate.floor, gate.survival):
                 break
         return True

@@ -81,18 +81,22 @@ class Reporter:
     def __init__(self, config: TelemetryConfig, snapshot: Callable[[], Snapshot]) -> None:
         self._config = config
         self._snapshot = snapshot
-        now = time.monotonic()
-        self._next_log = now + config.log_interval_s if config.log_interval_s else float("inf")
-        self._next_line = now + config.jsonl_interval_s if config.jsonl else float("inf")
+        self._log_every = config.log_interval_s or float("inf")
+        self._line_every = config.jsonl_interval_s if config.jsonl else float("inf")
+        now = time.perf_counter()
+        self._next_log = now + self._log_every
+        self._next_line = now + self._line_every
 
     def tick(self, now: float) -> None:
-        """Writes what is due at ``now`` (monotonic seconds)."""
+        """Writes what is due at ``now`` (seconds of `time.perf_counter`), after a jump back an interval later."""
         if now >= self._next_log:
-            self._next_log = now + self._config.log_interval_s
+            self._next_log = float("inf")
             logger.info("%s", summary_line(self._snapshot()))
         if now >= self._next_line:
-            self._next_line = now + self._config.jsonl_interval_s
+            self._next_line = float("inf")
             self.write_line()
+        self._next_log = min(self._next_log, now + self._log_every)
+        self._next_line = min(self._next_line, now + self._line_every)
 
     def write_line(self) -> None:
         """Appends one snapshot to the JSONL file, if there is one; gives the file up when that fails."""
@@ -102,7 +106,7 @@ class Reporter:
             with open(self._config.jsonl, "a", encoding="utf-8", opener=_without_waiting) as file:
                 file.write(json.dumps(self._snapshot()) + "\n")
         except (OSError, ValueError) as error:
-            self._next_line = float("inf")
+            self._line_every = float("inf")
             logger.warning("HSD telemetry stops: cannot append to %s: %s", self._config.jsonl, error)
 
 

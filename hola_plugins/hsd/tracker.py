@@ -31,7 +31,7 @@ def _continues(descriptors, slot, tokens, length, whole) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) -> int:
+def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, emitted, call, exact) -> int:
     """Finds the slot of each row.
 
     Args:
@@ -41,7 +41,11 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) 
         slots: Receives the slot of each row, -1 where a new one is needed.
         lengths: Tokens of each row.
         buffer: Token ids of each row.
+        emitted: Tokens that each row emitted since.
         call: Number of this call.
+        exact: Whether a row continues a slot only where the slot holds all that the row had before it emitted these
+            tokens, and nothing else; else a slot may be behind, and in its own place a row is known by its last
+            tokens.
 
     Returns:
         The number of rows without a slot.
@@ -53,7 +57,8 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) 
         if (
             slot >= 0
             and last_call[slot] != call
-            and _continues(descriptors, slot, buffer[row], lengths[row], False)
+            and not (exact and descriptors[slot, LENGTH] != lengths[row] - emitted[row])
+            and _continues(descriptors, slot, buffer[row], lengths[row], exact)
         ):
             slots[row] = slot
             last_call[slot] = call
@@ -70,6 +75,7 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, call) 
             if (
                 longer
                 and last_call[slot] != call
+                and not (exact and descriptors[slot, LENGTH] != lengths[row] - emitted[row])
                 and _continues(descriptors, slot, buffer[row], lengths[row], False)
                 and _continues(descriptors, slot, buffer[row], lengths[row], True)
             ):
@@ -88,10 +94,13 @@ class Tracker:
         slots: Requests tracked at once; at least the host's largest batch.
         max_rows: The host's largest batch.
         descriptors: The request index's descriptors, which hold each slot's tokens.
+        exact: Whether a request that begins or ends like another is told apart, at the price of comparing it whole and
+            of starting anew after a call that was skipped.
     """
 
-    def __init__(self, slots: int, max_rows: int, descriptors: Int64) -> None:
+    def __init__(self, slots: int, max_rows: int, descriptors: Int64, exact: bool = False) -> None:
         self._descriptors = descriptors
+        self._exact = exact
         self._row_slots = np.full(max_rows, -1, dtype=np.int32)
         self._call = 0
         self.last_call: Int64 = np.full(slots, -1, dtype=np.int64)
@@ -101,7 +110,7 @@ class Tracker:
         """Number of the current call."""
         return self._call
 
-    def identify(self, lengths: Int32, buffer: Int32) -> tuple[Int32, list[int]]:
+    def identify(self, lengths: Int32, buffer: Int32, emitted: Int32) -> tuple[Int32, list[int]]:
         """Gives the slot of each row, int32[rows], and the slots that were taken for new requests.
 
         A new request takes the slot that was unseen for longest; whoever holds state for it must forget.
@@ -110,7 +119,15 @@ class Tracker:
         rows = len(lengths)
         slots = np.empty(rows, dtype=np.int32)
         missing = match_rows(
-            self._descriptors, self.last_call, self._row_slots[:rows], slots, lengths, buffer, self._call
+            self._descriptors,
+            self.last_call,
+            self._row_slots[:rows],
+            slots,
+            lengths,
+            buffer,
+            emitted,
+            self._call,
+            self._exact,
         )
         taken: list[int] = []
         if missing:

@@ -54,6 +54,11 @@ class Server:
         return f"{self.address}/v1"
 
     @property
+    def pid(self) -> int:
+        """Process id of what the server's processes stand below."""
+        return self._process.pid
+
+    @property
     def peak_memory(self) -> int | None:
         """Most memory so far, in bytes."""
         return self._memory.peak

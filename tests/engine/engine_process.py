@@ -70,7 +70,11 @@ class EngineProcess:
 
     def snapshot(self) -> dict[str, Any]:
         """Gives HSD's counters through the worker extension."""
-        return self._ask({"do": "snapshot"})
+        return self.snapshots()[0]
+
+    def snapshots(self) -> list[dict[str, Any] | None]:
+        """Gives the counters of every rank; None for one without a drafter."""
+        return self._ask({"do": "snapshots"})
 
     def close(self) -> None:
         """Ends the process."""
@@ -159,7 +163,7 @@ def _abort(llm: Any, prompts: list[str], aborted: int, tokens: int) -> list[list
 _JOBS: dict[str, Any] = {
     "generate": _generate,
     "abort": _abort,
-    "snapshot": lambda llm: llm.collective_rpc("hola_hsd_stats")[0],
+    "snapshots": lambda llm: llm.collective_rpc("hola_hsd_stats"),
 }
 
 if __name__ == "__main__":

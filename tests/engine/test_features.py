@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from engine_process import HSD, EngineProcess
@@ -95,22 +94,49 @@ def test_a_failing_level_leaves_the_output_alone(engines: Engines) -> None:
         failing.close()
 
 
-def test_a_corpus_serves_the_first_request(engines: Engines, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def isolated(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    """An isolated store with a corpus of what the model says to two prompts."""
     prompts = repetitive(2)
-    answers = engines[0].generate(prompts)
-    corpus = tmp_path / "corpus.txt"
-    corpus.write_text("\n".join(prompt + one["text"] for prompt, one in zip(prompts, answers, strict=True)))
-    settings = {"levels": ["store"], "store": {"isolated": True, "corpus": str(corpus)}}
+    texts = [prompt + one["text"] for prompt, one in zip(prompts, engines[0].generate(prompts), strict=True)]
+    corpus = tmp_path_factory.mktemp("corpus") / "corpus.txt"
+    corpus.write_text("\n".join(texts))
+    settings = {"store": {"isolated": True, "corpus": str(corpus)}}
     engine = EngineProcess(
         hsd=True,
         max_model_len=256,
         additional_config={"hola": {"hsd": _STATIC["hola"]["hsd"] | settings}},
     )
-    try:
-        assert [one["ids"] for one in engine.generate(prompts)] == [one["ids"] for one in answers]
-        assert engine.snapshot()["levels"]["store"]["accepted"] > 32
-    finally:
-        engine.close()
+    yield engine
+    engine.close()
+
+
+def test_a_corpus_serves_the_first_request(engines: Engines, isolated: EngineProcess) -> None:
+    prompts = repetitive(2)
+    answers = engines[0].generate(prompts)
+    assert [one["ids"] for one in isolated.generate(prompts)] == [one["ids"] for one in answers]
+    assert isolated.snapshot()["levels"]["store"]["accepted"] > 16
+
+
+def _drafted_for(engine: EngineProcess, prompts: list[str]) -> tuple[int, int]:
+    """Gives the tokens that were drafted and accepted for these prompts, one at a time."""
+    before = engine.snapshot()["tokens"]
+    engine.generate(prompts, batch=1, ignore_eos=True)
+    after = engine.snapshot()["tokens"]
+    return after["drafted"] - before["drafted"], after["accepted"] - before["accepted"]
+
+
+def test_drafts_do_not_tell_what_another_tenant_sent(engines: Engines, isolated: EngineProcess) -> None:
+    mine = free_text(4)
+    alone = _drafted_for(isolated, mine)
+    _drafted_for(isolated, [*mine, *repetitive(4)])
+    assert _drafted_for(isolated, mine) == alone
+    assert alone[0] > 0
+
+
+def test_a_shared_store_tells(engines: Engines) -> None:
+    mine = free_text(4)
+    assert _drafted_for(engines[1], mine) != _drafted_for(engines[1], mine)
 
 
 def test_a_misspelt_setting_stops_the_engine_at_start(capfd: pytest.CaptureFixture[str]) -> None:

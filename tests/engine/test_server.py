@@ -1,4 +1,4 @@
-"""The OpenAI-compatible server with HSD, as an operator starts it, under concurrent streaming clients."""
+"""The OpenAI-compatible server with HSD, as an operator starts it: under concurrent clients, and when it is killed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 
+import httpx
+import psutil
 import pytest
 from engine_process import MODEL
-from openai import AsyncOpenAI
+from openai import APIError, AsyncOpenAI
 from prompts import KINDS
 from typer.testing import CliRunner
 
 from hola_plugins.cli import app
 
 CLIENTS = 32
+
+Server = tuple[subprocess.Popen[bytes], str]
+"""Its process and its address."""
 
 
 def _free_port() -> int:
@@ -59,21 +65,27 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
     raise RuntimeError("the server did not come up in five minutes")
 
 
-def _serve(speculation: bool) -> Iterator[str]:
+def _serve(speculation: bool) -> Iterator[Server]:
     port = _free_port()
     process = _start(speculation, port)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait(process, url)
-        yield url
+        yield process, url
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=60)
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def server() -> Iterator[Server]:
     yield from _serve(speculation=True)
+
+
+@pytest.fixture
+def url(server: Server) -> str:
+    return server[1]
 
 
 def _stream_all(url: str, prompts: list[str]) -> list[str]:
@@ -93,7 +105,7 @@ def _stream_all(url: str, prompts: list[str]) -> list[str]:
 def test_concurrent_streams_give_the_text_without_speculation(url: str) -> None:
     prompts = [prompt for make in KINDS.values() for prompt in make(CLIENTS // 4)]
     drafted = _stream_all(url, prompts)
-    for plain_url in _serve(speculation=False):
+    for _, plain_url in _serve(speculation=False):
         assert drafted == _stream_all(plain_url, prompts)
     assert sum(map(bool, drafted)) > CLIENTS // 2
 
@@ -103,3 +115,45 @@ def test_stats_are_read_over_http(url: str) -> None:
     assert result.exit_code == 0, result.output
     assert "request" in result.output
     assert "transitions" in result.output
+
+
+def _kill_while_streaming(server: Server, prompts: list[str]) -> list[BaseException | None]:
+    """Kills the engine's process once all clients have a part of their answer; gives what each client got."""
+    process, url = server
+    begun = asyncio.Event()
+    waiting = set(range(len(prompts)))
+
+    async def one(client: AsyncOpenAI, place: int) -> None:
+        stream = await client.completions.create(
+            model="hola", prompt=prompts[place], max_tokens=400, stream=True, extra_body={"ignore_eos": True}
+        )
+        async for _ in stream:
+            waiting.discard(place)
+            if not waiting:
+                begun.set()
+
+    async def kill() -> None:
+        await begun.wait()
+        below = psutil.Process(process.pid).children(recursive=True)
+        max(below, key=lambda child: child.memory_info().rss).kill()
+
+    async def everyone() -> list[BaseException | None]:
+        async with AsyncOpenAI(base_url=f"{url}/v1", api_key="none", timeout=120, max_retries=0) as client:
+            killing = asyncio.create_task(kill())
+            got = await asyncio.gather(
+                *(one(client, place) for place in range(len(prompts))), return_exceptions=True
+            )
+            await killing
+            return got
+
+    return asyncio.run(everyone())
+
+
+def test_a_killed_worker_ends_the_server_and_a_restart_serves(server: Server) -> None:
+    prompts = KINDS["repetitive"](CLIENTS // 4)
+    expected = _stream_all(server[1], prompts)
+    for error in _kill_while_streaming(server, prompts):
+        assert isinstance(error, APIError | httpx.HTTPError), error
+    assert server[0].wait(timeout=120) != 0
+    for _, url in _serve(speculation=True):
+        assert _stream_all(url, prompts) == expected

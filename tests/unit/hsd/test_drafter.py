@@ -35,8 +35,9 @@ def test_copies_are_drafted(make_drafter: MakeDrafter) -> None:
     assert runner.drafter.snapshot()["errors"] == 0
 
 
-def test_disturbances_cost_drafts_and_nothing_else(make_drafter: MakeDrafter) -> None:
-    runner = FakeRunner(make_drafter(), 4, 512, 64, 8)
+@pytest.mark.parametrize("isolated", [False, True])
+def test_disturbances_cost_drafts_and_nothing_else(make_drafter: MakeDrafter, isolated: bool) -> None:
+    runner = FakeRunner(make_drafter(store={"isolated": isolated}), 4, 512, 64, 8)
     runner.run(_replays(12, noise=0.05), seed=3, trouble=0.15, chunk=16)
     snapshot = runner.drafter.snapshot()
     assert runner.emitted == 12 * 120
