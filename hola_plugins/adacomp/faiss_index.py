@@ -110,12 +110,12 @@ class FaissIndex:
             return graph_arrays(self._faiss, self._index)
         return {"centroids": self._index.quantizer.reconstruct_n(0, self._settings.lists)}
 
-    def rebuilt(self, rows: Rows) -> FaissIndex:
-        """Makes an index of these rows alone, in this order, with the same clusters if there are any."""
+    def like(self, vectors: Float32) -> FaissIndex:
+        """Makes an index of these vectors alone, float32[n, dimension], with the same clusters if there are any."""
         index = FaissIndex(self._settings, self._dimension)
         if self._settings.kind == "ivf" and not self.exact:
             index._use_clusters(self.arrays()["centroids"])
-        index.add(self.read(rows))
+        index.add(vectors)
         return index
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ import numpy as np
 from hola_plugins.adacomp.faiss_index import FaissIndex, Mask
 from hola_plugins.adacomp.index_settings import IndexSettings
 from hola_plugins.adacomp.lexical import LexicalIndex
-from hola_plugins.adacomp.lexical_cache import LexicalCache
 from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.read_write_lock import ReadWriteLock
 from hola_plugins.adacomp.snapshot import Snapshot
 from hola_plugins.adacomp.source import Float32
+from hola_plugins.adacomp.store_view import LatestView, StoreView, check_counts
 from hola_plugins.adacomp.vectors import as_vectors, checked_vectors, normalised
 
 _TOLERATED_DEAD = 1024
@@ -25,6 +24,7 @@ _TOLERATED_DEAD = 1024
 class PassageStore:
     """Holds passages by id; implements `hola_plugins.adacomp.source.VectorIndex`.
 
+    Every call sees the content of one moment; `view` gives one that several calls see.
     Deleted rows stay in the index, hidden, until they outnumber the others; the text goes at once, the vector
     when the index is rebuilt or saved.
 
@@ -46,8 +46,7 @@ class PassageStore:
         self._row_passages: list[Passage | None] = []
         self._alive: Mask = np.empty(0, dtype=np.bool_)
         self._revision = 0
-        self._texts: tuple[int, Mapping[str, str]] = (0, MappingProxyType({}))
-        self._lexical = LexicalCache()
+        self._latest = LatestView(self._take_view)
 
     def __len__(self) -> int:
         return len(self._passages)
@@ -65,11 +64,15 @@ class PassageStore:
     @property
     def texts(self) -> Mapping[str, str]:
         """Text of every passage by id, in the order of adding; later changes leave it alone."""
-        return self._revision_and_texts()[1]
+        return self.view().texts
+
+    def view(self, *, words: bool = False) -> StoreView:
+        """Gives the present content, which later changes leave alone; made once a change, with BM25 if `words`."""
+        return self._latest.get(self._revision, words=words)
 
     def lexical(self) -> LexicalIndex:
         """Gives BM25 over the present content, built once a change."""
-        return self._lexical.get(*self._revision_and_texts())
+        return self.view(words=True).lexical()
 
     def passages(self) -> tuple[Passage, ...]:
         """Gives every passage, in the order of adding."""
@@ -91,11 +94,7 @@ class PassageStore:
         Raises:
             KeyError: An id that is not there.
         """
-        with self._lock.reading():
-            rows = np.array([self._rows[one] for one in ids], dtype=np.int64)
-            if self._index is None:
-                return np.empty((0, self._dimension), dtype=np.float32)
-            return self._index.read(rows)
+        return self.view().vectors(ids)
 
     def search(
         self,
@@ -106,9 +105,7 @@ class PassageStore:
         effort: int = 1,
     ) -> tuple[list[str], Float32]:
         """Finds the passages nearest to a vector; see `VectorIndex.search`."""
-        allowed = None if allowed_ids is None else lambda: self._rows_of_ids(allowed_ids)
-        passages, scores, _ = self._nearest(vector, n, allowed, effort, read=False)
-        return [passage.id for passage in passages], scores
+        return self.view().search(vector, n, allowed_ids=allowed_ids, effort=effort)
 
     def nearest(
         self, vector: Float32, n: int, *, allowed: Collection[Passage] | None = None, effort: int = 1
@@ -127,8 +124,15 @@ class PassageStore:
         Raises:
             ValueError: A vector of another dimension or with a NaN or infinity, n or effort below 1.
         """
-        rows = None if allowed is None else lambda: self._rows_of_passages(allowed)
-        return self._nearest(vector, n, rows, effort, read=True)
+        check_counts(n, effort)
+        query = np.asarray(vector, dtype=np.float32).reshape(1, -1)
+        with self._lock.reading():
+            query = normalised(checked_vectors(query, self._dimension, ["the query"]))[0]
+            if self._index is None:
+                return [], np.empty(0, dtype=np.float32), np.empty((0, 0), dtype=np.float32)
+            rows, scores = self._index.search(query, n, self._mask(allowed), effort)
+            passages = [self._row_passages[row] for row in rows.tolist()]
+            return [one for one in passages if one is not None], scores, self._index.read(rows)
 
     def add(self, passages: Sequence[Passage], vectors: Float32 | Sequence[Sequence[float]]) -> None:
         """Adds passages; one whose id is there already, or comes again later in the call, is replaced.
@@ -148,9 +152,9 @@ class PassageStore:
         kept = [passages[place] for place in last.values()]
         some = as_vectors(vectors)[list(last.values())]
         with self._lock.writing():
-            some = normalised(checked_vectors(some, self._dimension, list(last)))
+            self._append(normalised(checked_vectors(some, self._dimension, list(last))))
             self._bury(last)
-            self._append(kept, some)
+            self._register(kept)
             self._compact_if_sparse()
 
     def delete(self, ids: Collection[str] | None) -> None:
@@ -160,16 +164,22 @@ class PassageStore:
             self._compact_if_sparse()
 
     def snapshot(self) -> Snapshot:
-        """Copies the content; deleted rows are dropped first, which rebuilds a graph that has some."""
-        with self._lock.writing():
-            if not self._alive.all():
-                self._compact()
-            if self._index is None:
+        """Copies the content without deleted rows; searches go on meanwhile, and so do changes while a graph is rebuilt.
+
+        The store goes on with the rebuilt index, so that it answers as the snapshot does, unless it changed.
+        """
+        latest = self.view(words=True)
+        with self._lock.reading():
+            view = latest if latest.revision == self._revision else self._seen()
+            if view.index is None:
                 return Snapshot(self.settings, (), np.empty((0, 0), dtype=np.float32))
-            vectors, arrays = self._index.read(np.arange(len(self._index))), self._index.arrays()
-            passages, revision = tuple(self._passages.values()), self._revision
-        lexical = self._lexical.get(revision, {one.id: one.text for one in passages})
-        return Snapshot(self.settings, passages, vectors, arrays, lexical.arrays())
+            vectors = view.index.read(np.flatnonzero(view.alive))
+            arrays = view.index.arrays() if view.alive.all() else None
+        if arrays is None:
+            index = view.index.like(vectors)
+            arrays = index.arrays()
+            self._go_on_with(index, view.revision)
+        return Snapshot(self.settings, view.passages(), vectors, arrays, view.lexical().arrays())
 
     @classmethod
     def restore(cls, snapshot: Snapshot, as_document: Callable[[Passage], Any] | None = None) -> PassageStore:
@@ -193,50 +203,33 @@ class PassageStore:
             store._register(passages)
         if snapshot.lexical is not None:
             lexical = LexicalIndex.restore(names, snapshot.lexical, [passage.text for passage in passages])
-            store._lexical = LexicalCache(store._revision, lexical)
+            store._latest.put(store._seen(lexical))
         return store
 
-    def _revision_and_texts(self) -> tuple[int, Mapping[str, str]]:
-        """Gives the texts and the revision that they are of."""
-        current = self._texts
-        if current[0] != self._revision:
-            with self._lock.reading():
-                texts = MappingProxyType({one.id: one.text for one in self._passages.values()})
-                current = self._texts = self._revision, texts
-        return current
-
-    def _nearest(
-        self, vector: Float32, n: int, allowed: Callable[[], list[int]] | None, effort: int, *, read: bool
-    ) -> tuple[list[Passage], Float32, Float32]:
-        """Searches under the lock, among the rows that ``allowed`` gives there; vectors only where they are read."""
-        for name, value in (("n", n), ("effort", effort)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
-        query = np.asarray(vector, dtype=np.float32).reshape(1, -1)
+    def _take_view(self) -> StoreView:
         with self._lock.reading():
-            query = normalised(checked_vectors(query, self._dimension, ["the query"]))[0]
-            if self._index is None:
-                return [], np.empty(0, dtype=np.float32), np.empty((0, 0), dtype=np.float32)
-            rows, scores = self._index.search(query, n, self._mask(allowed), effort)
-            passages = [self._row_passages[row] for row in rows.tolist()]
-            vectors = self._index.read(rows if read else rows[:0])
-            return [one for one in passages if one is not None], scores, vectors
+            return self._seen()
 
-    def _mask(self, allowed: Callable[[], list[int]] | None) -> Mask | None:
+    def _seen(self, lexical: LexicalIndex | None = None) -> StoreView:
+        """Gives the content as it is; the lock is held."""
+        return StoreView(
+            self._lock,
+            self._index,
+            self._alive.copy(),
+            tuple(self._row_passages),
+            dict(self._rows),
+            self._revision,
+            self._as_document,
+            lexical,
+        )
+
+    def _mask(self, allowed: Collection[Passage] | None) -> Mask | None:
         """Gives the rows that a search may find, bool[rows]; None for all."""
         if allowed is None:
             return None if len(self._passages) == len(self._row_passages) else self._alive
         mask = np.zeros(len(self._row_passages), dtype=np.bool_)
-        mask[allowed()] = True
+        mask[[self._rows[one.id] for one in allowed if self._passages.get(one.id) is one]] = True
         return mask
-
-    def _rows_of_ids(self, ids: Collection[str]) -> list[int]:
-        """Gives the rows of these ids; unknown ids are left out."""
-        return [self._rows[one] for one in ids if one in self._rows]
-
-    def _rows_of_passages(self, passages: Collection[Passage]) -> list[int]:
-        """Gives the rows of these passages, if they are still there."""
-        return [self._rows[one.id] for one in passages if self._passages.get(one.id) is one]
 
     def _bury(self, ids: Collection[str]) -> None:
         """Hides the rows of some passages and drops their texts."""
@@ -248,14 +241,14 @@ class PassageStore:
             self._row_passages[row] = None
             self._alive[row] = False
             self._revision += 1
+            self._latest.put(None)
 
-    def _append(self, passages: Sequence[Passage], vectors: Float32) -> None:
-        """Adds passages whose ids are not there."""
+    def _append(self, vectors: Float32) -> None:
+        """Adds rows, which `_register` must name."""
         if self._index is None:
             self._dimension = vectors.shape[1]
             self._index = FaissIndex(self.settings, self._dimension)
         self._index.add(vectors)
-        self._register(passages)
 
     def _register(self, passages: Sequence[Passage]) -> None:
         """Names the rows that were added last."""
@@ -275,13 +268,21 @@ class PassageStore:
 
     def _compact(self) -> None:
         """Rebuilds the index from the rows in use, in their order, keeping the clusters it was trained to."""
-        rows = np.flatnonzero(self._alive)
+        index = None
+        if self._index is not None and self._passages:
+            index = self._index.like(self._index.read(np.flatnonzero(self._alive)))
+        self._replace(index)
+
+    def _go_on_with(self, index: FaissIndex, revision: int) -> None:
+        """Puts a rebuilt index in place, if the content is still what it was built of."""
+        with self._lock.writing():
+            if self._revision == revision:
+                self._replace(index)
+
+    def _replace(self, index: FaissIndex | None) -> None:
+        """Puts an index of the passages in use, in their order, in the place of the present one."""
         passages = tuple(self._passages.values())
-        index, self._index = self._index, None
+        self._index, self._dimension = index, 0 if index is None else index.dimension
         self._passages, self._rows, self._row_passages = {}, {}, []
         self._alive = np.empty(0, dtype=np.bool_)
-        self._dimension = 0
-        if index is not None and passages:
-            self._dimension = index.dimension
-            self._index = index.rebuilt(rows)
-            self._register(passages)
+        self._register(passages)

@@ -119,3 +119,11 @@ class VectorIndex(Protocol):
 
     def documents(self, ids: Sequence[str]) -> list[Any]:
         """Gives the host's documents of these ids, in that order; the caller may change them freely."""
+
+
+@runtime_checkable
+class Changing(Protocol):
+    """A vector index that changes while it is searched, and gives its content at one moment."""
+
+    def view(self, *, words: bool = False) -> VectorIndex:
+        """Gives the present content, which later changes leave alone; with BM25 built if there must be `words`."""

@@ -11,7 +11,7 @@ from langchain_core.runnables import run_in_executor
 
 from hola_plugins.adacomp.fusion import LEXICAL_WEIGHT
 from hola_plugins.adacomp.probe import probe
-from hola_plugins.adacomp.source import Float32, VectorIndex
+from hola_plugins.adacomp.source import Changing, Float32, VectorIndex
 from hola_plugins.adacomp.widening import SearchStep
 from hola_plugins.langchain.metadata_filter import as_test
 from hola_plugins.langchain.sources import Found, Hybrid
@@ -36,7 +36,15 @@ class IndexSource:
             )
         self._index = index
         self._hybrid = hybrid
+        self._kwargs = search_kwargs
         self._filter = search_kwargs.get("filter")
+        self._view = index.view if isinstance(index, Changing) else None
+
+    def pinned(self) -> IndexSource:
+        """Gives a source of the content as it is, so that documents that come and go cannot mix in one answer."""
+        if self._view is None:
+            return self
+        return IndexSource(self._view(words=self._hybrid == "corpus"), self._hybrid, self._kwargs)
 
     def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
         """Searches; an empty index gives no candidates."""

@@ -23,6 +23,7 @@ from hola_plugins.adacomp.naming import NamedByBetter
 from hola_plugins.adacomp.pipeline import DepthPlan
 from hola_plugins.adacomp.policy import DepthPolicy, GapPolicy
 from hola_plugins.adacomp.signals import ScoreShape, Signal, WordCoverage
+from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.widening import SearchStep
 from hola_plugins.langchain.compressor import SentenceCompressor
 from hola_plugins.langchain.events import report, report_async
@@ -190,9 +191,9 @@ class AdaCompRetriever(RetrieverSettings):
     ) -> list[Document]:
         run = self._run(query, k)
         vector = await aembed(self.embeddings, query)
-        step = await run_in_executor(None, run.start, vector)
+        step, source = await run_in_executor(None, self._begin, run, vector)
         while step is not None:
-            found = await self._source().asearch(query, vector, step, run_manager.get_child())
+            found = await source.asearch(query, vector, step, run_manager.get_child())
             step = await run_in_executor(None, run.advance, found)
         explanation = await run_in_executor(None, run.finish)
         await report_async(explanation, run_manager)
@@ -201,10 +202,14 @@ class AdaCompRetriever(RetrieverSettings):
     def _explain(self, query: str, k: int | None, callbacks: Any) -> Explanation:
         run = self._run(query, k)
         vector = embed(self.embeddings, query)
-        step = run.start(vector)
+        step, source = self._begin(run, vector)
         while step is not None:
-            step = run.advance(self._source().search(query, vector, step, callbacks))
+            step = run.advance(source.search(query, vector, step, callbacks))
         return run.finish()
+
+    def _begin(self, run: QueryRun, vector: Float32 | None) -> tuple[SearchStep | None, Source]:
+        """Gives the first search and what all searches of this query see."""
+        return run.start(vector), self._source().pinned()
 
     def _run(self, query: str, k: int | None) -> QueryRun:
         """Prepares one query.
@@ -271,9 +276,8 @@ class AdaCompRetriever(RetrieverSettings):
 
     def _first_found(self, query: str) -> Any:
         """Searches once, as every query does first."""
-        return self._source().search(
-            query, embed(self.embeddings, query), SearchStep(self.first_search), None
-        )
+        source = self._source().pinned()
+        return source.search(query, embed(self.embeddings, query), SearchStep(self.first_search), None)
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
         params = super()._get_ls_params(**kwargs)

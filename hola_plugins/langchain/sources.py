@@ -36,6 +36,9 @@ class Found:
 class Source(Protocol):
     """Searches for candidates, at once or asynchronously; safe to share between threads."""
 
+    def pinned(self) -> Source:
+        """Gives the source of one query: all its searches see the same content, where the source can do that."""
+
     def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
         """Searches; `vector` is the embedded query, None without embeddings."""
 

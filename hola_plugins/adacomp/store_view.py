@@ -1,0 +1,173 @@
+"""The content of a store at one moment, so that a query of several steps sees one state of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from hola_plugins.adacomp.faiss_index import FaissIndex, Mask, Rows
+from hola_plugins.adacomp.lexical import LexicalIndex
+from hola_plugins.adacomp.passage import Passage
+from hola_plugins.adacomp.read_write_lock import ReadWriteLock
+from hola_plugins.adacomp.source import Float32
+from hola_plugins.adacomp.vectors import checked_vectors, normalised
+
+
+class StoreView:
+    """What a store held at one revision; implements `hola_plugins.adacomp.source.VectorIndex`.
+
+    Rows of an index are appended and never moved, so that a view is a mask of the rows of its moment: later
+    rows are not found, and deleted ones still are.
+
+    Args:
+        lock: The store's; searches read under it, since the index may be growing.
+        index: The index; None while the store is empty.
+        alive: The rows in use, bool[rows].
+        row_passages: Passage of every row; None for one that was deleted.
+        rows: Row of every id, in the order of adding.
+        revision: The store's at that moment.
+        as_document: Makes the host's document of a passage.
+        lexical: BM25 over the content; None has it built when it is asked for.
+    """
+
+    def __init__(
+        self,
+        lock: ReadWriteLock,
+        index: FaissIndex | None,
+        alive: Mask,
+        row_passages: Sequence[Passage | None],
+        rows: Mapping[str, int],
+        revision: int,
+        as_document: Callable[[Passage], Any],
+        lexical: LexicalIndex | None = None,
+    ) -> None:
+        self.index = index
+        self.alive = alive
+        self.revision = revision
+        self._lock = lock
+        self._row_passages = row_passages
+        self._rows = rows
+        self._as_document = as_document
+        self._lexical = lexical
+        self._building = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def dimension(self) -> int:
+        """Length of every vector; 0 in an empty store."""
+        return 0 if self.index is None else self.index.dimension
+
+    @property
+    def has_words(self) -> bool:
+        """Whether BM25 was built."""
+        return self._lexical is not None
+
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """Text of every passage by id, in the order of adding."""
+        return MappingProxyType({one.id: one.text for one in self.passages()})
+
+    def lexical(self) -> LexicalIndex:
+        """Gives BM25 over the content, built once."""
+        with self._building:
+            if self._lexical is None:
+                self._lexical = LexicalIndex(self.texts)
+            return self._lexical
+
+    def passages(self) -> tuple[Passage, ...]:
+        """Gives every passage, in the order of adding."""
+        return tuple(self.get([*self._rows]))
+
+    def get(self, ids: Sequence[str]) -> list[Passage]:
+        """Gives the passages with these ids, in that order; unknown ids are left out."""
+        found = [self._row_passages[self._rows[one]] for one in ids if one in self._rows]
+        return [one for one in found if one is not None]
+
+    def documents(self, ids: Sequence[str]) -> list[Any]:
+        """Gives the host's documents of these ids, in that order; unknown ids are left out."""
+        return [self._as_document(passage) for passage in self.get(ids)]
+
+    def vectors(self, ids: Sequence[str]) -> Float32:
+        """Gives normalised vectors, float32[len(ids), dimension]; a KeyError names an unknown id."""
+        return self.read(np.array([self._rows[one] for one in ids], dtype=np.int64))
+
+    def read(self, rows: Rows) -> Float32:
+        """Gives the vectors of rows, float32[len(rows), dimension]."""
+        if self.index is None:
+            return np.empty((0, 0), dtype=np.float32)
+        with self._lock.reading():
+            return self.index.read(rows)
+
+    def search(
+        self, vector: Float32, n: int, *, allowed_ids: Collection[str] | None = None, effort: int = 1
+    ) -> tuple[list[str], Float32]:
+        """Finds the passages nearest to a vector; see `VectorIndex.search`."""
+        check_counts(n, effort)
+        query = np.asarray(vector, dtype=np.float32).reshape(1, -1)
+        query = normalised(checked_vectors(query, self.dimension, ["the query"]))[0]
+        if self.index is None:
+            return [], np.empty(0, dtype=np.float32)
+        with self._lock.reading():
+            rows, scores = self.index.search(query, n, self._mask(allowed_ids), effort)
+        passages = [self._row_passages[row] for row in rows.tolist()]
+        return [one.id for one in passages if one is not None], scores
+
+    def _mask(self, allowed_ids: Collection[str] | None) -> Mask | None:
+        """Gives the rows that a search may find, bool[rows]; None for all that the index has."""
+        if allowed_ids is None:
+            everything = self.index is not None and len(self._rows) == len(self.index)
+            return None if everything else self.alive
+        mask = np.zeros(len(self.alive), dtype=np.bool_)
+        mask[[self._rows[one] for one in allowed_ids if one in self._rows]] = True
+        return mask
+
+
+class LatestView:
+    """The newest view of a store, taken at most once a change, by one thread at a time.
+
+    Args:
+        take: Takes a view of the present content.
+    """
+
+    def __init__(self, take: Callable[[], StoreView]) -> None:
+        self._take = take
+        self._lock = threading.Lock()
+        self._view: StoreView | None = None
+
+    def get(self, revision: int, *, words: bool) -> StoreView:
+        """Gives a view of this revision or a later one, with BM25 over it if there must be `words`.
+
+        Whoever waited for another thread's view takes that one, if it is new enough.
+        """
+        view = self._view
+        if view is not None and view.revision >= revision and (view.has_words or not words):
+            return view
+        with self._lock:
+            view = self._view
+            if view is None or view.revision < revision:
+                view = self._view = self._take()
+            if words:
+                view.lexical()
+            return view
+
+    def put(self, view: StoreView | None) -> None:
+        """Sets the newest view; None forgets it, and with it the passages that only it holds."""
+        self._view = view
+
+
+def check_counts(n: int, effort: int) -> None:
+    """Checks the numbers of a search.
+
+    Raises:
+        ValueError: One under 1.
+    """
+    for name, value in (("n", n), ("effort", effort)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
