@@ -14,6 +14,7 @@ from fake_runner import FakeRunner, Replay
 from hashed_words import HashedWords
 
 from hola_plugins.corpus.files import find_files
+from hola_plugins.corpus.indexing import Indexer
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
 from hola_plugins.hsd.sanitiser import DraftLimits
@@ -183,6 +184,22 @@ def test_a_folder_that_cannot_be_listed_stops_the_run_before_its_files_count_as_
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(PermissionError, match="Permission denied"):
         find_files(tmp_path)
+
+
+def test_a_document_that_cannot_be_read_is_reported_and_stays_known(tmp_path):
+    docs, store = tmp_path / "docs", FaissStore(HashedWords())
+    docs.mkdir()
+    (docs / "a.txt").write_text("the cat sat")
+    (docs / "b.txt").write_text("the dog ran")
+    list(Indexer(store, tmp_path / "index", 100).run(find_files(docs)))
+    found = find_files(docs)
+    (docs / "a.txt").unlink()
+    (docs / "b.txt").write_text("the dog sat")
+    indexer = Indexer(store, tmp_path / "index", 100)
+    list(indexer.run(found))
+    assert [name for name, _ in indexer.report.unreadable] == ["a.txt"]
+    kept = FaissStore.load(tmp_path / "index", HashedWords()).passages.texts.values()
+    assert sorted(kept) == ["the cat sat", "the dog sat"]
 
 
 def test_a_link_in_place_of_a_files_draft_is_not_followed(tmp_path):
