@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.format import read_array
 
+from hola_plugins.array_file import ArrayFileError, read_array
 from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
 from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
 from hola_plugins.hsd.hierarchy import INTERMEDIATE
@@ -195,9 +195,9 @@ def _token_array(path: str) -> Int32:
     """Reads token ids, int32[length]; a file of anything else is refused, pickled objects above all."""
     try:
         with Path(path).open("rb") as file:
-            ids = np.asarray(read_array(file, allow_pickle=False))
-    except (OSError, ValueError, TypeError, MemoryError, OverflowError, RecursionError) as error:
-        raise ConfigError(f"HSD setting 'store.corpus': {path!r} is no array of numpy: {error}") from None
+            ids = read_array(file, path)
+    except (ArrayFileError, OSError) as error:
+        raise ConfigError(f"HSD setting 'store.corpus': {error}") from None
     if ids.dtype.kind not in "iu" or (ids.size and (ids.min() < 0 or ids.max() >= 1 << 31)):
         raise ConfigError(f"HSD setting 'store.corpus': {path!r} must hold token ids, got {ids.dtype}")
     return ids.astype(np.int32).ravel()

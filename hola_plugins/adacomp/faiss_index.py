@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hola_plugins.adacomp.hnsw_graph import graph_arrays, restore_graph
 from hola_plugins.adacomp.index_settings import IndexSettings
 from hola_plugins.adacomp.source import Float32
+from hola_plugins.array_file import of_type
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -129,7 +130,7 @@ class FaissIndex:
         """
         index = cls(settings, vectors.shape[1])
         if settings.kind == "ivf" and "centroids" in arrays:
-            index._use_clusters(np.asarray(arrays["centroids"], dtype=np.float32))
+            index._use_clusters(of_type("centroids", arrays, np.float32))
         if settings.kind == "hnsw" and len(vectors):
             restore_graph(index._faiss, index._index, vectors, arrays)
         else:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hola_plugins.adacomp.source import Float32
+from hola_plugins.array_file import of_type
 
 _NAMES = ("graph_levels", "graph_neighbors", "graph_entry")
 
@@ -44,7 +45,7 @@ def restore_graph(faiss: Any, index: Any, vectors: Float32, arrays: Mapping[str,
     missing = [name for name in _NAMES if name not in arrays]
     if missing:
         raise ValueError(f"the graph lacks {', '.join(missing)}")
-    levels, neighbors, entry = (np.ascontiguousarray(arrays[name], dtype=np.int32) for name in _NAMES)
+    levels, neighbors, entry = (of_type(name, arrays, np.int32) for name in _NAMES)
     graph = index.hnsw
     highest = int(levels.max(initial=0))
     if levels.shape != (len(vectors),) or not 1 <= int(levels.min()) <= highest <= 64:

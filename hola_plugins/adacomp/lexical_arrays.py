@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hola_plugins.adacomp.head_words import HEAD
+from hola_plugins.array_file import of_type
 
 NAMES = ("bm25_words", "bm25_scores", "bm25_rows", "bm25_starts", "bm25_heads")
 
@@ -56,12 +57,12 @@ def from_arrays(
     missing = [name for name in NAMES if name not in arrays]
     if missing:
         raise ValueError(f"the BM25 index lacks {', '.join(missing)}")
-    encoded = np.ascontiguousarray(arrays["bm25_words"], dtype=np.uint8).tobytes()
+    encoded = of_type("bm25_words", arrays, np.uint8).tobytes()
     words = encoded.decode("utf-8", "surrogatepass").split("\n")
     vocabulary = {word: number for number, word in enumerate(words)}
-    scores = np.ascontiguousarray(arrays["bm25_scores"], dtype=np.float32)
-    rows = np.ascontiguousarray(arrays["bm25_rows"], dtype=np.int32)
-    starts = np.ascontiguousarray(arrays["bm25_starts"], dtype=np.int64)
+    scores = of_type("bm25_scores", arrays, np.float32)
+    rows = of_type("bm25_rows", arrays, np.int32)
+    starts = of_type("bm25_starts", arrays, np.int64)
     if len(vocabulary) != len(words) or starts.shape != (len(words) + 1,):
         raise ValueError(
             f"the BM25 index must have one start a word, got {starts.shape} for {len(words)} words"
@@ -70,7 +71,7 @@ def from_arrays(
         raise ValueError("the starts of the BM25 index must rise from 0 to the number of its scores")
     if rows.min(initial=0) < 0 or rows.max(initial=-1) >= passages or not np.isfinite(scores).all():
         raise ValueError(f"the BM25 index must hold finite scores of rows from 0 to {passages - 1}")
-    heads = np.ascontiguousarray(arrays["bm25_heads"], dtype=np.int32)
+    heads = of_type("bm25_heads", arrays, np.int32)
     if heads.shape != (passages, HEAD) or heads.min(initial=-1) < -1 or heads.max(initial=-1) >= len(words):
         raise ValueError(
             f"the first words of the BM25 index must be {passages} x {HEAD} numbers from -1 to {len(words) - 1}"

@@ -21,10 +21,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.lib.format import read_array
 from numpy.typing import NDArray
 
 from hola_plugins.adacomp.fingerprint import EmbeddingFingerprint
@@ -33,6 +32,7 @@ from hola_plugins.adacomp.manifest import MANIFEST, FileEntry, Manifest, StoreEr
 from hola_plugins.adacomp.passage_lines import read_passages, write_passages
 from hola_plugins.adacomp.snapshot import Snapshot
 from hola_plugins.adacomp.verified_file import described, opened, sync_folder, written
+from hola_plugins.array_file import ArrayFileError, read_array
 
 DOCS = "docs.jsonl"
 VECTORS = "vectors.npy"
@@ -147,17 +147,10 @@ def _read_arrays(folder: Path, files: Mapping[str, FileEntry]) -> Iterator[tuple
     for name, entry in files.items():
         if name.endswith(".npy"):
             with opened(folder, name, entry) as file:
-                yield name, _array(file, folder / name)
-
-
-def _array(file: BinaryIO, path: Path) -> NDArray[Any]:
-    """Reads one array; nothing else than an array of numbers is read, no archive and no pickle."""
-    try:
-        return np.asarray(read_array(file, allow_pickle=False))
-    except (ValueError, TypeError, EOFError, MemoryError, OverflowError, RecursionError) as error:
-        raise StoreError(
-            f"{path} is damaged: {error or type(error).__name__}; restore it or save again"
-        ) from error
+                try:
+                    yield name, read_array(file, folder / name)
+                except ArrayFileError as error:
+                    raise StoreError(f"{error}; restore it or save again") from error
 
 
 def _refuse_foreign(folder: Path) -> None:

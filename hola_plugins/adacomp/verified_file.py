@@ -15,12 +15,20 @@ from hola_plugins.adacomp.manifest import FileEntry, StoreError
 
 
 def written(path: Path, write: Callable[[BufferedWriter], Any]) -> None:
-    """Makes a file with what ``write`` puts into it, and waits until it is on the disk; no link is followed."""
-    path.unlink(missing_ok=True)
-    with path.open("xb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
+    """Makes a file with what ``write`` puts into it, and waits until it is on the disk; no link is followed.
+
+    Raises:
+        OSError: No room, or no right to write; names the file.
+    """
+    try:
+        path.unlink(missing_ok=True)
+        with path.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        reason = error.strerror or f"{error}; is the disk full?"
+        raise OSError(error.errno, f"{path} could not be written: {reason}") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,8 @@ def check_call(sampled: Sequence[Sequence[int]], lengths: Int32, buffer: Int32, 
             than what it emitted or longer than the buffer.
     """
     rows = len(sampled)
-    for name, array, dimensions in (("lengths", lengths, 1), ("buffer", buffer, 2)):
+    arrays: tuple[tuple[str, Any, int], ...] = (("lengths", lengths, 1), ("buffer", buffer, 2))
+    for name, array, dimensions in arrays:
         if not isinstance(array, np.ndarray) or array.dtype != np.int32 or array.ndim != dimensions:
             raise MalformedCallError(
                 f"{name} must be int32 with {dimensions} dimensions, got {type(array).__name__} "

@@ -169,7 +169,9 @@ class LoBiConfig(_Settings):
     @classmethod
     def _report_is_no_page(cls, report: str | None) -> str | None:
         if report is not None and report.lower().endswith(".html"):
-            raise ValueError(f"report is the JSON file, got {report}; the page is written beside it as .html")
+            raise ValueError(
+                f"report is the JSON file, got {report!r}; the page is written beside it as .html"
+            )
         return report
 
     @model_validator(mode="after")

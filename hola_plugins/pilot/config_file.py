@@ -108,6 +108,7 @@ def _note_lines(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str)
         for key, value in node.value:
             below = (*place, str(key.value))
             line = key.start_mark.line + 1
+            _check_text(key, name)
             if below in lines:
                 raise ConfigError(
                     f"{name}, line {line}: {_dotted(below)!r} stands in line {lines[below]} already"
@@ -118,6 +119,14 @@ def _note_lines(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str)
         for number, value in enumerate(node.value):
             lines[(*place, number)] = value.start_mark.line + 1
             _note_lines(value, (*place, number), lines, name)
+    else:
+        _check_text(node, name)
+
+
+def _check_text(node: Any, name: str) -> None:
+    """Refuses half a character, which an escape can name and no path or message can hold."""
+    if node.id == "scalar" and node.value.encode(errors="ignore").decode() != node.value:
+        raise ConfigError(f"{name}, line {node.start_mark.line + 1}: {node.value!r} holds half a character")
 
 
 def _explain(error: Any, lines: dict[KeyPath, int], model: type[BaseModel]) -> str:

@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["hola_plugins", "yaml", "json", "numpy.
     from hola_plugins.adacomp.injection import injection_marks
     from hola_plugins.adacomp.manifest import read_manifest
     from hola_plugins.adacomp.passage_lines import read_passages
-    from hola_plugins.adacomp.store_folder import _array
+    from hola_plugins.array_file import read_array
     from hola_plugins.corpus.files import UnreadableFileError, read_pages
     from hola_plugins.corpus.settings import read_settings
     from hola_plugins.hsd.config import load_config
@@ -41,7 +41,7 @@ def _passages(path: Path) -> None:
 
 def _numbers(path: Path) -> None:
     with path.open("rb") as file:
-        _array(file, path)
+        read_array(file, path)
 
 
 TARGETS: dict[str, tuple[str, Callable[[Path], object], type[Exception]]] = {

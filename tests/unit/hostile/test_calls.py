@@ -59,7 +59,7 @@ def test_any_ids_and_rows_that_jump_are_drafted_for_without_an_error(batches):
 MALFORMED = {
     "negative lengths": lambda s, n, b: (s, n - 1000, b),
     "lengths over the buffer": lambda s, n, b: (s, n + 1000, b),
-    "lengths near overflow": lambda s, n, b: (s, n * 0 + 2**31 - 1, b),
+    "lengths near overflow": lambda s, n, b: (s, np.full_like(n, 2**31 - 1), b),
     "more emitted than there is": lambda s, n, b: ([[1] * 100 for _ in s], n, b),
     "too few lengths": lambda s, n, b: (s, n[:1], b),
     "too few rows in the buffer": lambda s, n, b: (s, n, b[:1]),

@@ -14,6 +14,7 @@ from fake_runner import FakeRunner, Replay
 from hashed_words import HashedWords
 
 from hola_plugins.corpus.files import find_files
+from hola_plugins.corpus.indexing import Indexer
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
 from hola_plugins.hsd.sanitiser import DraftLimits
@@ -38,32 +39,38 @@ if os.getuid() == 0:
     os.setgid({NOBODY})
     os.setuid({NOBODY})
 """
-SAVE = """
-from hashed_words import HashedWords
-from hola_plugins.langchain import FaissStore
-FaissStore.from_texts([f'new {number}' for number in range(500)], HashedWords()).save(sys.argv[1])
-"""
-INDEX = """
+IMPORTS = """
+import sys, tempfile, typer
+from pathlib import Path
 from hashed_words import HashedWords
 from hola_plugins.cli.ending import ends_with_2
 from hola_plugins.corpus.files import find_files
 from hola_plugins.corpus.indexing import Indexer
 from hola_plugins.langchain import FaissStore
-with ends_with_2('index', 'stopped'):
-    store = FaissStore.load(sys.argv[1], HashedWords())
-    for step in Indexer(store, Path(sys.argv[1]), 100, save_every_s=0).run(find_files(Path(sys.argv[2]))):
-        pass
-"""
-PUT = """
 from hola_plugins.pilot.state import State
-State(Path(sys.argv[1])).put('round', 'new', 'x' * 5000)
+place = Path(sys.argv[1])
+with tempfile.TemporaryDirectory() as warm:
+    (Path(warm) / 'a.txt').write_text('all that is imported late')
+    list(Indexer(FaissStore(HashedWords()), Path(warm) / 'index', 100).run(find_files(Path(warm))))
 """
+"""What runs before the fault: nothing is imported, and no library is loaded, behind it."""
+
+SAVE = "FaissStore.from_texts([f'new {n}' for n in range(500)], HashedWords()).save(place)"
+INDEX = """
+try:
+    with ends_with_2('index', 'stopped'):
+        store = FaissStore.load(place, HashedWords())
+        list(Indexer(store, place, 100, save_every_s=0).run(find_files(Path(sys.argv[2]))))
+except typer.Exit as ended:
+    sys.exit(ended.exit_code)
+"""
+PUT = "State(place).put('round', 'new', 'x' * 5000)"
 
 
 def run(fault, code, *arguments):
     """Runs code in a process of its own that has the fault."""
-    program = f"import sys\nfrom pathlib import Path\nsys.path[:0] = {[str(ROOT), str(HERE.parent / 'langchain_door')]}\n"
-    program += f"import faiss, bm25s, numba, langchain_core.vectorstores\n{fault}{code}"
+    places = [str(ROOT), str(HERE.parent / "langchain_door")]
+    program = f"import sys\nsys.path[:0] = {places}\n{IMPORTS}\n{fault}\n{code}\n"
     command = [sys.executable, "-c", program, *map(str, arguments)]
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
@@ -103,12 +110,15 @@ def test_a_store_that_cannot_be_saved_stays_as_it_was(index, tmp_path, fault, co
         tmp_path.chmod(0o755)
     done = run(fault, code, index, tmp_path / "docs")
     assert done.returncode == (2 if code is INDEX else 1), done.stderr
-    assert any(words in done.stderr for words in ("File too large", "No space left", "Permission denied"))
+    assert any(
+        words in done.stderr for words in ("could not be written", "cannot save in", "Permission denied")
+    )
     assert (code is SAVE) == ("Traceback" in done.stderr)
-    sealed_names = content(index)
-    assert {name: text for name, text in sealed_names.items() if name.name != ".lock"} == {
-        name: text for name, text in before.items() if name.name != ".lock"
+    after = content(index)
+    assert {name for name in after if name.name != ".lock"} == {
+        name for name in before if name.name != ".lock"
     }
+    assert all(after[name] == before[name] for name in before)
     assert FaissStore.load(index, HashedWords()).get_by_ids(["a.txt#1@old"])[0].page_content == "the cat sat"
 
 
@@ -130,7 +140,7 @@ def test_a_disk_that_is_full_leaves_the_old_store_and_the_finished_units(small_d
     old = FaissStore.from_texts(["old"], HashedWords())
     old.save(small_disk / "index")
     State(small_disk / "state").put("round", "old", 1)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="could not be written"):
         FaissStore.from_texts([f"new {number}" for number in range(2000)], HashedWords()).save(
             small_disk / "index"
         )
@@ -174,6 +184,22 @@ def test_a_folder_that_cannot_be_listed_stops_the_run_before_its_files_count_as_
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(PermissionError, match="Permission denied"):
         find_files(tmp_path)
+
+
+def test_a_document_that_cannot_be_read_is_reported_and_stays_known(tmp_path):
+    docs, store = tmp_path / "docs", FaissStore(HashedWords())
+    docs.mkdir()
+    (docs / "a.txt").write_text("the cat sat")
+    (docs / "b.txt").write_text("the dog ran")
+    list(Indexer(store, tmp_path / "index", 100).run(find_files(docs)))
+    found = find_files(docs)
+    (docs / "a.txt").unlink()
+    (docs / "b.txt").write_text("the dog sat")
+    indexer = Indexer(store, tmp_path / "index", 100)
+    list(indexer.run(found))
+    assert [name for name, _ in indexer.report.unreadable] == ["a.txt"]
+    kept = FaissStore.load(tmp_path / "index", HashedWords()).passages.texts.values()
+    assert sorted(kept) == ["the cat sat", "the dog sat"]
 
 
 def test_a_link_in_place_of_a_files_draft_is_not_followed(tmp_path):
