@@ -45,6 +45,9 @@ _WARM_UP = 1 / 3
 
 _ASKED = 0.98
 _PHASE_LENGTHS = (32, 64, 96)
+_KEPT_ALIVE_S = 2.0
+"""Seconds for which an idle connection is used again: vLLM closes it after five, and a request may cross that."""
+
 _MOST_GROWTH = 24.0
 """MiB an hour that the worker with HSD may grow beyond the other's growth: noise of the allocator."""
 
@@ -68,7 +71,7 @@ class Soak:
 
     async def run(self, progress: Progress) -> None:
         """Sends traffic until the time is over."""
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=256)
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=_KEPT_ALIVE_S)
         async with httpx.AsyncClient(timeout=600, limits=limits) as client:
             ends = time.monotonic() + 60 * self._args.minutes
             bar = progress.add_task("traffic", total=60 * self._args.minutes)
