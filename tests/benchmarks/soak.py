@@ -154,7 +154,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--draft-tokens", type=int, default=8, help="longest draft (default: 8)")
     parser.add_argument("--hsd", type=json.loads, default={}, help="settings of HSD as JSON (default: none)")
     parser.add_argument(
-        "--kv-mib", type=int, default=512, help="KV cache of each server in MiB (default: 512)"
+        "--kv-mib",
+        type=int,
+        default=96,
+        help="KV cache of each server in MiB, small enough to be touched whole in the first third (default: 96)",
     )
     parser.add_argument(
         "--every", type=float, default=5.0, help="seconds between looks at the memory (default: 5)"
