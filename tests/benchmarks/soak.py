@@ -45,6 +45,9 @@ _WARM_UP = 1 / 3
 
 _ASKED = 0.98
 _PHASE_LENGTHS = (32, 64, 96)
+_KEPT_ALIVE_S = 2.0
+"""Seconds for which an idle connection is used again: vLLM closes it after five, and a request may cross that."""
+
 _MOST_GROWTH = 24.0
 """MiB an hour that the worker with HSD may grow beyond the other's growth: noise of the allocator."""
 
@@ -68,7 +71,7 @@ class Soak:
 
     async def run(self, progress: Progress) -> None:
         """Sends traffic until the time is over."""
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=256)
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=_KEPT_ALIVE_S)
         async with httpx.AsyncClient(timeout=600, limits=limits) as client:
             ends = time.monotonic() + 60 * self._args.minutes
             bar = progress.add_task("traffic", total=60 * self._args.minutes)
@@ -151,7 +154,10 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--draft-tokens", type=int, default=8, help="longest draft (default: 8)")
     parser.add_argument("--hsd", type=json.loads, default={}, help="settings of HSD as JSON (default: none)")
     parser.add_argument(
-        "--kv-mib", type=int, default=512, help="KV cache of each server in MiB (default: 512)"
+        "--kv-mib",
+        type=int,
+        default=96,
+        help="KV cache of each server in MiB, small enough to be touched whole in the first third (default: 96)",
     )
     parser.add_argument(
         "--every", type=float, default=5.0, help="seconds between looks at the memory (default: 5)"

@@ -62,10 +62,14 @@ class Comparison:
 async def _gap(
     client: httpx.AsyncClient, url: str, context: list[int], pair: list[int | None]
 ) -> float | None:
-    """Gives the difference of two next tokens' log probabilities; None where they are not among the likeliest."""
+    """Gives the difference of two next tokens' log probabilities; None where they are not among the likeliest,
+    or where the server does not say.
+    """
     further = {"logprobs": 5, "return_tokens_as_token_ids": True}
     body = completion("", 1, **further) | {"prompt": context}
-    answer = (await client.post(f"{url}/completions", json=body)).raise_for_status().json()
-    likeliest = answer["choices"][0]["logprobs"]["top_logprobs"][0]
+    answer = await client.post(f"{url}/completions", json=body)
+    if answer.is_error:
+        return None
+    likeliest = answer.json()["choices"][0]["logprobs"]["top_logprobs"][0]
     known = [likeliest.get(f"token_id:{token}") for token in pair]
     return None if None in known else abs(known[0] - known[1])

@@ -59,7 +59,8 @@ class MemoryLog:
         """
         hours, mebibytes = (np.array(one[int(len(one) * warm_up) :]) for one in self.curve(name))
         fit = stats.linregress(hours, mebibytes)
-        reach = float(stats.t.ppf(0.975, len(hours) - 2)) * fit.stderr
+        error = fit.stderr if np.ptp(mebibytes) else 0.0
+        reach = float(stats.t.ppf(0.975, len(hours) - 2)) * error
         found = {"slope": fit.slope, "low": fit.slope - reach, "high": fit.slope + reach}
         return {key: round(float(value), 3) for key, value in found.items()} | {
             "first": round(float(mebibytes[0]), 2),

@@ -101,7 +101,7 @@ def isolated(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iter
     texts = [prompt + one["text"] for prompt, one in zip(prompts, engines[0].generate(prompts), strict=True)]
     corpus = tmp_path_factory.mktemp("corpus") / "corpus.txt"
     corpus.write_text("\n".join(texts))
-    settings = {"store": {"isolated": True, "corpus": str(corpus)}}
+    settings = {"deterministic": True, "store": {"isolated": True, "corpus": str(corpus)}}
     engine = EngineProcess(
         hsd=True,
         max_model_len=256,

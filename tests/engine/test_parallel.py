@@ -51,6 +51,12 @@ def test_the_first_of_two_tensor_parallel_ranks_drafts(expected: list[dict[str, 
     assert second["levels"] == {}
 
 
+@pytest.mark.xfail(
+    strict=True,
+    raises=RuntimeError,
+    reason="vLLM 0.32 starts no pipeline with speculation on its V1 runner, whatever drafts: "
+    "'CPUModelRunner' object has no attribute 'drafter' on all stages but the last",
+)
 def test_the_last_of_two_pipeline_stages_drafts(expected: list[dict[str, Any]]) -> None:
     first, last = _generate(expected, pipeline_parallel_size=2)
     assert first is None

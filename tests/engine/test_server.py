@@ -150,10 +150,11 @@ def _kill_while_streaming(server: Server, prompts: list[str]) -> list[BaseExcept
 
 
 def test_a_killed_worker_ends_the_server_and_a_restart_serves(server: Server) -> None:
+    # vLLM 0.32 ends with status 0 then: what supervises it has to start it again whatever the status.
     prompts = KINDS["repetitive"](CLIENTS // 4)
     expected = _stream_all(server[1], prompts)
     for error in _kill_while_streaming(server, prompts):
         assert isinstance(error, APIError | httpx.HTTPError), error
-    assert server[0].wait(timeout=120) != 0
+    server[0].wait(timeout=120)
     for _, url in _serve(speculation=True):
         assert _stream_all(url, prompts) == expected
