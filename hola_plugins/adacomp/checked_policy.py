@@ -58,4 +58,10 @@ def _check(decision: Any, n: int) -> None:
 
 
 def _are_rows(order: Sequence[int], n: int) -> bool:
-    return len({*order}) == len(order) and all(isinstance(row, Integral) and 0 <= row < n for row in order)
+    """Tells whether these are distinct whole numbers from 0 to n - 1."""
+    kinds = {*map(type, order)}
+    return (
+        len({*order}) == len(order)
+        and {*order} <= {*range(n)}
+        and all(issubclass(one, Integral) for one in kinds)
+    )
