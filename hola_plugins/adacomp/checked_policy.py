@@ -47,7 +47,7 @@ def _check(decision: Any, n: int) -> None:
     """
     if not isinstance(decision, DepthDecision):
         raise TypeError(f"a policy must give a DepthDecision, got {type(decision).__name__}")
-    if not isinstance(decision.k, Integral) or not 0 <= decision.k <= len(decision.order):
+    if not issubclass(type(decision.k), Integral) or not 0 <= decision.k <= len(decision.order):
         raise ValueError(f"k must be from 0 to the {len(decision.order)} rows of order, got {decision.k!r}")
     if not _are_rows(decision.order, n):
         raise ValueError(f"order must be distinct rows from 0 to {n - 1}, got {decision.order!r:.80}")
