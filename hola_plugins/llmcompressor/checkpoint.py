@@ -15,7 +15,7 @@ from llmcompressor import oneshot
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 
-from hola_plugins.llmcompressor.loading import load
+from hola_plugins.llmcompressor.loading import half_of_free_memory, load
 from hola_plugins.llmcompressor.modifier import LoBiModifier
 from hola_plugins.lobi.calibration_file import read_documents
 from hola_plugins.lobi.calibration_rows import make_rows
@@ -84,7 +84,7 @@ def compress_checkpoint(
         config: Lo-Bi's settings; ``report`` is set here.
         dtype: Dtype to load and store the model in; auto takes that of its checkpoint.
         target: The folder; one that is there is replaced.
-        memory: Most bytes of weights in memory, see `load`.
+        memory: Most bytes of weights in memory; by default half of what is free, and all where weights are cut.
 
     Returns:
         The report, which also lies in the folder as lobi_report.json, with what was read and the seconds.
@@ -95,6 +95,8 @@ def compress_checkpoint(
     """
     began = time.perf_counter()
     with staged_folder(target) as folder, TemporaryDirectory(dir=folder) as spare:
+        if memory is None and not config.changes_weights:
+            memory = half_of_free_memory()
         model = load(source.model, dtype, memory, Path(spare))
         settings = config.model_dump() | {"report": str(folder / REPORT_FILE)}
         try:

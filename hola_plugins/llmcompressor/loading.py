@@ -20,21 +20,20 @@ _SHARDS_A_MEMORY = 8
 
 
 def load(model: str, dtype: str, memory: int | None, folder: Path) -> Any:
-    """Loads a causal language model into memory, or the larger part of it only by name.
+    """Loads a causal language model; what does not fit stays in its files, and is read again for every use.
 
-    A model loaded by name is saved in files that are small beside the memory.
+    Such a model is saved in files that are small beside the memory.
 
     Args:
         model: Path or hub id.
         dtype: Dtype to load it in; auto takes that of its checkpoint.
-        memory: Most bytes of weights in memory; None takes half of what is free.
+        memory: Most bytes of weights in memory; None has no limit.
         folder: For weights that change and do not fit; made where it is needed.
     """
-    most = psutil.virtual_memory().available // 2 if memory is None else memory
-    if weight_bytes(model, dtype) <= most:
+    if memory is None or weight_bytes(model, dtype) <= memory:
         return AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
     logger.warning(
-        "%s is larger than the %d MB that its weights may take: the rest stays on disk", model, most >> 20
+        "%s is larger than the %d MB that its weights may take: the rest stays on disk", model, memory >> 20
     )
     folder.mkdir(parents=True, exist_ok=True)
     with load_offloaded_model():
@@ -42,13 +41,20 @@ def load(model: str, dtype: str, memory: int | None, folder: Path) -> Any:
             model,
             dtype=dtype,
             device_map="auto_offload",
-            max_memory={"cpu": most},
+            max_memory={"cpu": memory},
             offload_folder=str(folder),
         )
     modify_save_pretrained(loaded)
-    loaded.save_pretrained = partial(loaded.save_pretrained, max_shard_size=max(1, most // _SHARDS_A_MEMORY))
+    loaded.save_pretrained = partial(
+        loaded.save_pretrained, max_shard_size=max(1, memory // _SHARDS_A_MEMORY)
+    )
     loaded.save_pretrained._overridden = True  # noqa: SLF001 - llmcompressor would wrap it once more
     return loaded
+
+
+def half_of_free_memory() -> int:
+    """Gives half of the machine's free memory in bytes; a container's own limit is not known here."""
+    return int(psutil.virtual_memory().available) // 2
 
 
 def weight_bytes(model: str, dtype: str) -> int:
