@@ -13,6 +13,7 @@ Reason: TypeAlias = Literal[
     "no_evidence",
     "model_confident",
     "empty_corpus",
+    "policy_failed",
 ]
 """Why this depth.
 
@@ -20,6 +21,7 @@ fixed_k: the caller asked for it. calibrated: the passages whose relevance reach
 largest_gap: without labels, where the scores fall most. depth_limit: the most that is allowed, because
 the labels cannot carry the target. no_evidence: nothing in the corpus is near the question.
 model_confident: the model answers without help. empty_corpus: there is nothing to search.
+policy_failed: the most that is allowed, in the fused order, because the policy or one of its signals failed.
 """
 
 Level: TypeAlias = Literal["none", "shallow", "deep"]
@@ -36,6 +38,7 @@ class DepthDecision:
         k: How many are kept.
         relevance: Calibrated probability that each row of the candidates is relevant; None without calibration.
         threshold: Relevance from which a passage is kept; None where none was applied.
+        failure: What went wrong in the policy, if it failed.
     """
 
     reason: Reason
@@ -43,6 +46,7 @@ class DepthDecision:
     k: int
     relevance: tuple[float, ...] | None = None
     threshold: float | None = None
+    failure: str | None = None
 
     @property
     def kept(self) -> tuple[int, ...]:

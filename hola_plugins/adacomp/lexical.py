@@ -139,11 +139,13 @@ class LexicalIndex:
         return self.ask(query).scores
 
     def best(self, scores: Float32, n: int) -> list[int]:
-        """Gives the rows of the n highest positive scores, best first."""
-        n = min(n, len(scores))
-        rows = np.argpartition(-scores, n - 1)[:n] if n else np.zeros(0, dtype=np.int64)
-        rows = rows[np.lexsort((rows, -scores[rows]))]
-        return [*rows[scores[rows] > 0.0].tolist()]
+        """Gives the rows of the n highest positive scores, n at least 1, best first; of equal ones the first rows."""
+        rows = np.flatnonzero(scores > 0.0)
+        values = scores[rows]
+        if len(rows) > n:
+            reaching = values >= np.partition(values, len(rows) - n)[len(rows) - n]
+            rows, values = rows[reaching], values[reaching]
+        return [*rows[np.argsort(-values, kind="stable")][:n].tolist()]
 
     def rows(self, ids: Iterable[str]) -> list[int]:
         """Gives the rows of the ids that are indexed."""

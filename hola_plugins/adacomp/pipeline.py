@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from hola_plugins.adacomp.checked_policy import decide_or_fall_back
 from hola_plugins.adacomp.decision import DepthBounds, DepthDecision, Level
 from hola_plugins.adacomp.gate import EvidenceGate
 from hola_plugins.adacomp.policy import DepthPolicy
@@ -73,7 +74,7 @@ def decide(query: str, candidates: Candidates, plan: DepthPlan) -> DepthDecision
     """Decides on the candidates of one search."""
     if not len(candidates):
         return NOTHING
-    decision = plan.policy.decide(query, candidates, plan.bounds)
+    decision = decide_or_fall_back(plan.policy, query, candidates, plan.bounds)
     if plan.k is not None:
         return replace(decision, reason="fixed_k", k=min(plan.k, len(candidates)), threshold=None)
     if plan.gate is not None and plan.gate.closes(candidates):

@@ -59,6 +59,13 @@ def compress(
     dtype: Annotated[
         str, typer.Option(help="Load and store in bfloat16, float16 or float32; auto: as it is.")
     ] = "auto",
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Most memory for the weights (8GB); the rest of a larger model stays on disk, and takes longer.",
+            show_default="half of what is free",
+        ),
+    ] = None,
     adapter: Annotated[
         Path | None, typer.Option(help="Folder that receives the LoRA adapter of the recovery after a cut.")
     ] = None,
@@ -74,7 +81,7 @@ def compress(
     only when all is done. Ends with status 2 when the model, the text or the budget will not do.
     """
     with ends_with_2("compress", "stopped; scores are kept, the same command goes on after them"):
-        from hola_plugins.lobi.budget_text import parse_budget
+        from hola_plugins.lobi.budget_text import parse_budget, parse_size
 
         settings = parse_budget(budget) | {
             "prune": _prune(prune),
@@ -93,7 +100,8 @@ def compress(
                 "--adapter keeps what recovers a cut model, and nothing is cut: give --prune too"
             )
         check_out(model, out, force)
-        _compress(model, out, calibration, settings, device, sequence_length, dtype)
+        room = None if memory is None else parse_size(memory)
+        _compress(model, out, calibration, settings, device, sequence_length, dtype, room)
 
 
 def recipe(
@@ -129,6 +137,7 @@ def _compress(
     device: str | None,
     length: int,
     dtype: str,
+    memory: int | None,
 ) -> None:
     """Runs the compression and shows what it reads, then what came of it."""
     quieten_host()
@@ -145,7 +154,7 @@ def _compress(
         console.print(
             f"for vLLM on {config.target_device}, as this machine; elsewhere: --device", markup=False
         )
-    report = compress_checkpoint(source, config, dtype, out)
+    report = compress_checkpoint(source, config, dtype, out, memory)
     shown = Console(highlight=False)
     shown.print(render_summary(report))
     shown.print(f"\nIn the environment of vLLM: {serve_command(out)}", markup=False, soft_wrap=True)

@@ -21,6 +21,7 @@ REASONS = {
     "no_evidence": "nothing in the index is near this question",
     "model_confident": "the model answers this without help",
     "empty_corpus": "the index is empty",
+    "policy_failed": "the most that is allowed: the depth policy or one of its signals failed",
 }
 
 

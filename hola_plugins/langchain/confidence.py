@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,5 +24,12 @@ class ModelConfidence:
     threshold: float
 
     def is_sure(self, query: str) -> bool:
-        """Says whether the model needs no passage."""
-        return ConfidenceGate(self.threshold).closes(self.measure(query))
+        """Says whether the model needs no passage.
+
+        Raises:
+            ValueError: A measure that is no number.
+        """
+        confidence = self.measure(query)
+        if not math.isfinite(confidence):
+            raise ValueError(f"the confidence must be a finite number, got {confidence}")
+        return ConfidenceGate(self.threshold).closes(confidence)

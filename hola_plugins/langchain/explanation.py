@@ -53,7 +53,7 @@ class Explanation:
         nearest: Similarity of the nearest passage; None without candidates or similarities.
         evidence: What the none-gate compares with the floor; None without a gate, candidates or similarities.
         floor: Evidence under which there is no evidence; None if the gate is open.
-        warnings: What the calibration cannot promise.
+        warnings: What the calibration cannot promise, and what failed: the policy, a signal, the model's confidence.
     """
 
     query: str

@@ -24,27 +24,34 @@ class IndexSource:
         index: The index.
         hybrid: Passages that BM25 scores.
         search_kwargs: `filter` alone: a mapping of metadata, or a test of a document.
+        changing: The index, where it can give its content at one moment; each query then has a view of its own.
 
     Raises:
         ValueError: Another search keyword.
     """
 
-    def __init__(self, index: VectorIndex, hybrid: Hybrid, search_kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        index: VectorIndex,
+        hybrid: Hybrid,
+        search_kwargs: dict[str, Any],
+        changing: Changing | None = None,
+    ) -> None:
         if unknown := set(search_kwargs) - {"filter"}:
             raise ValueError(
                 f"search_kwargs of a vector index may hold 'filter' alone, got {sorted(unknown)}"
             )
         self._index = index
         self._hybrid = hybrid
+        self._changing = changing
         self._kwargs = search_kwargs
         self._filter = search_kwargs.get("filter")
-        self._view = index.view if isinstance(index, Changing) else None
 
     def pinned(self) -> IndexSource:
         """Gives a source of the content as it is, so that documents that come and go cannot mix in one answer."""
-        if self._view is None:
+        if self._changing is None:
             return self
-        return IndexSource(self._view(words=self._hybrid == "corpus"), self._hybrid, self._kwargs)
+        return IndexSource(self._changing.view(words=self._hybrid == "corpus"), self._hybrid, self._kwargs)
 
     def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
         """Searches; an empty index gives no candidates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ from hola_plugins.langchain.compressor import SentenceCompressor
 from hola_plugins.langchain.confidence import ModelConfidence
 from hola_plugins.langchain.explanation import Explanation, PassageStory
 from hola_plugins.langchain.sources import Found
+
+logger = logging.getLogger(__name__)
 
 _PASSED = Finding(None)
 
@@ -52,14 +55,26 @@ class QueryRun:
     _searching: Searching | None = None
     _found: Found | None = None
     _depth: Depth | None = field(default=None)
+    _unsure: str | None = None
 
     def start(self, vector: Float32 | None) -> SearchStep | None:
         """Gives the first search; None where the model needs no passage."""
         self._vector = vector
-        if self.plan.k is None and self.confidence is not None and self.confidence.is_sure(self.query):
+        if self.plan.k is None and self._model_is_sure():
             return None
         self._searching = find_depth(self.query, self.plan)
         return next(self._searching)
+
+    def _model_is_sure(self) -> bool:
+        """Asks the model; where that fails, it is not sure, and passages are looked for."""
+        if self.confidence is None:
+            return False
+        try:
+            return self.confidence.is_sure(self.query)
+        except Exception as error:
+            logger.warning("the model's confidence is unknown; passages are retrieved", exc_info=True)
+            self._unsure = f"the model's confidence is unknown ({type(error).__name__}: {error})"
+            return False
 
     def advance(self, found: Found) -> SearchStep | None:
         """Takes the result of a search; gives the next one, or None when the depth is known."""
@@ -114,7 +129,7 @@ class QueryRun:
             nearest=nearest(depth.candidates) if comparable else None,
             evidence=gate.evidence(depth.candidates) if comparable and gate is not None else None,
             floor=gate.floor if gate is not None and np.isfinite(gate.floor) else None,
-            warnings=self.warnings,
+            warnings=(*self.warnings, *(one for one in (self._unsure, depth.decision.failure) if one)),
         )
 
     def _judge(self, documents: list[Document], depth: Depth, rows: list[int]) -> list[Finding]:

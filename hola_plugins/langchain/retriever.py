@@ -221,39 +221,40 @@ class AdaCompRetriever(RetrieverSettings):
             raise ValueError(f"query must have a character that is not blank, got {query!r}")
         if k is not None and k < 1:
             raise ValueError(f"k must be >= 1, got {k}; leave it out for a depth that follows the query")
+        calibration = self.calibration
         return QueryRun(
             query=query,
-            plan=self._plan(k if k is not None else self.k),
+            plan=self._plan(k if k is not None else self.k, calibration),
             confidence=self.confidence,
             evidence=self.evidence,
             compressor=self._compressor(),
             source_key=self.source_key,
             metadata_key=self.metadata_key,
             audit=self.audit,
-            warnings=self.calibration.warnings if self.calibration is not None else (),
+            warnings=calibration.warnings if calibration is not None else (),
         )
 
-    def _plan(self, k: int | None) -> DepthPlan:
+    def _plan(self, k: int | None, calibration: Calibration | None) -> DepthPlan:
         return DepthPlan(
-            policy=self._policy(),
+            policy=self._policy(calibration),
             bounds=self._bounds(),
-            gate=self._gate(),
+            gate=self._gate(calibration),
             k=k,
             first_search=self.first_search,
             most_widenings=self.most_widenings,
         )
 
-    def _policy(self) -> DepthPolicy:
+    def _policy(self, calibration: Calibration | None) -> DepthPolicy:
         if self.policy is not None:
             return self.policy
-        if self.calibration is not None:
-            return CalibratedPolicy(self.calibration, self._signals())
+        if calibration is not None:
+            return CalibratedPolicy(calibration, self._signals())
         return GapPolicy()
 
-    def _gate(self) -> EvidenceGate | None:
+    def _gate(self, calibration: Calibration | None) -> EvidenceGate | None:
         if self.min_similarity is not None:
             return EvidenceGate(self.min_similarity, coverage_worth=0.0)
-        return None if self.calibration is None else EvidenceGate(self.calibration.floor)
+        return None if calibration is None else EvidenceGate(calibration.floor)
 
     def _compressor(self) -> SentenceCompressor | None:
         if self.compressor is not None or self.token_budget is None:

@@ -52,10 +52,12 @@ class RetrieverSettings(BaseRetriever):
     """Default target of `calibrate`: share of queries that get all their passages (or mean recall)."""
 
     policy: DepthPolicy | None = None
-    """Depth policy; None takes the calibrated one, and before calibration the largest gap."""
+    """Depth policy; None takes the calibrated one, and before calibration the largest gap. Where it fails, a query
+    gets k_max passages in the fused order, and `explain` says why."""
 
     signals: tuple[Any, ...] = ()
-    """Signals that the calibrated policy weighs beside the shape of the scores."""
+    """Signals that the calibrated policy weighs beside the shape of the scores. One that fails fails the policy; it
+    is waited for, so give a model that it asks a timeout."""
 
     min_similarity: float | None = None
     """Similarity of the nearest passage under which there is no evidence; None takes the calibrated floor."""

@@ -13,7 +13,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import VectorStore
 
-from hola_plugins.adacomp.source import Candidates, Float32, VectorIndex
+from hola_plugins.adacomp.source import Candidates, Changing, Float32, VectorIndex
 from hola_plugins.adacomp.widening import SearchStep
 
 Hybrid: TypeAlias = Literal["corpus", "found", "off"]
@@ -70,7 +70,9 @@ def source_of(
             raise ValueError(
                 "embeddings must be given with a vector index, got None: give the model it holds"
             )
-        return IndexSource(index, hybrid, dict(search_kwargs))
+        return IndexSource(
+            index, hybrid, dict(search_kwargs), changing=index if isinstance(index, Changing) else None
+        )
     if isinstance(given, VectorStore):
         return VectorStoreSource(given, hybrid, dict(search_kwargs), score_is_distance)
     if isinstance(given, BaseRetriever):

@@ -7,14 +7,15 @@ import time
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 from llmcompressor import oneshot
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
-from transformers import AutoModelForCausalLM
 
+from hola_plugins.llmcompressor.loading import half_of_free_memory, load
 from hola_plugins.llmcompressor.modifier import LoBiModifier
 from hola_plugins.lobi.calibration_file import read_documents
 from hola_plugins.lobi.calibration_rows import make_rows
@@ -73,7 +74,9 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
     )
 
 
-def compress_checkpoint(source: Source, config: LoBiConfig, dtype: str, target: Path) -> dict[str, Any]:
+def compress_checkpoint(
+    source: Source, config: LoBiConfig, dtype: str, target: Path, memory: int | None = None
+) -> dict[str, Any]:
     """Compresses a model into a folder that appears when all is done.
 
     Args:
@@ -81,6 +84,7 @@ def compress_checkpoint(source: Source, config: LoBiConfig, dtype: str, target: 
         config: Lo-Bi's settings; ``report`` is set here.
         dtype: Dtype to load and store the model in; auto takes that of its checkpoint.
         target: The folder; one that is there is replaced.
+        memory: Most bytes of weights in memory; by default half of what is free, and all where weights are cut.
 
     Returns:
         The report, which also lies in the folder as lobi_report.json, with what was read and the seconds.
@@ -90,8 +94,10 @@ def compress_checkpoint(source: Source, config: LoBiConfig, dtype: str, target: 
         OSError: If the folder cannot be written, as on a full disk.
     """
     began = time.perf_counter()
-    with staged_folder(target) as folder:
-        model = AutoModelForCausalLM.from_pretrained(source.model, dtype=dtype)
+    with staged_folder(target) as folder, TemporaryDirectory(dir=folder) as spare:
+        if memory is None and not config.changes_weights:
+            memory = half_of_free_memory()
+        model = load(source.model, dtype, memory, Path(spare))
         settings = config.model_dump() | {"report": str(folder / REPORT_FILE)}
         try:
             oneshot(

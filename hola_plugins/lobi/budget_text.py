@@ -54,6 +54,21 @@ def parse_budget(text: str) -> dict[str, int | float]:
     return {"target_bytes": int(number)}
 
 
+def parse_size(text: str) -> int:
+    """Reads a size in bytes: ``8GB`` or ``8GiB``.
+
+    Raises:
+        LoBiError: If it is none.
+    """
+    found = _FORM.fullmatch(text)
+    size = 0 if found is None else int(Decimal(found[1]) * _BYTES.get(found[2].lower(), 0))
+    if not size:
+        raise LoBiError(
+            f"size {text!r} is not understood: write 8GB (powers of 1,000) or 8GiB (powers of 1,024)"
+        )
+    return size
+
+
 def parse_share(text: str) -> float:
     """Reads a share from 0 to 1: ``25%`` or ``0.25``.
 

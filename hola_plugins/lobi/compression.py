@@ -103,11 +103,10 @@ def check_finite(model: Any) -> None:
 
 def _check_in_memory(model: Any, config: LoBiConfig) -> None:
     """Refuses to change weights that lie elsewhere."""
-    changes = config.prune == "auto" or config.prune.active or config.lora.when == "always"
-    if changes and any(is_offloaded(module) for module in model.modules()):
+    if config.changes_weights and any(is_offloaded(module) for module in model.modules()):
         raise LoBiError(
             f"prune and recovery change the weights of {type(model).__name__}, of which some are offloaded: load "
-            "it into one memory, or leave out prune and lora.when; scores and quantisation work layer by layer"
+            "it into one memory (hola compress: a larger --memory), or leave out prune and lora.when; scores and quantisation work layer by layer"
         )
 
 

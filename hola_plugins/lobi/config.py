@@ -197,6 +197,11 @@ class LoBiConfig(_Settings):
         return self.choices or list(DEFAULT_CHOICES[self.target_device])
 
     @property
+    def changes_weights(self) -> bool:
+        """Whether weights are cut or trained before they are quantised, for which all must lie in one memory."""
+        return self.prune == "auto" or self.prune.active or self.lora.when == "always"
+
+    @property
     def allocates(self) -> bool:
         """Whether bits are allocated: a budget was given, and no finished plan."""
         budget = self.target_bytes or self.target_bits or self.target_ratio

@@ -19,6 +19,7 @@ from hola_plugins.lobi.guard import Measured, choose, largest_that_fit
 from hola_plugins.lobi.linear import is_transposed, weight_shape
 from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantise import NearestRounding
+from hola_plugins.lobi.saved_tensors import is_offloaded
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 from hola_plugins.lobi.score_cache import cache_key, cached_scores
 from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
@@ -162,10 +163,14 @@ def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) ->
 
 
 def _rounding(config: LoBiConfig, model: Any, names: Sequence[str], text: Calibration) -> Quantiser:
-    """Gives the rounding of the chosen quantiser; to nearest where GPTQ's statistics would not fit."""
+    """Gives the rounding of the chosen quantiser; to nearest where GPTQ's statistics would not fit.
+
+    They are held for all layers at once, so beside a model that does not fit itself they do not either.
+    """
     schemes = [parse_scheme(name) for name in config.scheme_names]
     shapes = [weight_shape(model.get_submodule(name)) for name in names]
     held = sum(columns * (4 * columns + rows * len(schemes)) for rows, columns in shapes)
-    if config.quantizer == "gptq" and held <= _MOST_STATISTICS:
+    whole = not any(is_offloaded(module) for module in model.modules())
+    if config.quantizer == "gptq" and whole and held <= _MOST_STATISTICS:
         return GptqRounding(model, text.fitting, names, schemes)
     return NearestRounding(model.dtype)

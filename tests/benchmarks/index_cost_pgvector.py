@@ -66,6 +66,8 @@ def measure(corpus: Corpus, queries: Corpus, truth: np.ndarray, longest: int) ->
         longest: Seconds that building may take; past them one row says so.
     """
     with database() as uri:
+        with psycopg.connect(uri, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE postgres SET statement_timeout = '{longest}s'")
         engine = PGEngine.from_connection_string(uri.replace("postgresql://", "postgresql+psycopg://"))
         engine.init_vectorstore_table("texts", corpus.vectors.shape[1], id_column=Column("id", "TEXT"))
         embeddings = StoredVectors(queries)
@@ -73,7 +75,6 @@ def measure(corpus: Corpus, queries: Corpus, truth: np.ndarray, longest: int) ->
         with psycopg.connect(uri, autocommit=True) as connection:
             register_vector(connection)
             built["load_s"] = _load(connection, corpus)
-            connection.execute(f"ALTER DATABASE postgres SET statement_timeout = '{longest}s'")
             start = time.perf_counter()
             try:
                 _store(engine, embeddings, None).apply_vector_index(HNSWIndex(m=16, ef_construction=64))

@@ -210,3 +210,28 @@ def test_a_killed_run_leaves_no_checkpoint_and_the_next_one_uses_its_scores(work
     hola("compress", *arguments)
     assert [file.stat().st_mtime_ns for file in cache.glob("*.json")] == [written]
     assert names(out.parent) == ["small"]
+
+
+def test_a_model_larger_than_its_memory_gives_the_same_tensors(work: Path) -> None:
+    """Most of the weights stay on disk, and so do those that change; the checkpoint is in several small files."""
+    budget = [
+        "--budget",
+        "60%",
+        "--quantizer",
+        "rtn",
+        "--device",
+        "cpu",
+        "--samples",
+        "8",
+        "--sequence-length",
+        "32",
+    ]
+    for out, memory in (("whole", "1GB"), ("by-layer", "1MB")):
+        hola("compress", str(TARGET), *budget, "--memory", memory, "--out", str(work / out))
+    whole = load_file(work / "whole" / "model.safetensors")
+    shards = sorted((work / "by-layer").glob("model-*.safetensors"))
+    found = {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
+    assert len(shards) > 4
+    assert found.keys() == whole.keys()
+    assert all(torch.equal(found[name], whole[name]) for name in whole)
+    assert not [path for path in (work / "by-layer").iterdir() if path.is_dir()]

@@ -30,6 +30,7 @@ ARRIVE_WITH = {
     "llmcompressor": {
         "llmcompressor",
         "compressed_tensors",
+        "psutil",
         "safetensors",
         "torch",
         "transformers",
