@@ -1,7 +1,9 @@
 """Compresses a model larger than the memory it gets: what each stage of `hola compress` holds at most.
 
-A Llama-shaped checkpoint of random weights is made, and compressed by a child whose anonymous memory is limited
-(RLIMIT_DATA) below the model's bytes; pages of files that the system can drop are reported apart (RssFile).
+A Llama-shaped checkpoint of random weights is made, and compressed by a child that may keep less than the model's
+bytes of weights in memory. Anonymous memory is what counts (RssAnon); pages of files, which the system can drop, are
+reported apart. `--limit-gb` sets RLIMIT_DATA, which also counts the private mappings of the checkpoint's own files,
+so that a limit below the model's bytes stops its loading.
 The last line is one JSON object.
 """
 
