@@ -40,9 +40,9 @@ COMPRESS_UNIT := tests/unit/lobi
 COMPRESS_FILES := $(wildcard tests/engine/test_compress*.py tests/engine/test_resumption.py \
 	tests/integrations/test_llmcompressor.py tests/integrations/test_recipes.py)
 WHOLE_FILES := tests/engine/test_pilot.py tests/engine/test_intermediate.py
-TUNE_FILES := tests/engine/test_tune.py
+LONG_FILES := tests/engine/test_tune.py tests/engine/test_parallel.py
 MATRIX_FILES := $(addprefix tests/engine/,test_equality.py test_features.py test_intermediate.py test_server.py)
-SERVE_FILES := $(filter-out $(COMPRESS_FILES) $(WHOLE_FILES) $(TUNE_FILES),$(wildcard tests/engine/test_*.py))
+SERVE_FILES := $(filter-out $(COMPRESS_FILES) $(WHOLE_FILES) $(LONG_FILES),$(wildcard tests/engine/test_*.py))
 INTEGRATION_FILES := $(filter-out $(COMPRESS_FILES),$(wildcard tests/integrations/test_*.py))
 
 # Two run at a time; threads of two of them on the same cores would wait for each other.
@@ -81,7 +81,7 @@ $(1) -m pip list --format=freeze | grep -Ev '^(hola[-_]plugins|pip)==' | sed -E 
 	| LC_ALL=C sort --ignore-case > $(2)
 endef
 
-.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-integrations test-tune test-matrix test-unit lint format dist lock audit clean
+.PHONY: help serve-env compress-env demo test test-serve test-compress test-whole test-integrations test-long test-matrix test-unit lint format dist lock audit clean
 
 help:  ## Show this help
 	@echo "hola-plugins: HSD for vLLM, AdaComp-RAG for LangChain, Lo-Bi for llmcompressor"
@@ -139,7 +139,7 @@ demo: $(STAMP) $(COMPRESS_STAMP)  ## Compare vLLM with and without HSD (MODEL=, 
 	$(WITH_PRELOAD) $(PYTHON) integrations/llmcompressor/demo.py --compress-python $(COMPRESS_PYTHON)
 	$(PYTHON) -m hola_plugins.cli pilot integrations/pilot.yaml --fresh --compress-python $(COMPRESS_PYTHON)
 
-test:  ## Run everything that continuous integration runs, two files at a time: all but test-tune
+test:  ## Run everything that continuous integration runs, two files at a time: all but test-long
 	+@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-serve test-compress test-whole test-integrations
 
 test-serve: lint  ## Run the tests with the real vLLM, LangChain, faiss and PostgreSQL; minutes
@@ -156,8 +156,8 @@ test-whole: $(STAMP) $(COMPRESS_STAMP)  ## Run the tests of what needs both envi
 test-integrations: $(STAMP)  ## Run what integrations/ holds for vLLM and LangChain, and look at the pilot's page; minutes
 	$(call test_each_file,$(IN_SERVE_ENV),$(INTEGRATION_FILES))
 
-test-tune: $(STAMP)  ## Run the search of hola tune on real servers; too long for continuous integration
-	$(call test_each_file,$(IN_SERVE_ENV),$(TUNE_FILES))
+test-long: $(STAMP)  ## Run the search of hola tune, and vLLM on two ranks: too long for continuous integration
+	$(call test_each_file,$(IN_SERVE_ENV),$(LONG_FILES))
 
 test-matrix: $(OLDEST_STAMP)  ## Run HSD's tests on the oldest supported vLLM, in OLDEST_VENV; half an hour
 	$(call test_each_file,LD_PRELOAD="$$($(OLDEST_PYTHON) -m hola_plugins.cli preload)" $(OLDEST_PYTHON),$(MATRIX_FILES))
