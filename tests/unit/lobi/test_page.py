@@ -219,7 +219,7 @@ def test_the_page_lies_beside_the_json_file(reports, tmp_path):
     assert page == tmp_path / "runs" / "first.html"
     assert sorted(file.name for file in page.parent.iterdir()) == ["first.html", "first.json"]
     assert page.read_text() == render_page(json.loads((page.parent / "first.json").read_text()))
-    with pytest.raises(LoBiError, match=r"got run\.html; the page is written beside it"):
+    with pytest.raises(LoBiError, match=r"got 'run\.html'; the page is written beside it"):
         load_config({"report": "run.html"})
 
 
