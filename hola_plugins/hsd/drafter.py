@@ -10,7 +10,7 @@ import numpy as np
 
 from hola_plugins import __version__
 from hola_plugins.hsd.block import make_block, open_rows
-from hola_plugins.hsd.call_check import MalformedCallError, check_call
+from hola_plugins.hsd.call_check import MalformedCallError, count_emitted
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.control import DraftControl
 from hola_plugins.hsd.entropy_gate import AUTO_SURE, sure_probability
@@ -103,8 +103,8 @@ class HierarchicalDrafter:
         """
         started = time.perf_counter()
         try:
-            check_call(sampled, lengths, buffer, self._max_rows)
-            drafts = self._propose(started, sampled, lengths[: len(sampled)], buffer, step_tokens)
+            emitted = count_emitted(sampled, lengths, buffer, self._max_rows)
+            drafts = self._propose(started, emitted, lengths[: len(emitted)], buffer, step_tokens)
         except MalformedCallError:
             if self._is_first_error():
                 logger.exception("HSD drafts nothing in a call that is no batch")
@@ -128,15 +128,14 @@ class HierarchicalDrafter:
     def _propose(
         self,
         started: float,
-        sampled: Sequence[Sequence[int]],
+        emitted: Int32,
         lengths: Int32,
         buffer: Int32,
         step_tokens: int | None,
     ) -> list[list[int]]:
-        rows = len(sampled)
-        emitted = np.fromiter(map(len, sampled), np.int32, rows)
+        rows = len(emitted)
         drafting = int(np.count_nonzero(emitted))
-        fresh = sum(map(len, sampled))
+        fresh = int(emitted.sum())
         slots, taken = self._tracker.identify(lengths, buffer, emitted)
         if drafting == rows == self._drafting and not taken:
             self.control.observe_step(rows, fresh, step_tokens, started - self._ended, self._took)
@@ -150,7 +149,7 @@ class HierarchicalDrafter:
         self.hierarchy.learn(call, tokens)
         if not drafting or not self.control.may_draft(drafting):
             self.control.nothing_sent(drafting)
-            return [[] for _ in sampled]
+            return [[] for _ in range(rows)]
         return self._draft(call, tokens, self._limits.room(emitted, lengths), drafting, started)
 
     def _draft(
