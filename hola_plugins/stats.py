@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hola_plugins.input_file import parse_json
+from hola_plugins.files.input_file import parse_json
 
 RPC_METHOD = "hola_hsd_stats"
 """The worker method that returns the snapshot."""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hola_plugins.array_file import ArrayFileError, read_array
+from hola_plugins.files.array_file import ArrayFileError, read_array
+from hola_plugins.files.input_file import WHOLE_BYTES, InputFileError, read_text
 from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
 from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
 from hola_plugins.hsd.hierarchy import INTERMEDIATE
@@ -26,7 +27,6 @@ from hola_plugins.hsd.level import Int32, Level
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.warm_up import compile_kernels
 from hola_plugins.hsd.windowed_model import WindowedModel
-from hola_plugins.input_file import WHOLE_BYTES, InputFileError, read_text
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig

@@ -11,8 +11,8 @@ import numpy as np
 from hola_plugins.adacomp.calibration import Calibration
 from hola_plugins.adacomp.decision import DepthBounds
 from hola_plugins.adacomp.logistic import LogisticModel
-from hola_plugins.input_file import SETTINGS_BYTES, read_json
-from hola_plugins.whole_file import write_json
+from hola_plugins.files.input_file import SETTINGS_BYTES, read_json
+from hola_plugins.files.whole_file import write_json
 
 FORMAT = 1
 """Version of the file's layout."""

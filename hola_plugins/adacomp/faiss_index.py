@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hola_plugins.adacomp.hnsw_graph import graph_arrays, restore_graph
 from hola_plugins.adacomp.index_settings import IndexSettings
 from hola_plugins.adacomp.source import Float32
-from hola_plugins.array_file import of_type
+from hola_plugins.files.array_file import of_type
 
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hola_plugins.adacomp.source import Float32
-from hola_plugins.array_file import of_type
+from hola_plugins.files.array_file import of_type
 
 _NAMES = ("graph_levels", "graph_neighbors", "graph_entry")
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hola_plugins.adacomp.head_words import HEAD
-from hola_plugins.array_file import of_type
+from hola_plugins.files.array_file import of_type
 
 NAMES = ("bm25_words", "bm25_scores", "bm25_rows", "bm25_starts", "bm25_heads")
 

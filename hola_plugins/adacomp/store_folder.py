@@ -32,7 +32,7 @@ from hola_plugins.adacomp.manifest import MANIFEST, FileEntry, Manifest, StoreEr
 from hola_plugins.adacomp.passage_lines import read_passages, write_passages
 from hola_plugins.adacomp.snapshot import Snapshot
 from hola_plugins.adacomp.verified_file import described, opened, sync_folder, written
-from hola_plugins.array_file import ArrayFileError, read_array
+from hola_plugins.files.array_file import ArrayFileError, read_array
 
 DOCS = "docs.jsonl"
 VECTORS = "vectors.npy"

@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from hola_plugins.input_file import MIB, InputFileError, read_bytes
+from hola_plugins.files.input_file import MIB, InputFileError, read_bytes
 
 if TYPE_CHECKING:
     from pypdf import PdfReader

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hola_plugins.input_file import SETTINGS_BYTES, read_bytes
-from hola_plugins.whole_file import write_text
+from hola_plugins.files.input_file import SETTINGS_BYTES, read_bytes
+from hola_plugins.files.whole_file import write_text
 
 FILE = "corpus.json"
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from hola_plugins.input_file import SETTINGS_BYTES, InputFileError, read_json
+from hola_plugins.files.input_file import SETTINGS_BYTES, InputFileError, read_json
 
 LevelName = Literal["request", "store", "transitions"]
 

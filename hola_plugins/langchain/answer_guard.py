@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 
 from hola_plugins.adacomp.audit import AuditTrail
 from hola_plugins.adacomp.groundedness import Support, supports
-from hola_plugins.input_file import parse_json
+from hola_plugins.files.input_file import parse_json
 
 EVENT = "adacomp.guard"
 """Name of the event that every checked answer sends; its data is the verdict."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from hola_plugins.files.whole_file import write_text
 from hola_plugins.llmcompressor.checkpoint import Source, compress_checkpoint
 from hola_plugins.lobi.config import LoBiConfig, LoBiError
-from hola_plugins.whole_file import write_text
 
 _LENGTH = 256
 """Tokens of a calibration row."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hola_plugins.input_file import (
+from hola_plugins.files.input_file import (
     DATA_BYTES,
     WHOLE_BYTES,
     InputFileError,

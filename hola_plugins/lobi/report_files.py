@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from hola_plugins.files.whole_file import write_json, write_text
 from hola_plugins.lobi.page import render_page
-from hola_plugins.whole_file import write_json, write_text
 
 logger = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import nn
 
+from hola_plugins.files.whole_file import write_json
 from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.saved_tensors import saved_tensors
 from hola_plugins.lobi.sensitivity import Scores
-from hola_plugins.whole_file import write_json
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hola_plugins.input_file import WHOLE_BYTES, read_json, read_text
+from hola_plugins.files.input_file import WHOLE_BYTES, read_json, read_text
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig, load_config
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 

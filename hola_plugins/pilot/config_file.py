@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from hola_plugins.input_file import SETTINGS_BYTES, InputFileError, read_text
+from hola_plugins.files.input_file import SETTINGS_BYTES, InputFileError, read_text
 
 Config = TypeVar("Config", bound=BaseModel)
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 
+from hola_plugins.files.whole_file import write_text
 from hola_plugins.pilot.accuracy import Evaluation, check_installed
 from hola_plugins.pilot.compression import Compressor
 from hola_plugins.pilot.config import PilotConfig
@@ -30,7 +31,6 @@ from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.stages import Made, StagePlan, needs_compression, needs_draft, plan_stages
 from hola_plugins.pilot.state import State, digest, fingerprint, locked
 from hola_plugins.pilot.traffic import Traffic
-from hola_plugins.whole_file import write_text
 
 logger = logging.getLogger(__name__)
 

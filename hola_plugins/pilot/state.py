@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hola_plugins.whole_file import write_text
+from hola_plugins.files.whole_file import write_text
 
 
 def digest(*parts: Any) -> str:

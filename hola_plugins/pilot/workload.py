@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hola_plugins.input_file import InputFileError, numbered_lines, parse_json
+from hola_plugins.files.input_file import InputFileError, numbered_lines, parse_json
 
 Record = TypeVar("Record")
 Named = TypeVar("Named", "Prompt", "Query")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from hola_plugins.files.whole_file import write_text
 from hola_plugins.pilot.accuracy import check_installed
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.config_file import read_config
@@ -33,7 +34,6 @@ from hola_plugins.tune.limits import Figures, broken, limits_of
 from hola_plugins.tune.order import Searches
 from hola_plugins.tune.split import PARTS, Splitter
 from hola_plugins.tune.weights import compress_command
-from hola_plugins.whole_file import write_text
 
 FOLDER = "tuned"
 """Folder in the output folder that receives the files of the hosts, and what was found."""

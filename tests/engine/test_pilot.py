@@ -9,21 +9,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 from engine_process import MODEL
+from hola_command import ROOT, SETTINGS, WAIT_S, finish, start, write_lines
 
 from hola_plugins.pilot.results import Results
 
-ROOT = Path(__file__).parents[2]
 COMPRESS_PYTHON = Path(os.environ.get("HOLA_COMPRESS_PYTHON", ROOT / ".venv" / "compress" / "bin" / "python"))
 WEIGHTS = (MODEL / "model.safetensors").stat().st_size
-WAIT_S = 600
 PASSAGES = {
     "valves.md": "The inlet valve closes first. The outlet valve closes when the pressure has fallen to two bar.",
     "pumps.md": "The pump runs at 1,450 revolutions a minute. Its seal is changed every 8,000 hours of work.",
@@ -35,6 +32,12 @@ QUERIES = [
     {"id": "q2", "question": "When is the seal of the pump changed?", "answer": "8,000 hours"},
     {"id": "q3", "question": "When is the tank drained?", "answer": "autumn"},
 ]
+OTHER_QUERIES = [
+    {"question": "When does the outlet valve close?", "answer": "two bar"},
+    {"question": "How fast does the pump run?", "answer": "1,450 revolutions"},
+    {"question": "Where is the tank drained?", "answer": "lowest point"},
+    {"question": "Which valve closes when the pressure has fallen?", "answer": "outlet valve"},
+]
 PROMPTS = [
     {
         "id": f"p{number}",
@@ -43,10 +46,6 @@ PROMPTS = [
     }
     for number in range(4)
 ]
-
-
-def write_lines(path: Path, rows: list[dict[str, str]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 class Workplace:
@@ -62,25 +61,15 @@ class Workplace:
         (folder / "broken" / "config.json").write_text('{"model_type": "llama"}')
         write_lines(folder / "prompts.jsonl", PROMPTS)
         write_lines(folder / "queries.jsonl", QUERIES)
+        write_lines(folder / "other.jsonl", OTHER_QUERIES)
         self.settings = {
-            "model": str(MODEL),
+            **SETTINGS,
             "out": "out",
-            "prompts": "prompts.jsonl",
-            "repeats": 2,
-            "concurrency": 2,
-            "max_tokens": 12,
-            "dtype": "float32",
-            "engine": {
-                "max-model-len": 512,
-                "max-num-seqs": 8,
-                "enforce-eager": True,
-                "kv-cache-memory-bytes": 32 << 20,
-                "distributed-executor-backend": "uni",
-            },
+            "engine": {**SETTINGS["engine"], "distributed-executor-backend": "uni"},
             "environment": {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"},
             "documents": {"path": "documents", "queries": "queries.jsonl", "chunk": 200, "k": 2},
             "adacomp": {"token_budget": 20},
-            "lobi": {"budget": "70%", "device": "cpu_avx2", "samples": 8, "sequence_length": 64},
+            "lobi": {"budget": "70%", **SETTINGS["lobi"]},
             "accuracy": [
                 {
                     "task": "valves",
@@ -90,24 +79,21 @@ class Workplace:
                     "limit": 2,
                 }
             ],
+            "cross_domain": [
+                {"name": "these", "labels": "queries.jsonl"},
+                {"name": "others", "labels": "other.jsonl"},
+            ],
             "prices": {"machine_hour": 1.0},
             "stages": ["baseline"],
         }
 
     def start(self) -> subprocess.Popen[str]:
         """Starts the command as a user does."""
-        path = self.folder / "pilot.yaml"
-        path.write_text(yaml.safe_dump(self.settings))
-        command = [sys.executable, "-m", "hola_plugins.cli", "pilot", str(path)]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-        )
+        return start("pilot", self.settings, self.folder / "pilot.yaml")
 
     def run(self, status: int) -> Results:
         """Runs the command to its end."""
-        process = self.start()
-        output, _ = process.communicate(timeout=WAIT_S)
-        assert process.returncode == status, output[-4000:]
+        finish(self.start(), status)
         return Results.model_validate_json((self.out / "results.json").read_bytes())
 
     def finished(self) -> dict[str, int]:
@@ -205,6 +191,14 @@ def test_questions_are_scored_by_lm_eval(results: Results) -> None:
         (score,) = stage.accuracy
         assert (score.task, score.metric, score.questions) == ("valves", "contains", 2)
         assert score.value == sum(score.right) / 2
+
+
+def test_retrieval_is_calibrated_on_each_domain_and_measured_on_every_one(results: Results) -> None:
+    rows = [one for one in results.cross_domain if one.metric == "recall"]
+    names = ("these", "others")
+    assert [(one.fitted_on, one.measured_on) for one in rows] == [(a, b) for a in names for b in names]
+    assert all(one.method == "adacomp" and one.questions == 2 for one in rows)
+    assert all(one.value > 0.0 and one.reference == 1.0 for one in rows)
 
 
 def test_a_stage_that_fails_is_reported_failed_and_has_no_figures(results: Results) -> None:

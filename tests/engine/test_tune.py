@@ -13,29 +13,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from engine_process import MODEL
+from hola_command import SETTINGS, WAIT_S, finish, start, write_lines
 
 from hola_plugins.hsd.config import load_config
 from hola_plugins.tune.choice import Tuned
 
-ROOT = Path(__file__).parents[2]
-WAIT_S = 600
 PLACES = ("cellar", "attic", "garden", "stable", "tower", "harbour", "mill", "bakery")
 PILOT = {
-    "model": str(MODEL),
-    "prompts": "prompts.jsonl",
-    "repeats": 2,
-    "concurrency": 2,
-    "max_tokens": 12,
-    "dtype": "float32",
-    "engine": {
-        "max-model-len": 512,
-        "max-num-seqs": 8,
-        "enforce-eager": True,
-        "kv-cache-memory-bytes": 32 << 20,
-    },
+    **SETTINGS,
     "documents": {"path": "documents", "queries": "queries.jsonl", "chunk": 400, "k": 4},
-    "lobi": {"device": "cpu_avx2", "samples": 8, "sequence_length": 64},
     "accuracy": [{"task": "keys", "questions": "queries.jsonl", "match": "contains", "max_tokens": 8}],
 }
 TUNE = {
@@ -64,26 +50,19 @@ class Workplace:
             {"question": f"Where hangs the key of the {place}?", "answer": f"hook {number + 10}"}
             for number, place in enumerate(PLACES)
         ]
-        (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        prompts = [{"prompt": ", ".join(str(start + one) for one in range(12)) + ","} for start in range(8)]
-        (folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in prompts))
+        write_lines(folder / "queries.jsonl", rows)
+        prompts = [{"prompt": ", ".join(str(first + one) for one in range(12)) + ","} for first in range(8)]
+        write_lines(folder / "prompts.jsonl", prompts)
         self.tune = dict(TUNE)
         (folder / "pilot.yaml").write_text(yaml.safe_dump(PILOT))
 
     def start(self) -> subprocess.Popen[str]:
         """Starts the command as a user does."""
-        path = self.folder / "tune.yaml"
-        path.write_text(yaml.safe_dump(self.tune))
-        command = [sys.executable, "-m", "hola_plugins.cli", "tune", str(path)]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-        )
+        return start("tune", self.tune, self.folder / "tune.yaml")
 
     def run(self, status: int) -> tuple[Tuned, str]:
         """Runs the command to its end."""
-        process = self.start()
-        output, _ = process.communicate(timeout=WAIT_S)
-        assert process.returncode == status, output[-4000:]
+        output = finish(self.start(), status)
         return Tuned.model_validate_json((self.out / "tuned" / "tuned.json").read_bytes()), output
 
 

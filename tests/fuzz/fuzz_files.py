@@ -21,9 +21,9 @@ with atheris.instrument_imports(include=["hola_plugins", "yaml", "json", "numpy.
     from hola_plugins.adacomp.injection import injection_marks
     from hola_plugins.adacomp.manifest import read_manifest
     from hola_plugins.adacomp.passage_lines import read_passages
-    from hola_plugins.array_file import read_array
     from hola_plugins.corpus.files import UnreadableFileError, read_pages
     from hola_plugins.corpus.settings import read_settings
+    from hola_plugins.files.array_file import read_array
     from hola_plugins.hsd.config import load_config
     from hola_plugins.hsd.report import render_snapshot
     from hola_plugins.lobi.calibration_file import read_documents

@@ -53,7 +53,7 @@ print(*(name for name in sys.modules if name.startswith("hola_plugins.")))
 """
     name, loaded = run(program).splitlines()
     assert name == "True hola_plugins.langchain.retriever"
-    assert {module.split(".")[1] for module in loaded.split()} == {"adacomp", "langchain"}
+    assert {module.split(".")[1] for module in loaded.split()} == {"adacomp", "files", "langchain"}
 
 
 def test_public_names_are_listed():

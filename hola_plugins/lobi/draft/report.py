@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hola_plugins.files.whole_file import write_json
 from hola_plugins.lobi.calibration import Calibration
 from hola_plugins.lobi.draft.acceptance import measure_acceptance
 from hola_plugins.lobi.draft.config import DraftConfig
@@ -17,7 +18,6 @@ from hola_plugins.lobi.draft.shape import Extent
 from hola_plugins.lobi.draft.source import DraftSource
 from hola_plugins.lobi.model_source import file_bytes, load_model
 from hola_plugins.lobi.provenance import provenance
-from hola_plugins.whole_file import write_json
 
 REPORT_FILE = "draft.json"
 """The report's name in the checkpoint."""

@@ -6,10 +6,10 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
+from hola_plugins.files.whole_file import write_json, write_text
 from hola_plugins.pilot.report.analysis import analyse
 from hola_plugins.pilot.report.page import render_page
 from hola_plugins.pilot.results import Results
-from hola_plugins.whole_file import write_json, write_text
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from hashed_words import HashedWords
 
 from hola_plugins.corpus.files import find_files
 from hola_plugins.corpus.indexing import Indexer
+from hola_plugins.files.whole_file import write_text
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
 from hola_plugins.hsd.sanitiser import DraftLimits
@@ -22,7 +23,6 @@ from hola_plugins.langchain import FaissStore
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.staged_folder import staged_folder
 from hola_plugins.pilot.state import State
-from hola_plugins.whole_file import write_text
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]

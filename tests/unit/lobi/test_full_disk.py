@@ -29,7 +29,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path):
     file = tmp_path / "report.json"
     file.write_text('{"old": 1}')
     done = run_limited(
-        "from hola_plugins.whole_file import write_json\nwrite_json(Path(sys.argv[1]), {'new': 'x' * 200})\n",
+        "from hola_plugins.files.whole_file import write_json\nwrite_json(Path(sys.argv[1]), {'new': 'x' * 200})\n",
         file,
     )
     assert done.returncode != 0
