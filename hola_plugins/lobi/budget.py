@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from hola_plugins.lobi.allocation import Choice, allocate
@@ -46,10 +47,21 @@ class Budget:
             for rows, columns in (weight_shape(model.get_submodule(name)) for name in group.members)
         )
         self._ceiling = config.target_bytes or int((config.target_ratio or 1.0) * original_bytes)
+        self._sizes: dict[tuple[str | None, ...], int] = {}
+        self._costs: dict[bool, dict[str, dict[str, int]]] = {}
+
+    def of(self, size: int) -> Budget:
+        """Gives a budget of so many bytes over the same groups and choices; what is known of plans is shared."""
+        other = copy(self)
+        other._bits, other._ceiling = None, size  # noqa: SLF001 - of its own class
+        return other
 
     def size(self, plan: Plan) -> int:
         """Gives the exact size of model.safetensors under a plan, in bytes."""
-        return checkpoint_bytes(self._model, plan.by_layer(self.groups))
+        schemes = tuple(plan.schemes.get(group.name) for group in self.groups)
+        if schemes not in self._sizes:
+            self._sizes[schemes] = checkpoint_bytes(self._model, plan.by_layer(self.groups))
+        return self._sizes[schemes]
 
     def bits(self, plan: Plan) -> float:
         """Gives the mean of stored bits, scales included, over the weights that may be quantised."""
@@ -63,7 +75,7 @@ class Budget:
 
     def smallest(self) -> int:
         """Gives the size of the smallest checkpoint, in bytes."""
-        return self.size(self._solve_unbounded({group.name: {} for group in self.groups}))
+        return self.size(self._cheapest())
 
     def solve(self, scores: Scores) -> Plan:
         """Gives the plan of least total score that fits.
@@ -71,22 +83,21 @@ class Budget:
         Raises:
             InfeasibleBudgetError: If none fits; the message names the smallest that does.
         """
-        cheapest = self._solve_unbounded(scores)
+        cheapest = self._cheapest()
         if not self.fits(cheapest):
             raise InfeasibleBudgetError(self._too_small(cheapest))
         if self._bits is not None:
             menu = self._menu(scores, header=False)
             return Plan("solver", allocate(menu, int(self._bits * self.weights / 8)))
-        return self._solve_bytes(scores)
+        return self._solve_bytes(scores, cheapest)
 
-    def _solve_bytes(self, scores: Scores) -> Plan:
+    def _solve_bytes(self, scores: Scores, cheapest: Plan) -> Plan:
         """Solves under the ceiling in bytes.
 
         How long header entries are depends on the whole plan by some digits. Costs bound them from above; what
         a plan is off by is taken from the capacity until it fits, and what it leaves over is handed back once.
         """
         menu = self._menu(scores, header=True)
-        cheapest = self._solve_unbounded(scores)
         least = sum(menu[group][name].cost for group, name in cheapest.schemes.items())
         capacity = least + self._ceiling - self.size(cheapest)
         found = Plan("solver", allocate(menu, capacity))
@@ -99,28 +110,33 @@ class Budget:
 
     def _menu(self, scores: Scores, *, header: bool) -> dict[str, dict[str, Choice]]:
         """Gives cost and score of every choice."""
-        largest = self.size(Plan("largest", {group.name: UNQUANTISED for group in self.groups}))
-
-        def cost(group: Group, name: str) -> int:
-            scheme = parse_scheme(name)
-            if header:
-                return layer_bytes(self._model, group.members, scheme, largest)
-            return weight_bytes(self._model, group.members, scheme)
-
         return {
-            group.name: {
-                name: Choice(cost(group, name), scores[group.name].get(name, 0.0))
-                for name in self.allowed[group.name]
-            }
-            for group in self.groups
+            group: {name: Choice(cost, scores[group].get(name, 0.0)) for name, cost in costs.items()}
+            for group, costs in self._costs_of(header=header).items()
         }
 
-    def _solve_unbounded(self, scores: Scores) -> Plan:
-        """Gives the cheapest plan."""
-        chosen: dict[str, str] = {}
-        for group, choices in self._menu(scores, header=self._bits is None).items():
-            chosen[group] = min(choices.items(), key=lambda item: item[1].cost)[0]
-        return Plan("smallest", chosen)
+    def _costs_of(self, *, header: bool) -> dict[str, dict[str, int]]:
+        """Gives what every choice takes of the budget, with its entries in the header or without."""
+        if header not in self._costs:
+            self._costs[header] = {
+                group.name: {
+                    name: self._cost(group, name, header=header) for name in self.allowed[group.name]
+                }
+                for group in self.groups
+            }
+        return self._costs[header]
+
+    def _cost(self, group: Group, name: str, *, header: bool) -> int:
+        scheme = parse_scheme(name)
+        if not header:
+            return weight_bytes(self._model, group.members, scheme)
+        largest = self.size(Plan("largest", {group.name: UNQUANTISED for group in self.groups}))
+        return layer_bytes(self._model, group.members, scheme, largest)
+
+    def _cheapest(self) -> Plan:
+        """Gives the plan of fewest bytes."""
+        costs = self._costs_of(header=self._bits is None)
+        return Plan("smallest", {group: min(row, key=row.__getitem__) for group, row in costs.items()})
 
     def _too_small(self, cheapest: Plan) -> str:
         """Says what the budget is and what would do."""

@@ -42,14 +42,13 @@ def tradeoff(config: LoBiConfig, model: Any, allocation: Allocation) -> list[Poi
         Points of different sizes, smallest first; one where there is nothing to choose.
     """
     at_ease = Plan("at ease", {group: _best(row) for group, row in allocation.scores.items()})
-    free = _budget(config, model, allocation, 1)
+    free = _unbounded(config, model, allocation)
     least, most = free.smallest(), free.size(at_ease)
     sizes = (least + (most - least) * np.linspace(0.0, 1.0, _POINTS) ** 2).astype(int)
     found: dict[int, Point] = {}
     for size in track(sizes, "size against divergence", len(sizes)):
-        budget = _budget(config, model, allocation, int(size))
-        plan = budget.solve(allocation.scores)
-        point = Point(budget.size(plan), expected_divergence(plan, allocation))
+        plan = free.of(int(size)).solve(allocation.scores)
+        point = Point(free.size(plan), expected_divergence(plan, allocation))
         found[point.size] = point
     return [found[size] for size in sorted(found)]
 
@@ -64,8 +63,8 @@ def _best(row: dict[str, float]) -> str:
     return min(row, key=row.__getitem__)
 
 
-def _budget(config: LoBiConfig, model: Any, allocation: Allocation, size: int) -> Budget:
-    """Makes a budget in bytes over the same groups and choices."""
+def _unbounded(config: LoBiConfig, model: Any, allocation: Allocation) -> Budget:
+    """Makes a budget over the same groups and choices, to take sizes and other budgets from."""
     allowed = {group: list(row) for group, row in allocation.scores.items()}
-    in_bytes = {"target_bytes": size, "target_bits": None, "target_ratio": None}
-    return Budget(config.model_copy(update=in_bytes), model, allocation.groups, allowed, size)
+    in_bytes = {"target_bytes": None, "target_bits": None, "target_ratio": 1.0}
+    return Budget(config.model_copy(update=in_bytes), model, allocation.groups, allowed, 1)

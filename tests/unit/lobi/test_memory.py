@@ -33,7 +33,7 @@ torch.set_default_dtype(torch.bfloat16)
 model = make("llama", hidden_size=512, intermediate_size=2048, num_hidden_layers=24)
 torch.set_default_dtype(torch.float32)
 text, structure = read_calibration(random_rows(4, 64), 4, 0.25), read_structure(model)
-allowed = {group.name: ["W4A16", "W8A8"] for group in structure.groups}
+allowed = {group.name: ["W8A8"] for group in structure.groups}
 Path("/proc/self/clear_refs").write_text("5")
 before = peak()
 record(model, text.held_out)
