@@ -280,10 +280,10 @@ def on_disk(folder: Path) -> Any:
 
 def test_a_model_on_disk_becomes_the_same_checkpoint(compressed: dict[str, Path], tmp_path: Path) -> None:
     model = on_disk(tmp_path / "offload")
-    modifier = LoBiModifier(**CASES["llama"][1], tune=BRIEF, report=str(tmp_path / "report.json"))
+    modifier = LoBiModifier(**CASES["llama_rtn"][1], tune=BRIEF, report=str(tmp_path / "report.json"))
     compress(model, modifier, tmp_path / "out")
     name = "model.safetensors"
-    assert (tmp_path / "out" / name).read_bytes() == (compressed["llama"] / "out" / name).read_bytes()
+    assert (tmp_path / "out" / name).read_bytes() == (compressed["llama_rtn"] / "out" / name).read_bytes()
 
 
 def test_weights_on_disk_are_not_cut(tmp_path: Path) -> None:
