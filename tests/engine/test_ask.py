@@ -78,7 +78,7 @@ def test_a_damaged_index_is_named(folder: Path, tmp_path: Path) -> None:
 
 def test_control_c_saves_and_the_same_command_goes_on(tmp_path: Path) -> None:
     for number in range(16):
-        lines = (f"Line {line} of log {number} says {line * 7919 % 1009}." for line in range(120))
+        lines = (f"Line {line} of log {number} says {line * 7919 % 1009}." for line in range(600))
         (tmp_path / f"{number}.txt").write_text(" ".join(lines))
     command = [sys.executable, "-m", "hola_plugins.cli", "index", str(tmp_path)]
     process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
