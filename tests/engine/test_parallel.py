@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,14 @@ from serving import serving
 _STATIC = {"hola": {"hsd": {"control": {"mode": "static"}}}}
 _PROMPTS = [prompt for make in KINDS.values() for prompt in make(4)]
 _TOKENS = 48
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unbound() -> Iterator[None]:
+    """Leaves threads unbound: left to itself, vLLM wants a NUMA node for each rank."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_CPU_OMP_THREADS_BIND", "nobind")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +60,14 @@ def test_the_first_of_two_tensor_parallel_ranks_drafts(expected: list[dict[str, 
     assert second["levels"] == {}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=RuntimeError,
-    reason="vLLM 0.32 starts no pipeline with speculation on its V1 runner, whatever drafts: "
-    "'CPUModelRunner' object has no attribute 'drafter' on all stages but the last",
-)
-def test_the_last_of_two_pipeline_stages_drafts(expected: list[dict[str, Any]]) -> None:
-    first, last = _generate(expected, pipeline_parallel_size=2)
+def test_the_last_of_two_pipeline_stages_drafts(
+    expected: list[dict[str, Any]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        first, last = _generate(expected, pipeline_parallel_size=2)
+    except RuntimeError:
+        assert "'CPUModelRunner' object has no attribute 'drafter'" in capfd.readouterr().err
+        pytest.xfail("vLLM 0.32 starts no pipeline with speculation: all stages but the last have no drafter")
     assert first is None
     assert last["tokens"]["accepted"] > 100
     assert last["errors"] == 0
