@@ -40,7 +40,7 @@ def measure_cross_retrieval(
         DataError: A domain with fewer than four labelled questions.
         ValueError: Labels of which the index holds none.
     """
-    labelled = [_labelled(one) for one in domains]
+    labelled = [labelled_questions(one) for one in domains]
     fixed = fixed_depth(index, k)
     references = [retrieve_all(fixed, queries[1::2], show) for queries in labelled]
     rows: list[CrossDomain] = []
@@ -53,8 +53,12 @@ def measure_cross_retrieval(
     return tuple(rows)
 
 
-def _labelled(domain: Domain) -> list[Query]:
-    """Reads a domain's labelled questions."""
+def labelled_questions(domain: Domain) -> list[Query]:
+    """Reads a domain's labelled questions.
+
+    Raises:
+        DataError: Fewer than four, or a line that cannot be used.
+    """
     found = labelled_queries(domain.labels) if domain.labels else []
     if len(found) < 4:
         raise DataError(f"{domain.labels}: {len(found)} labelled questions; half calibrate: give at least 4")

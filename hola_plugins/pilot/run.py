@@ -15,7 +15,7 @@ from hola_plugins.pilot.compression import Compressor
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.contexts import Contexts
 from hola_plugins.pilot.cross_domain import measure_cross_domain
-from hola_plugins.pilot.cross_retrieval import measure_cross_retrieval
+from hola_plugins.pilot.cross_retrieval import labelled_questions, measure_cross_retrieval
 from hola_plugins.pilot.footprint import Footprints
 from hola_plugins.pilot.lm_eval_task import check_data
 from hola_plugins.pilot.measurement import Measurement
@@ -141,6 +141,8 @@ class Pilot:
             check_installed()
         for task in tasks:
             check_data(task)
+        for domain in self._labelled_domains:
+            labelled_questions(domain)
         if self._compressed_domains and self._compressor is None:
             raise ValueError("'cross_domain' with calibration compresses models: give compress_python")
         self._progress.show("reading prompts and versions")

@@ -132,3 +132,13 @@ def test_one_server_at_a_time_gives_the_same(run):
 def test_more_repeats_than_prompts_are_refused(run):
     with pytest.raises(DataError, match="'repeats' is 4, and there are 3 prompts and queries to deal"):
         run(repeats=4)
+
+
+def test_labels_that_do_not_do_are_refused_before_a_server_starts(run, tmp_path):
+    (tmp_path / "few.jsonl").write_text('{"question": "a", "answer": "b"}\n')
+    with pytest.raises(DataError, match="1 labelled questions; half calibrate: give at least 4"):
+        run(
+            documents={"path": ".", "queries": "few.jsonl"},
+            cross_domain=[{"name": one, "labels": "few.jsonl"} for one in ("here", "there")],
+        )
+    assert not (tmp_path / "pilot" / "logs").exists()
