@@ -14,9 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import httpx
 import rag_chain
@@ -40,42 +39,47 @@ def copy_documentation(folder: Path) -> None:
         shutil.copy(path, target)
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """Serves the model of integrations/vllm/serve.yaml; gives the address of the API."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--config", str(ROOT / "integrations" / "vllm" / "serve.yaml"), "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--chat-template", str(HERE / "plain_chat.jinja")]
-    with tempfile.TemporaryFile() as messages:
-        process = subprocess.Popen(
-            command, cwd=ROOT, start_new_session=True, stdout=messages, stderr=subprocess.STDOUT
+class Server:
+    """The model of integrations/vllm/serve.yaml behind HTTP, started at once and waited for when it is needed."""
+
+    def __init__(self) -> None:
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            self._address = f"http://127.0.0.1:{one.getsockname()[1]}"
+        command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+        command += ["--config", str(ROOT / "integrations" / "vllm" / "serve.yaml"), "--host", "127.0.0.1"]
+        command += ["--port", self._address.rpartition(":")[2]]
+        command += ["--chat-template", str(HERE / "plain_chat.jinja")]
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, start_new_session=True, stdout=self._messages, stderr=subprocess.STDOUT
         )
-        try:
-            _wait(process, port)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-            elif process.returncode:
-                messages.seek(0)
-                sys.stderr.write(messages.read().decode(errors="replace")[-3000:])
-            process.wait(timeout=60)
 
+    def __enter__(self) -> Self:
+        return self
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            raise SystemExit(f"the server ended with status {process.returncode}; its last messages follow")
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/health", timeout=2).raise_for_status()
-        except httpx.HTTPError:
-            time.sleep(0.5)
-        else:
-            return
-    raise SystemExit("the server did not come up in five minutes")
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGTERM)
+        elif self._process.returncode:
+            self._messages.seek(0)
+            sys.stderr.write(self._messages.read().decode(errors="replace")[-3000:])
+        self._process.wait(timeout=60)
+        self._messages.close()
+
+    def ready(self) -> str:
+        """Waits until it answers; gives the address of the API."""
+        for _ in range(600):
+            if self._process.poll() is not None:
+                status = self._process.returncode
+                raise SystemExit(f"the server ended with status {status}; its last messages follow")
+            try:
+                httpx.get(f"{self._address}/health", timeout=2).raise_for_status()
+            except httpx.HTTPError:
+                time.sleep(0.5)
+            else:
+                return f"{self._address}/v1"
+        raise SystemExit("the server did not come up in five minutes")
 
 
 def main() -> None:
@@ -87,19 +91,17 @@ def main() -> None:
     question = parser.parse_args().question
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     console = Console(highlight=False)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, Server() as server:
         copy_documentation(Path(name))
         subprocess.run([sys.executable, "-m", "hola_plugins.cli", "index", name], cwd=ROOT, check=True)
         index = open_index(Path(name))
         console.print(render_answer(index.ask(question, budget=BUDGET)))
-        console.print("\nstarting vLLM with HSD ...", style="dim")
-        with server() as url:
-            model = rag_chain.served_model(url, max_tokens=48)
-            count = rag_chain.token_counter(url, model.model_name)
-            retriever = AdaCompRetriever.from_vectorstore(
-                index.store, token_budget=BUDGET, length_function=count
-            )
-            result = rag_chain.build_chain(retriever, model).invoke({"question": question})
+        console.print("\nwaiting for vLLM with HSD ...", style="dim")
+        url = server.ready()
+        model = rag_chain.served_model(url, max_tokens=48)
+        count = rag_chain.token_counter(url, model.model_name)
+        retriever = AdaCompRetriever.from_vectorstore(index.store, token_budget=BUDGET, length_function=count)
+        result = rag_chain.build_chain(retriever, model).invoke({"question": question})
     console.print(
         "\nThe embedded model's answer (a toy of 1.4 M parameters: judge the passages, not its words)"
     )

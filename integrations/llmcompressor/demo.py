@@ -3,8 +3,8 @@
     python integrations/llmcompressor/demo.py --compress-python .venv/compress/bin/python
 
 Runs with vLLM's Python; llmcompressor lives in the other environment. Each row has an engine of its own. The
-prompts are dealt out to rounds, so that none comes twice and HSD's shared store cannot replay an answer. The last
-line is one JSON object.
+prompts are dealt out to interleaved rounds, so that none comes twice and HSD's shared store cannot replay an answer.
+The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -32,6 +33,9 @@ BUDGETS = {"cuda": "45%", "cpu": "45%", "cpu_avx2": "65%"}
 """Without AVX-512 vLLM runs no packed weights, so 8 bits are the fewest, and this model is a sixth embedding."""
 
 HSD = {"method": "custom_class", "model": "hola_plugins.vllm.HSDProposer", "num_speculative_tokens": 8}
+QUIET = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
+"""An engine that is not asked leaves the cores to the others."""
+
 ROUNDS, BATCH, TOKENS, WINDOW = 3, 4, 64, 512
 
 
@@ -56,20 +60,66 @@ def _compress(python: str, model: str, out: Path) -> None:
     subprocess.run([*command, "--samples", "32", "--sequence-length", "128"], env=environment, check=True)
 
 
-def _measure(model: str, *, hsd: bool) -> dict[str, Any]:
-    """Measures one row in a process of its own."""
-    environment = os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"}
-    command = [sys.executable, __file__, "--model", model, "--worker", "hsd" if hsd else "plain"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{done.stderr}\nthe engine with {model} ended with status {done.returncode}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+class Engine:
+    """A model in a vLLM of its own process, started at once and waited for when it is asked.
+
+    Args:
+        model: Path or hub id.
+        hsd: Whether HSD drafts.
+    """
+
+    def __init__(self, model: str, *, hsd: bool) -> None:
+        self._model = model
+        self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--model", model, "--worker", "hsd" if hsd else "plain"],
+            env=os.environ | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_LOGGING_LEVEL": "ERROR"} | QUIET,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._messages,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._messages.close()
+
+    def ask(self, what: str) -> Any:
+        """Gives the answer to "ready", to the number of a round, or to "end"."""
+        if self._process.poll() is None:
+            print(what, file=self._process.stdin, flush=True)
+        line = self._process.stdout.readline()
+        if not line:
+            self._messages.seek(0)
+            raise SystemExit(
+                f"{self._messages.read().decode(errors='replace')}\n"
+                f"the engine with {self._model} ended with status {self._process.wait()}"
+            )
+        return json.loads(line)
+
+
+def _measure(engines: dict[str, Engine]) -> dict[str, dict[str, Any]]:
+    """Measures the rows: speed in interleaved rounds, then memory and perplexity."""
+    for engine in engines.values():
+        engine.ask("ready")
+    speeds: dict[str, list[float]] = {row: [] for row in engines}
+    for number in range(ROUNDS):
+        for row, engine in engines.items():
+            speeds[row].append(engine.ask(str(number)))
+    return {
+        row: {"tokens_per_second": statistics.median(some), "range": [min(some), max(some)]}
+        | engines[row].ask("end")
+        for row, some in speeds.items()
+    }
 
 
 def _work(options: argparse.Namespace) -> None:
-    """The engine's side: loads, measures, prints one line."""
-    answers = os.fdopen(os.dup(1), "w")
+    """The engine's side: loads the model, then answers each line on stdin with one."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     from vllm import LLM
 
@@ -82,26 +132,28 @@ def _work(options: argparse.Namespace) -> None:
         kv_cache_memory_bytes=64 << 20,
         **({"speculative_config": HSD} if options.worker == "hsd" else {}),
     )
-    speeds = _speeds(llm)
-    found = {"tokens_per_second": statistics.median(speeds), "range": [min(speeds), max(speeds)]}
-    print(json.dumps(found | {"resident": _resident(), "perplexity": _perplexity(llm)}), file=answers)
+    _speed(llm, ["1, 2, 3,"] * BATCH)
+    prompts = [json.loads(line)["prompt"] for line in PROMPTS.read_text(encoding="utf-8").splitlines()]
+    for line in sys.stdin:
+        asked = line.strip()
+        if asked.isdigit():
+            print(json.dumps(_speed(llm, prompts[int(asked) :: ROUNDS])), file=answers)
+        elif asked == "end":
+            print(json.dumps({"resident": _resident(), "perplexity": _perplexity(llm)}), file=answers)
+        else:
+            print(json.dumps(True), file=answers)
 
 
-def _speeds(llm: Any) -> list[float]:
-    """Gives the tokens per second of each round."""
+def _speed(llm: Any, prompts: list[str]) -> float:
+    """Gives the tokens per second over some prompts."""
     from vllm import SamplingParams
 
-    prompts = [json.loads(line)["prompt"] for line in PROMPTS.read_text(encoding="utf-8").splitlines()]
     params = SamplingParams(temperature=0.0, max_tokens=TOKENS)
-    llm.generate(["1, 2, 3,"] * BATCH, params, use_tqdm=False)
-    speeds = []
-    for number in range(ROUNDS):
-        dealt, tokens, started = prompts[number::ROUNDS], 0, time.perf_counter()
-        for first in range(0, len(dealt), BATCH):
-            some = llm.generate(dealt[first : first + BATCH], params, use_tqdm=False)
-            tokens += sum(len(one.outputs[0].token_ids) for one in some)
-        speeds.append(tokens / (time.perf_counter() - started))
-    return speeds
+    tokens, started = 0, time.perf_counter()
+    for first in range(0, len(prompts), BATCH):
+        some = llm.generate(prompts[first : first + BATCH], params, use_tqdm=False)
+        tokens += sum(len(one.outputs[0].token_ids) for one in some)
+    return tokens / (time.perf_counter() - started)
 
 
 def _perplexity(llm: Any) -> float:
@@ -143,14 +195,14 @@ def main() -> None:
     console = Console(width=110, highlight=False)
     with tempfile.TemporaryDirectory() as name:
         small = Path(name) / "small"
-        _compress(options.compress_python, options.model, small)
-        console.print("\nmeasuring the original and the compressed model in vLLM ...", style="dim")
+        with ExitStack() as running:
+            engines = {"original": running.enter_context(Engine(options.model, hsd=False))}
+            _compress(options.compress_python, options.model, small)
+            console.print("\nmeasuring the original and the compressed model in vLLM ...", style="dim")
+            for row, hsd in (("compressed", False), ("compressed, with HSD", True)):
+                engines[row] = running.enter_context(Engine(str(small), hsd=hsd))
+            rows = _measure(engines)
         size = _weights(small)
-        rows = {
-            "original": _measure(options.model, hsd=False),
-            "compressed": _measure(str(small), hsd=False),
-            "compressed, with HSD": _measure(str(small), hsd=True),
-        }
     sizes = {row: _weights(Path(options.model)) if row == "original" else size for row in rows}
     table = Table(
         title="the embedded model in vLLM, before and after",

@@ -147,9 +147,10 @@ def _run(options: argparse.Namespace) -> dict[str, list[dict[str, Any]]]:
     with Progress(transient=True) as progress:
         task = progress.add_task("starting engines", total=len(METHODS) * (1 + options.rounds))
         for method in METHODS:
-            progress.update(task, description=f"starting vLLM: {method}")
             workers[method] = _start(method)
-            _answer(workers[method], method)
+        for method, worker in workers.items():
+            progress.update(task, description=f"starting vLLM: {method}")
+            _answer(worker, method)
             progress.advance(task)
         for number in range(options.rounds):
             for method, worker in workers.items():

@@ -62,8 +62,8 @@ def index(folder: Path) -> OpenIndex:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with demo.server() as address:
-        yield address
+    with demo.Server() as server:
+        yield server.ready()
 
 
 def _drafts(url: str) -> float:
