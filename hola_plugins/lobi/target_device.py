@@ -16,6 +16,14 @@ def detect_device() -> str:
     return "cpu" if "avx512f" in _flags() else "cpu_avx2"
 
 
+def runs_in_float32(device: str) -> bool:
+    """Tells whether vLLM runs what is quantised for a device in float32 on this machine.
+
+    Its kernels for packed weights take 16 bits alone, and so does the one for 8 bits where a CPU has AMX.
+    """
+    return device == "cpu_avx2" and "amx_tile" not in _flags()
+
+
 def _flags() -> set[str]:
     """Gives the flags of the CPU; none where the system does not list them."""
     try:

@@ -93,7 +93,7 @@ class PilotConfig(Settings):
     """Send chat messages, for a model with a chat template, instead of plain text."""
 
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Type of the weights in vLLM; compressed layers keep theirs."""
+    """Type of the weights in vLLM; compressed layers keep theirs, and few of vLLM's kernels for them run in float32."""
 
     engine: dict[str, Any] = Field(default_factory=dict)
     """Further arguments of vLLM's server, by their names without dashes in front."""
@@ -175,6 +175,21 @@ class PilotConfig(Settings):
     def _one_intermediate(self) -> PilotConfig:
         if self.intermediate and self.draft:
             raise ValueError("takes intermediate (a model that is ready) or draft (to make one), got both")
+        return self
+
+    @model_validator(mode="after")
+    def _quantised_layers_run(self) -> PilotConfig:
+        from hola_plugins.lobi.target_device import detect_device, runs_in_float32
+
+        quantises = "lobi" in self.stages and self.compress_python and not self.lobi.checkpoint
+        if self.dtype != "float32" or not (quantises or any(one.calibration for one in self.cross_domain)):
+            return self
+        device = self.lobi.device or detect_device()
+        if not runs_in_float32(device):
+            raise ValueError(
+                f"has dtype 'float32', in which vLLM does not run layers that are quantised for {device} on this "
+                "machine: give auto, bfloat16 or float16, or leave lobi out of the stages"
+            )
         return self
 
     @model_validator(mode="after")

@@ -20,7 +20,6 @@ SETTINGS: Mapping[str, Any] = {
     "repeats": 2,
     "concurrency": 2,
     "max_tokens": 12,
-    "dtype": "float32",
     "engine": {
         "max-model-len": 512,
         "max-num-seqs": 8,

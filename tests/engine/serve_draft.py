@@ -33,7 +33,7 @@ def decode(job: dict[str, Any]) -> dict[str, Any]:
 
     llm = LLM(
         job["target"],
-        dtype="float32",
+        dtype=job["dtype"],
         enforce_eager=True,
         max_model_len=512,
         kv_cache_memory_bytes=128 << 20,

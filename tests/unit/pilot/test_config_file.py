@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hola_plugins.cli import app
+from hola_plugins.lobi import target_device
 from hola_plugins.pilot import template
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.config_file import ConfigError, read_config
@@ -48,6 +49,32 @@ def test_stages_come_in_the_order_of_adoption_and_arguments_with_hyphens(write):
     )
     assert config.stages == ("baseline", "hsd", "lobi")
     assert config.engine == {"max-model-len": 512}
+
+
+@pytest.mark.parametrize(
+    ("flags", "device", "runs"),
+    [
+        ("avx2", "cpu_avx2", True),
+        ("avx2 avx512f amx_tile", "cpu_avx2", False),
+        ("avx2 avx512f", "cpu", False),
+    ],
+)
+def test_float32_is_refused_where_vllm_does_not_run_quantised_layers_in_it(
+    write, tmp_path, monkeypatch, flags, device, runs
+):
+    (tmp_path / "cpuinfo").write_text(f"flags\t: sse {flags}\n")
+    monkeypatch.setattr(target_device, "_CPU_FLAGS", tmp_path / "cpuinfo")
+    (tmp_path / "python").symlink_to("/bin/sh")
+    asked = LEAST + f"dtype: float32\nlobi: {{device: {device}}}\n"
+    assert read_config(write(asked), PilotConfig).dtype == "float32"
+    asked += "compress_python: python\n"
+    if runs:
+        assert read_config(write(asked), PilotConfig).dtype == "float32"
+    else:
+        with pytest.raises(ConfigError, match=f"quantised for {device} on this machine: give auto"):
+            read_config(write(asked), PilotConfig)
+    without = read_config(write(asked + "stages: [baseline, hsd]\n"), PilotConfig)
+    assert without.dtype == "float32"
 
 
 @pytest.mark.parametrize(
