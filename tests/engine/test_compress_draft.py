@@ -150,7 +150,8 @@ def test_a_draft_is_trained_on_from_where_it_was(
 
 def test_ctrl_c_in_training_keeps_the_best_so_far(work: Path, common: list[str]) -> None:
     out = work / "stopped"
-    process = start("--out", str(out), "--layers", "1", "--steps", "100000", "--rows", "96", *common)
+    slowly = ["--layers", "1", "--steps", "100000", "--rows", "96", "--learning-rate", "1e-4"]
+    process = start("--out", str(out), *slowly, *common)
     while cpu_seconds(process) < 22:  # far into the training: all before it takes some ten
         assert process.poll() is None, process.communicate()[1][-3000:]
         time.sleep(0.5)

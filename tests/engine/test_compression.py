@@ -31,6 +31,7 @@ from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiError
 
 ROOT = Path(__file__).parents[2]
 SERVE = Path(os.environ.get("HOLA_SERVE_PYTHON", ROOT / ".venv" / "serve" / "bin" / "python"))
+AMX = "amx_tile" in Path("/proc/cpuinfo").read_text()
 HELD_OUT = token_ids(12 * 64, 200)
 SHAPE = {
     "vocab_size": 2048,
@@ -189,8 +190,8 @@ def runs_here(folder: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def served(compressed: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
-    """What vLLM makes of held-out text, by case."""
+def served(compressed: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, float | str]:
+    """What vLLM makes of held-out text, by case: a loss, or an error."""
     if not SERVE.is_file():
         pytest.skip(f"no vLLM environment at {SERVE}: make serve-env, or set HOLA_SERVE_PYTHON")
     job = tmp_path_factory.mktemp("job") / "job.json"
@@ -214,10 +215,12 @@ def served(compressed: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.parametrize("case", CASES)
 def test_vllm_and_transformers_agree(
-    compressed: dict[str, Path], served: dict[str, float], case: str
+    compressed: dict[str, Path], served: dict[str, float | str], case: str
 ) -> None:
     if case not in served:
         pytest.skip("vLLM's kernel for packed weights needs AVX-512, which this CPU lacks")
+    if case == "phi" and AMX and "must be a 2D tensor" in str(served[case]):
+        pytest.xfail("vLLM's 8-bit kernel for AMX does not take a model that runs through Transformers")
     model = transformers.AutoModelForCausalLM.from_pretrained(compressed[case] / "out").eval()
     ids = torch.tensor(HELD_OUT)[None]
     with torch.no_grad():
