@@ -117,6 +117,27 @@ def test_stats_are_read_over_http(url: str) -> None:
     assert "transitions" in result.output
 
 
+def _worker(server: subprocess.Popen[bytes]) -> psutil.Process:
+    """Gives the process that holds the model."""
+    below = psutil.Process(server.pid).children(recursive=True)
+    return max(below, key=lambda child: child.memory_info().rss)
+
+
+def test_stats_that_come_too_late_leave_the_server_alone(server: Server) -> None:
+    process, url = server
+    prompts = KINDS["repetitive"](4)
+    expected = _stream_all(url, prompts)
+    worker = _worker(process)
+    worker.suspend()
+    try:
+        result = CliRunner().invoke(app, ["stats", url])
+    finally:
+        worker.resume()
+    assert result.exit_code != 0
+    assert "timed out" in " ".join(result.output.split())
+    assert _stream_all(url, prompts) == expected
+
+
 def _kill_while_streaming(server: Server, prompts: list[str]) -> list[BaseException | None]:
     """Kills the engine's process once all clients have a part of their answer; gives what each client got."""
     process, url = server
@@ -134,8 +155,7 @@ def _kill_while_streaming(server: Server, prompts: list[str]) -> list[BaseExcept
 
     async def kill() -> None:
         await begun.wait()
-        below = psutil.Process(process.pid).children(recursive=True)
-        max(below, key=lambda child: child.memory_info().rss).kill()
+        _worker(process).kill()
 
     async def everyone() -> list[BaseException | None]:
         async with AsyncOpenAI(base_url=f"{url}/v1", api_key="none", timeout=120, max_retries=0) as client:

@@ -50,7 +50,7 @@ def server(socket_enabled):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self.server.asked.append((self.path, body["method"]))
+            self.server.asked.append((self.path, body))
             self.send_response(self.server.status)
             self.end_headers()
             self.wfile.write(self.server.answer)
@@ -72,7 +72,7 @@ def address(server):
 def test_server_gives_the_first_worker_that_has_a_proposer(server):
     server.answer = json.dumps({"results": [None, {"calls": 7}, {"calls": 8}]}).encode()
     assert read_snapshot(address(server)) == {"calls": 7}
-    assert server.asked == [("/collective_rpc", "hola_hsd_stats")]
+    assert server.asked == [("/collective_rpc", {"method": "hola_hsd_stats"})]
 
 
 @pytest.mark.parametrize(
