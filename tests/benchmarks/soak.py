@@ -21,6 +21,7 @@ import json
 import random
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Runs the soak, prints the result; returns the exit status."""
     args = parse_args(argv)
+    if find_spec("matplotlib") is None:
+        raise SystemExit("the curves need matplotlib: pip install --group benchmark")
     result = measure(args)
     result["checks"] = verdict(result)
     (args.out / "soak.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
