@@ -208,8 +208,8 @@ def served(work: Path, folder: Path, prompts: tuple[Path, Path], plain: bool) ->
         pytest.skip(f"no vLLM environment at {SERVE}: make serve-env, or set HOLA_SERVE_PYTHON")
     job = work / f"{folder.name}.json"
     settings = {"target": str(TARGET), "draft": str(folder), "tokens": 48, "length": 4, "plain": plain}
-    settings["dtype"] = "float32" if plain else "bfloat16"
-    job.write_text(json.dumps(settings | {"prompts": held_out_ids(prompts)}))
+    dtype = "float32" if plain else "bfloat16"
+    job.write_text(json.dumps(settings | {"dtype": dtype, "prompts": held_out_ids(prompts)}))
     preload = subprocess.run(
         [SERVE, "-m", "hola_plugins.cli", "preload"], capture_output=True, text=True, check=True, cwd=ROOT
     )

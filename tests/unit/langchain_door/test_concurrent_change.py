@@ -174,18 +174,20 @@ def test_every_answer_is_that_of_some_moment(kind, monkeypatch, tmp_path):
         changing, saving = pool.submit(change_until, history, stop), pool.submit(save)
         tasks = pool.submit(ask_in_tasks, retriever)
         try:
-            answers = ask_in_threads(retriever, each=3) + tasks.result(timeout=60)
+            answers, asked = ask_in_threads(retriever, each=3) + tasks.result(timeout=60), 64 * 3 + 256
             while len(history.states) <= 8 and not changing.done():
                 answers += ask_in_threads(retriever, each=1)
+                asked += 64
         finally:
             stop.set()
         changing.result(timeout=60)
         saving.result(timeout=60)
-    assert len(answers) >= 64 * 3 + 256
+    assert len(answers) == asked
     right = right_answers(history, kind)
     for answer in answers:
         moments = history.between(answer.start, answer.end)
         assert any(right(number, answer.query, answer.k) == answer.found for number in moments), answer
     for start, end, texts in saved:
         assert texts in [history.states[number] for number in history.between(start, end)]
+    assert len(history.states) > 8
     assert saved
