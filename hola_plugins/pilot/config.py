@@ -135,6 +135,11 @@ class PilotConfig(Settings):
 
     prices: Prices = Prices()
 
+    @property
+    def needs_compression(self) -> bool:
+        """Whether a model is to be compressed for the stages."""
+        return "lobi" in self.stages and self.lobi.checkpoint is None and self.compress_python is not None
+
     @field_validator("stages")
     @classmethod
     def _in_order(cls, stages: tuple[StageName, ...]) -> tuple[StageName, ...]:
@@ -181,8 +186,8 @@ class PilotConfig(Settings):
     def _quantised_layers_run(self) -> PilotConfig:
         from hola_plugins.lobi.target_device import detect_device, runs_in_float32
 
-        quantises = "lobi" in self.stages and self.compress_python and not self.lobi.checkpoint
-        if self.dtype != "float32" or not (quantises or any(one.calibration for one in self.cross_domain)):
+        quantises = self.needs_compression or any(one.calibration for one in self.cross_domain)
+        if self.dtype != "float32" or not quantises:
             return self
         device = self.lobi.device or detect_device()
         if not runs_in_float32(device):

@@ -28,7 +28,7 @@ from hola_plugins.pilot.scores import Scores
 from hola_plugins.pilot.sections import Domain
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.server_plan import ServerPlan
-from hola_plugins.pilot.stages import Made, StagePlan, needs_compression, needs_draft, plan_stages
+from hola_plugins.pilot.stages import Made, StagePlan, needs_draft, plan_stages
 from hola_plugins.pilot.state import State, digest, fingerprint, locked
 from hola_plugins.pilot.traffic import Traffic
 
@@ -151,7 +151,7 @@ class Pilot:
     def _plan(self) -> list[StagePlan]:
         """Makes the models that are missing, then plans the stages and says how many steps they are."""
         compressed, intermediate = _given(self._config.lobi.checkpoint), _given(self._config.intermediate)
-        if self._compressor is not None and needs_compression(self._config):
+        if self._compressor is not None and self._config.needs_compression:
             compressed = self._make(
                 "compressing", partial(self._compressor.compress, "lobi", self._config.lobi)
             )

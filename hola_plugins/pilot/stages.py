@@ -53,11 +53,6 @@ class StagePlan:
         return TITLES[self.name]
 
 
-def needs_compression(config: PilotConfig) -> bool:
-    """Tells whether a model is to be compressed for the stages."""
-    return "lobi" in config.stages and config.lobi.checkpoint is None and config.compress_python is not None
-
-
 def needs_draft(config: PilotConfig) -> bool:
     """Tells whether an intermediate model is to be made for the stages."""
     return "all" in config.stages and config.draft is not None and config.compress_python is not None
