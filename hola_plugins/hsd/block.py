@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hola_plugins.hsd.hash_index import MAX_CANDIDATES
+from hola_plugins.hsd.hash_index import MAX_CANDIDATES, ORDERS
 from hola_plugins.hsd.level import (
     BUCKET,
     DRAFTED,
@@ -66,7 +66,8 @@ def make_block(
     chance = np.zeros((rows, longest + 1), dtype=np.float32)
     owner = np.zeros((rows, longest), dtype=np.int32)
     survival = np.ones(rows, dtype=np.float32)
-    walks = np.zeros((calibration.shape[0], rows, WALK_CANDIDATES + 2 * MAX_CANDIDATES), dtype=np.int64)
+    fields = WALK_CANDIDATES + 2 * MAX_CANDIDATES + len(ORDERS)
+    walks = np.zeros((calibration.shape[0], rows, fields), dtype=np.int64)
     evidence = (trail, trail_length, calibration, success, resume)
     arrays = (*evidence, window, state, chance, owner, survival, walks)
     return Block(*arrays, table=address_table(*arrays))
@@ -144,7 +145,7 @@ def open_rows(table, slots, lengths, rooms, buffer) -> int:
     return opened
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, inline="always")
 def append_token(window, state, chance, owner, survival, row, token, level, probability) -> None:
     """Appends one token to a row's draft and drops the offer for that position."""
     drafted = state[row, DRAFTED]
@@ -174,7 +175,7 @@ def truncate_draft(table, row, position) -> None:
     trail_length[slot] = kept
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, inline="always")
 def offer_token(state, chance, row, token, level, probability) -> None:
     """Leaves a guess for the next position; the likeliest offer of a round is the one that counts."""
     last = chance.shape[1] - 1
@@ -184,7 +185,7 @@ def offer_token(state, chance, row, token, level, probability) -> None:
         state[row, OFFER_LEVEL] = level
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, inline="always")
 def record_prediction(trail, trail_length, slot, position, token, level, bucket, source) -> None:
     """Notes what a level predicted, to be scored against the tokens that come."""
     entry = trail_length[slot]
@@ -197,31 +198,27 @@ def record_prediction(trail, trail_length, slot, position, token, level, bucket,
         trail_length[slot] = entry + 1
 
 
-@njit(cache=True, nogil=True)
-def commit_offers(table, floor, least_survival) -> int:
-    """Ends a round: takes each open row's offer if it is worth a token, closes the row otherwise.
-
-    Returns:
-        The number of rows that are still open.
-    """
-    window, state, chance, owner, survival = draft_views(table)
-    still_open = 0
-    last = chance.shape[1] - 1
-    for row in range(state.shape[0]):
-        if state[row, OPEN] == 0:
-            continue
-        probability = chance[row, last]
-        full = state[row, DRAFTED] >= state[row, ROOM]
-        worth = probability >= floor and survival[row] * probability >= least_survival
-        if full or state[row, OFFER_LEVEL] < 0 or not worth:
-            state[row, OPEN] = 0
-            continue
+@njit(cache=True, inline="always")
+def commit_offer(window, state, chance, owner, survival, row, floor, least_survival) -> None:
+    """Ends an open row's round: takes its offer if it is worth a token, closes the row otherwise."""
+    probability = chance[row, chance.shape[1] - 1]
+    worth = probability >= floor and survival[row] * probability >= least_survival
+    state[row, OPEN] = 0
+    if state[row, DRAFTED] < state[row, ROOM] and state[row, OFFER_LEVEL] >= 0 and worth:
         token, level = state[row, OFFER_TOKEN], state[row, OFFER_LEVEL]
         append_token(window, state, chance, owner, survival, row, token, level, probability)
-        if state[row, DRAFTED] >= state[row, ROOM]:
-            state[row, OPEN] = 0
-        else:
-            still_open += 1
+        state[row, OPEN] = int(state[row, DRAFTED] < state[row, ROOM])
+
+
+@njit(cache=True, nogil=True)
+def commit_offers(table, floor, least_survival) -> int:
+    """Ends a round of every open row; gives how many are still open."""
+    window, state, chance, owner, survival = draft_views(table)
+    still_open = 0
+    for row in range(state.shape[0]):
+        if state[row, OPEN] != 0:
+            commit_offer(window, state, chance, owner, survival, row, floor, least_survival)
+            still_open += state[row, OPEN]
     return still_open
 
 

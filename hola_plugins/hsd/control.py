@@ -32,7 +32,7 @@ class DraftControl:
         self._max_rows = max_rows
         self._random = random.Random(0)
         self._sent_rows = 0
-        self._sent_tokens = 0
+        self.sent_tokens = 0
         self._spent = 0.0
         self._emitted = 0.0
         self._steps = 0.0
@@ -62,7 +62,7 @@ class DraftControl:
         if not self._steps:
             return 0.0
         table = self.curve.table(rows)
-        sent = min(rows + self._sent_tokens, len(table) - 2)
+        sent = min(rows + self.sent_tokens, len(table) - 2)
         more = min(sent + max(rows, 4), len(table) - 1)
         slope = (table[more] - table[sent]) / (more - sent)
         return float(slope / table[sent] * self._emitted / self._steps)
@@ -81,13 +81,13 @@ class DraftControl:
         """
         if self._static or rows != self._sent_rows or seconds <= 0.0:
             return
-        ran = max(tokens or 0, rows + self._sent_tokens)
+        ran = max(tokens or 0, rows + self.sent_tokens)
         self.curve.observe(rows, ran, seconds)
         self._spent = _FADING * self._spent + seconds + draft_seconds
         self._emitted = _FADING * self._emitted + emitted
         self._steps = _FADING * self._steps + 1.0
         if (
-            self._sent_tokens
+            self.sent_tokens
             and self._settings.breaker
             and self.curve.observations(rows, rows) >= _BASELINE_STEPS
         ):
@@ -114,13 +114,13 @@ class DraftControl:
         else:
             self._cut_for_goodput(block, rows, drafting, sent)
         self._sent_rows = drafting
-        self._sent_tokens = int(sent.sum())
+        self.sent_tokens = sum(sent.tolist())
         return sent
 
     def nothing_sent(self, drafting: int) -> None:
         """Notes a call that drafted nothing."""
         self._sent_rows = drafting
-        self._sent_tokens = 0
+        self.sent_tokens = 0
 
     def _cut_for_goodput(self, block: Block, rows: int, drafting: int, sent: Int32) -> None:
         explored = self._random.random() if self._settings.explore else 1.0

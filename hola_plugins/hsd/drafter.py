@@ -15,8 +15,9 @@ from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.control import DraftControl
 from hola_plugins.hsd.entropy_gate import AUTO_SURE, sure_probability
 from hola_plugins.hsd.feedback import Feedback
-from hola_plugins.hsd.hierarchy import REQUEST, Hierarchy
+from hola_plugins.hsd.hierarchy import Hierarchy
 from hola_plugins.hsd.level import WINDOW, Gate, Int32, Level, Tokens
+from hola_plugins.hsd.lookups import REQUEST
 from hola_plugins.hsd.prior import prior_calibration
 from hola_plugins.hsd.sanitiser import DraftLimits, sanitise
 from hola_plugins.hsd.telemetry import CallTimes, Reporter, Snapshot, Totals
@@ -135,7 +136,7 @@ class HierarchicalDrafter:
     ) -> list[list[int]]:
         rows = len(emitted)
         drafting = int(np.count_nonzero(emitted))
-        fresh = int(emitted.sum())
+        fresh = sum(emitted.tolist())
         slots, taken = self._tracker.identify(lengths, buffer, emitted)
         if drafting == rows == self._drafting and not taken:
             self.control.observe_step(rows, fresh, step_tokens, started - self._ended, self._took)
@@ -165,7 +166,7 @@ class HierarchicalDrafter:
         sent = self.control.cut(block, rows, drafting)
         self._feedback.store(tokens, block, sent)
         drafts, cut = sanitise(block.window[:rows, WINDOW:], sent, room, self._limits.vocabulary)
-        self._totals.drafted += int(sent.sum())
+        self._totals.drafted += self.control.sent_tokens
         self._totals.sanitised += cut
         return drafts
 

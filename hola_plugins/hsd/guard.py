@@ -46,6 +46,11 @@ class LevelGuard:
         """Tells whether the level is left out in this call."""
         return call < self._resumes_at
 
+    def takes_part(self, call: int) -> bool:
+        """Tells whether the level is asked in this call, and counts it."""
+        self.asked += call >= self._resumes_at
+        return call >= self._resumes_at
+
     def ask(self, call: int, block: Block, gate: Gate) -> bool:
         """Asks the level to extend a block; gives whether it ran well."""
         if call < self._resumes_at:

@@ -58,13 +58,9 @@ def index_memory(address: int, capacity: int, buckets: int) -> np.ndarray:
 
 
 @njit(cache=True, inline="always")
-def _hash_shift(buckets: int) -> np.uint64:
-    """Gives how far a 64-bit hash is shifted to leave a bucket number."""
-    shift = np.uint64(64)
-    while buckets > 1:
-        shift -= np.uint64(1)
-        buckets >>= 1
-    return shift
+def _head_of(value, capacity, buckets, order):
+    """Gives where in the memory the chain of a context with this hash starts."""
+    return capacity * (1 + len(ORDERS)) + order * buckets + (np.int64(value >> np.uint64(32)) & (buckets - 1))
 
 
 @njit(cache=True, nogil=True)
@@ -78,7 +74,6 @@ def enter_position(memory: np.ndarray, capacity: int, buckets: int, position: in
         position: Index of the last context token; its successor is already stored.
         reach: Tokens before and including ``position`` that belong to the sequence.
     """
-    shift = _hash_shift(buckets)
     value = np.uint64(0)
     depth = 0
     for order in range(len(ORDERS)):
@@ -93,12 +88,12 @@ def enter_position(memory: np.ndarray, capacity: int, buckets: int, position: in
                 return
             value = (value + np.uint64(token + 1)) * _MULTIPLIER
             depth += 1
-        head = capacity * (1 + len(ORDERS)) + order * buckets + np.int64(value >> shift)
+        head = _head_of(value, capacity, buckets, order)
         memory[capacity * (1 + order) + position] = memory[head]
         memory[head] = position + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, inline="always")
 def match_length(memory: np.ndarray, capacity: int, position: int, window: np.ndarray, end: int) -> int:
     """Counts the equal tokens backwards from ``memory[position]`` and ``window[end - 1]``."""
     length = 0
@@ -113,7 +108,31 @@ def match_length(memory: np.ndarray, capacity: int, position: int, window: np.nd
     return length
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, inline="always")
+def find_heads(capacity: int, buckets: int, window: np.ndarray, end: int, heads: np.ndarray) -> int:
+    """Finds where in the memory the chains of the context ``window[:end]`` start; gives how many orders it has.
+
+    Args:
+        capacity: Tokens the index holds.
+        buckets: Hash buckets of one order.
+        window: The last tokens of the sequence, then the draft so far.
+        end: Where the context ends in ``window``.
+        heads: Receives the place of each order's head, int64[orders].
+    """
+    value = np.uint64(0)
+    depth = 0
+    for order in range(len(ORDERS)):
+        while depth < ORDERS[order]:
+            token = window[end - 1 - depth]
+            if token < 0:
+                return order
+            value = (value + np.uint64(token + 1)) * _MULTIPLIER
+            depth += 1
+        heads[order] = _head_of(value, capacity, buckets, order)
+    return len(ORDERS)
+
+
+@njit(cache=True, inline="always")
 def find_candidates(
     memory: np.ndarray,
     capacity: int,
@@ -141,21 +160,10 @@ def find_candidates(
     Returns:
         The number of candidates.
     """
-    shift = _hash_shift(buckets)
-    known = 0
-    value = np.uint64(0)
-    depth = 0
-    for order in range(len(ORDERS)):
-        while depth < ORDERS[order] and window[end - 1 - depth] >= 0:
-            value = (value + np.uint64(window[end - 1 - depth] + 1)) * _MULTIPLIER
-            depth += 1
-        if depth < ORDERS[order]:
-            break
-        links[order] = memory[capacity * (1 + len(ORDERS)) + order * buckets + np.int64(value >> shift)]
-        known += 1
+    known = find_heads(capacity, buckets, window, end, links)
     count = 0
     for order in range(known - 1, -1, -1):
-        link = links[order]
+        link = memory[links[order]]
         for _ in range(MAX_CHAIN):
             if link <= 0:
                 break

@@ -11,12 +11,13 @@ from hola_plugins.hsd.block import commit_offers
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.guard import LevelGuard
 from hola_plugins.hsd.level import Block, Gate, Int32, Level, Tokens
+from hola_plugins.hsd.lookups import REQUEST, STORE, TRANSITIONS, Lookups
 from hola_plugins.hsd.request_index import RequestIndex
 from hola_plugins.hsd.shared_store import SharedStore
 from hola_plugins.hsd.transition_table import TransitionTable
 
-REQUEST, STORE, TRANSITIONS, INTERMEDIATE = range(4)
-"""Numbers of the levels: the ones without a model, then the language model that judges their drafts."""
+INTERMEDIATE = TRANSITIONS + 1
+"""Number of the language model that judges the drafts of the levels without one."""
 
 _CONTEXT_KEPT = 8
 """Tokens stored again when a request that had left goes on, so that matches reach over the seam."""
@@ -43,10 +44,11 @@ class Hierarchy:
         own: list[Level] = [self.request, self.store, self.transitions]
         chosen = [level for level in own if level.name in config.levels]
         limit_s = float("inf") if config.deterministic else config.deadline_ms * 1e-3
-        self._asked = [LevelGuard(level, config.backoff_calls) for level in chosen]
-        self._asked += [LevelGuard(level, config.backoff_calls, limit_s, foreign=True) for level in further]
+        self._own = [LevelGuard(level, config.backoff_calls) for level in chosen]
+        self._lookups = Lookups(self.request, self.store, self.transitions)
+        self._further = [LevelGuard(level, config.backoff_calls, limit_s, foreign=True) for level in further]
         self._judge = None if judge is None else LevelGuard(judge, config.backoff_calls)
-        self.guards = self._asked if self._judge is None else [*self._asked, self._judge]
+        self.guards = [*self._own, *self._further, *([] if self._judge is None else [self._judge])]
         self._rounds = config.rounds
         self._judgements = config.intermediate.rounds
         self._shares = not config.store.isolated
@@ -117,14 +119,17 @@ class Hierarchy:
 
     def _ask_in_rounds(self, call: int, block: Block, gate: Gate, deadline: float) -> bool:
         """Asks the levels, cheapest first, round by round, while a row is open; gives whether time sufficed."""
-        for _ in range(self._rounds):
-            for guard in self._asked:
+        asked = sum(1 << guard.level.number for guard in self._own if guard.takes_part(call))
+        at_once = 1 if self._further else self._rounds
+        for _ in range(0, self._rounds, at_once):
+            self._lookups.extend(block, gate, asked, at_once)
+            for guard in self._further:
                 if time.perf_counter() > deadline:
                     return False
                 guard.ask(call, block, gate)
             if not commit_offers(block.table, gate.floor, gate.survival):
                 break
-        return True
+        return time.perf_counter() <= deadline
 
     def memory_bytes(self) -> int:
         """Gives the bytes that all levels hold."""

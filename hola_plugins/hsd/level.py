@@ -30,7 +30,7 @@ POSITION, TOKEN, OWNER, BUCKET, SOURCE, TRAIL_FIELDS = range(6)
 
 WALK_END, WALK_TOKEN, WALK_COUNT, WALK_CANDIDATES = range(4)
 """Columns of a walk: draft length it continues at, the token it offered there, candidates left, and from the
-last column on their positions and their match lengths."""
+last column on their positions, their match lengths and a link of each order."""
 
 
 @dataclass(frozen=True, slots=True)

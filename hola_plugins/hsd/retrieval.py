@@ -20,7 +20,6 @@ from hola_plugins.hsd.hash_index import (
     CAPACITY,
     LENGTH,
     MAX_CANDIDATES,
-    ORDERS,
     find_candidates,
     index_memory,
 )
@@ -70,7 +69,7 @@ def _agreement_class(share: float, voters: int) -> int:
     return 3 if share >= 0.5 else 4
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, inline="always")
 def vote(memory, positions, matches, count):
     """Weighs the candidates' next tokens.
 
@@ -109,7 +108,7 @@ def vote(memory, positions, matches, count):
     return memory[positions[best]], longest, best_weight / total, positions[best]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, inline="always")
 def _follow(memory, capacity, length, positions, matches, count, token):
     """Moves the candidates that predicted ``token`` one token on and drops the others."""
     kept = 0
@@ -126,79 +125,90 @@ def _follow(memory, capacity, length, positions, matches, count, token):
     return kept
 
 
-@njit(cache=True, nogil=True)
-def _take_up(walk, window, end, positions, matches) -> int:
+@njit(cache=True, inline="always")
+def _candidates_of(walk):
+    """Views the positions, the match lengths and the links of a walk's candidates."""
+    matches = WALK_CANDIDATES + MAX_CANDIDATES
+    links = matches + MAX_CANDIDATES
+    return walk[WALK_CANDIDATES:matches], walk[matches:links], walk[links:]
+
+
+@njit(cache=True, inline="always")
+def _take_up(walk, window, end) -> int:
     """Continues a walk whose offer was taken; gives its candidates' count, 0 where there is none."""
     count = walk[WALK_COUNT]
     walk[WALK_COUNT] = 0
-    if walk[WALK_END] != end or walk[WALK_TOKEN] != window[end - 1]:
-        return 0
-    for one in range(count):
-        positions[one] = walk[WALK_CANDIDATES + one]
-        matches[one] = walk[WALK_CANDIDATES + MAX_CANDIDATES + one]
-    return count
+    return count if walk[WALK_END] == end and walk[WALK_TOKEN] == window[end - 1] else 0
 
 
-@njit(cache=True, nogil=True)
-def _leave_off(walk, end, token, positions, matches, count) -> None:
+@njit(cache=True, inline="always")
+def _leave_off(walk, end, token, count) -> None:
     """Keeps the candidates behind an offer, for the case that it is taken."""
     walk[WALK_END] = end
     walk[WALK_TOKEN] = token
     walk[WALK_COUNT] = count
-    for one in range(count):
-        walk[WALK_CANDIDATES + one] = positions[one]
-        walk[WALK_CANDIDATES + MAX_CANDIDATES + one] = matches[one]
 
 
-@njit(cache=True, nogil=True)
-def extend_rows(table, descriptors, shared, level, sure, least_survival) -> None:
-    """Extends every open row from the index that belongs to it.
+@njit(cache=True, inline="always")
+def extend_row(drafts, evidence, walk, row, descriptors, shared, level, sure, least_survival) -> None:
+    """Extends one open row.
 
     Args:
-        table: `Block.table`.
+        drafts: What `draft_views` gives.
+        evidence: What `evidence_views` gives.
+        walk: The level's walk in this row.
+        row: The row.
         descriptors: Index descriptors, int64[slots or 1, 4].
         shared: Whether one index serves all rows; a wrong copy is resumed in a request's own index only.
         level: The level's number.
         sure: `Gate.sure`.
         least_survival: `Gate.survival`.
     """
-    window, state, chance, owner, survival = draft_views(table)
-    trail, trail_length, calibration, success, resume = evidence_views(table)
-    walks = walk_views(table)
-    positions = np.empty(MAX_CANDIDATES, dtype=np.int64)
-    matches = np.empty(MAX_CANDIDATES, dtype=np.int64)
-    links = np.empty(len(ORDERS), dtype=np.int64)
-    for row in range(state.shape[0]):
-        slot = state[row, SLOT]
-        index = 0 if shared else slot
-        length = descriptors[index, LENGTH]
-        if state[row, OPEN] == 0 or length == 0:
-            continue
-        capacity, buckets = descriptors[index, CAPACITY], descriptors[index, BUCKETS]
-        memory = index_memory(descriptors[index, ADDRESS], capacity, buckets)
-        rate = rate_bucket(success[level, slot])
-        count = _take_up(walks[level, row], window[row], WINDOW + state[row, DRAFTED], positions, matches)
-        while state[row, DRAFTED] < state[row, ROOM]:
-            position = state[row, DRAFTED]
-            end = WINDOW + position
+    window, state, chance, owner, survival = drafts
+    trail, trail_length, calibration, success, resume = evidence
+    slot = state[row, SLOT]
+    index = 0 if shared else slot
+    length = descriptors[index, LENGTH]
+    if length == 0:
+        return
+    capacity, buckets = descriptors[index, CAPACITY], descriptors[index, BUCKETS]
+    memory = index_memory(descriptors[index, ADDRESS], capacity, buckets)
+    rate = rate_bucket(success[level, slot])
+    positions, matches, links = _candidates_of(walk)
+    count = _take_up(walk, window[row], WINDOW + state[row, DRAFTED])
+    while state[row, DRAFTED] < state[row, ROOM]:
+        position = state[row, DRAFTED]
+        end = WINDOW + position
+        if count == 0:
+            count = find_candidates(
+                memory, capacity, buckets, length, window[row], end, positions, matches, links
+            )
+            if count == 0 and not shared and position == 0 and 0 <= resume[slot] < length:
+                positions[0] = resume[slot]
+                matches[0] = 0
+                count = 1
             if count == 0:
-                count = find_candidates(
-                    memory, capacity, buckets, length, window[row], end, positions, matches, links
-                )
-                if count == 0 and not shared and position == 0 and 0 <= resume[slot] < length:
-                    positions[0] = resume[slot]
-                    matches[0] = 0
-                    count = 1
-                if count == 0:
-                    break
-            token, match, share, source = vote(memory, positions, matches, count)
-            bucket = (_match_class(match) * AGREEMENT_CLASSES + _agreement_class(share, count)) * 8 + rate * 2
-            bucket += np.int64(position > 0)
-            probability = calibration[level, bucket]
-            record_prediction(trail, trail_length, slot, position, token, level, bucket, source)
-            count = _follow(memory, capacity, length, positions, matches, count, token)
-            if probability < sure or survival[row] * probability < least_survival:
-                offer_token(state, chance, row, token, level, probability)
-                _leave_off(walks[level, row], end + 1, token, positions, matches, count)
-                break
-            append_token(window, state, chance, owner, survival, row, token, level, probability)
+                return
+        token, match, share, source = vote(memory, positions, matches, count)
+        bucket = (_match_class(match) * AGREEMENT_CLASSES + _agreement_class(share, count)) * 8 + rate * 2
+        bucket += np.int64(position > 0)
+        probability = calibration[level, bucket]
+        record_prediction(trail, trail_length, slot, position, token, level, bucket, source)
+        count = _follow(memory, capacity, length, positions, matches, count, token)
+        if probability < sure or survival[row] * probability < least_survival:
+            offer_token(state, chance, row, token, level, probability)
+            _leave_off(walk, end + 1, token, count)
+            return
+        append_token(window, state, chance, owner, survival, row, token, level, probability)
+
+
+@njit(cache=True, nogil=True)
+def extend_rows(table, descriptors, shared, level, sure, least_survival) -> None:
+    """Extends every open row of a block, given by its table; for the other arguments see `extend_row`."""
+    drafts, evidence, walks = draft_views(table), evidence_views(table), walk_views(table)
+    state = drafts[1]
+    for row in range(state.shape[0]):
+        if state[row, OPEN] != 0:
+            extend_row(
+                drafts, evidence, walks[level, row], row, descriptors, shared, level, sure, least_survival
+            )

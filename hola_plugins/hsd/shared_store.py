@@ -60,34 +60,34 @@ class SharedStore:
             index_size(capacity, buckets), 0, dtype=np.int32
         )  # writes: no page faults later
         self._memory[:capacity] = SEPARATOR
-        self._descriptors = np.zeros((1, 4), dtype=np.int64)
-        self._descriptors[0, ADDRESS] = self._memory.ctypes.data
-        self._descriptors[0, CAPACITY] = capacity
-        self._descriptors[0, BUCKETS] = buckets
+        self.descriptors = np.zeros((1, 4), dtype=np.int64)
+        self.descriptors[0, ADDRESS] = self._memory.ctypes.data
+        self.descriptors[0, CAPACITY] = capacity
+        self.descriptors[0, BUCKETS] = buckets
         self._cursor = 0
 
     @property
     def capacity(self) -> int:
         """Tokens the ring holds."""
-        return int(self._descriptors[0, CAPACITY])
+        return int(self.descriptors[0, CAPACITY])
 
     @property
     def tokens(self) -> int:
         """Tokens in the ring, separators included."""
-        return int(self._descriptors[0, LENGTH])
+        return int(self.descriptors[0, LENGTH])
 
     def add(self, tokens: Int32) -> None:
         """Adds one finished sequence, int32[length]; of a longer one than the ring, its end."""
         tokens = np.ascontiguousarray(tokens[-(self.capacity - 1) :], dtype=np.int32)
         if len(tokens) > 1:
-            self._cursor = _write_ring(self._descriptors[0], self._cursor, 0, tokens)
+            self._cursor = _write_ring(self.descriptors[0], self._cursor, 0, tokens)
 
     def learn(self, tokens: Tokens) -> None:
         """Does nothing: the store learns whole outputs, through `add`."""
 
     def extend(self, block: Block, gate: Gate) -> None:
         """Continues the open rows from sequences of other requests."""
-        extend_rows(block.table, self._descriptors, True, self.number, gate.sure, gate.survival)
+        extend_rows(block.table, self.descriptors, True, self.number, gate.sure, gate.survival)
 
     def forget(self, slot: int) -> None:
         """Does nothing: the store keeps what a request left."""

@@ -85,7 +85,7 @@ def _learn_rows(table, learned, slots, lengths, buffer, budget) -> None:
         learned[slot] = max(learned[slot], stop)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, inline="always")
 def _predict(table, window, end):
     """Gives the likeliest successor of ``window[:end]`` and its bucket, or -1 where none is known."""
     mask = np.uint64(table.shape[0] - 1)
@@ -108,27 +108,44 @@ def _predict(table, window, end):
     return token, bucket
 
 
+@njit(cache=True, inline="always")
+def extend_row(drafts, evidence, row, table, level, sure, least_survival) -> None:
+    """Extends one open row with frequent successors.
+
+    Args:
+        drafts: What `draft_views` gives.
+        evidence: What `evidence_views` gives.
+        row: The row.
+        table: The entries, int32[entries, ENTRY_FIELDS].
+        level: The level's number.
+        sure: `Gate.sure`.
+        least_survival: `Gate.survival`.
+    """
+    window, state, chance, owner, survival = drafts
+    trail, trail_length, calibration, success, _ = evidence
+    slot = state[row, SLOT]
+    rate = rate_bucket(success[level, slot])
+    while state[row, DRAFTED] < state[row, ROOM]:
+        position = state[row, DRAFTED]
+        token, bucket = _predict(table, window[row], WINDOW + position)
+        if token < 0:
+            return
+        bucket += rate * 2 + int(position > 0)
+        probability = calibration[level, bucket]
+        record_prediction(trail, trail_length, slot, position, token, level, bucket, -1)
+        if probability < sure or survival[row] * probability < least_survival:
+            offer_token(state, chance, row, token, level, probability)
+            return
+        append_token(window, state, chance, owner, survival, row, token, level, probability)
+
+
 @njit(cache=True, nogil=True)
 def _extend_rows(block, table, level, sure, least_survival) -> None:
-    window, state, chance, owner, survival = draft_views(block)
-    trail, trail_length, calibration, success, _ = evidence_views(block)
+    drafts, evidence = draft_views(block), evidence_views(block)
+    state = drafts[1]
     for row in range(state.shape[0]):
-        if state[row, OPEN] == 0:
-            continue
-        slot = state[row, SLOT]
-        rate = rate_bucket(success[level, slot])
-        while state[row, DRAFTED] < state[row, ROOM]:
-            position = state[row, DRAFTED]
-            token, bucket = _predict(table, window[row], WINDOW + position)
-            if token < 0:
-                break
-            bucket += rate * 2 + int(position > 0)
-            probability = calibration[level, bucket]
-            record_prediction(trail, trail_length, slot, position, token, level, bucket, -1)
-            if probability < sure or survival[row] * probability < least_survival:
-                offer_token(state, chance, row, token, level, probability)
-                break
-            append_token(window, state, chance, owner, survival, row, token, level, probability)
+        if state[row, OPEN] != 0:
+            extend_row(drafts, evidence, row, table, level, sure, least_survival)
 
 
 class TransitionTable:
@@ -145,21 +162,21 @@ class TransitionTable:
 
     def __init__(self, number: int, slots: int, entries: int, tokens_per_call: int) -> None:
         self.number = number
-        self._table = np.full((entries, ENTRY_FIELDS), 0, dtype=np.int32)  # writes: no page faults later
+        self.table = np.full((entries, ENTRY_FIELDS), 0, dtype=np.int32)  # writes: no page faults later
         self._learned = np.zeros(slots, dtype=np.int64)
         self._tokens_per_call = tokens_per_call
 
     def learn(self, tokens: Tokens) -> None:
         """Counts the rows' new tokens."""
         _learn_rows(
-            self._table, self._learned, tokens.slots, tokens.lengths, tokens.buffer, self._tokens_per_call
+            self.table, self._learned, tokens.slots, tokens.lengths, tokens.buffer, self._tokens_per_call
         )
 
     def count(self, tokens: Int32) -> None:
         """Counts the successors in one sequence, int32[length]."""
         start = np.zeros(1, dtype=np.int64)
         _learn_rows(
-            self._table,
+            self.table,
             start,
             np.zeros(1, dtype=np.int32),
             np.array([len(tokens)], dtype=np.int32),
@@ -169,7 +186,7 @@ class TransitionTable:
 
     def extend(self, block: Block, gate: Gate) -> None:
         """Continues the open rows with frequent successors."""
-        _extend_rows(block.table, self._table, self.number, gate.sure, gate.survival)
+        _extend_rows(block.table, self.table, self.number, gate.sure, gate.survival)
 
     def forget(self, slot: int) -> None:
         """Lets the slot start anew; the counts stay."""
@@ -177,4 +194,4 @@ class TransitionTable:
 
     def memory_bytes(self) -> int:
         """Gives the bytes of the table."""
-        return int(self._table.nbytes)
+        return int(self.table.nbytes)

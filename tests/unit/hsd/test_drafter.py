@@ -13,7 +13,9 @@ from fake_runner import FakeRunner, Replay
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hola_plugins.hsd.block import commit_offers, open_rows
 from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.level import DRAFTED, SLOT, WINDOW, Gate
 
 MakeDrafter = Callable[..., HierarchicalDrafter]
 
@@ -112,6 +114,51 @@ def test_failing_level_is_counted_and_left_out(
     assert runner.emitted / runner.steps > 4.0
     assert 1 <= failing["errors"] < 5
     assert caplog.text.count("left out for") == 1
+
+
+def _drafts(drafter: HierarchicalDrafter, rows: int) -> list[Any]:
+    """Gives the first rows of the block that the drafter left, as far as they are filled, and what it predicted."""
+    block = drafter._block
+    drafted = block.state[:rows, DRAFTED]
+    trails = [block.trail[slot, : block.trail_length[slot]].tolist() for slot in block.state[:rows, SLOT]]
+    filled = [
+        (block.window[row, WINDOW : WINDOW + count].tolist(), block.chance[row, :count].tolist())
+        for row, count in enumerate(drafted)
+    ]
+    return [drafted.tolist(), filled, trails]
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.3])
+def test_lookups_draft_what_their_levels_draft_one_by_one(make_drafter: MakeDrafter, noise: float) -> None:
+    drafter = make_drafter()
+    hierarchy, block = drafter.hierarchy, drafter._block
+    runner = FakeRunner(drafter, 4, 512, 64, 8)
+    gate = Gate(sure=0.6, floor=0.1, survival=0.02)
+    compared = 0
+    for seed in range(8):
+        runner.run(_replays(4, seed, noise)[: 2 + seed % 3], seed)
+        replays = _replays(4, seed, noise)
+        lengths = np.array([50 + 20 * row for row in range(4)], dtype=np.int32)
+        for row, replay in enumerate(replays):
+            runner.buffer[row, : len(replay.tokens)] = replay.tokens
+        drafter.propose(
+            [[replay.tokens[n - 1]] for replay, n in zip(replays, lengths, strict=True)],
+            lengths,
+            runner.buffer,
+        )
+        slots, room = block.state[:4, SLOT].copy(), np.full(4, 8, dtype=np.int32)
+        open_rows(block.table, slots, lengths, room, runner.buffer)
+        hierarchy._lookups.extend(block, gate, 0b111, 4)
+        commit_offers(block.table, gate.floor, gate.survival)
+        together = _drafts(drafter, 4)
+        open_rows(block.table, slots, lengths, room, runner.buffer)
+        for _ in range(4):
+            for level in (hierarchy.request, hierarchy.store, hierarchy.transitions):
+                level.extend(block, gate)
+            commit_offers(block.table, gate.floor, gate.survival)
+        assert _drafts(drafter, 4) == together
+        compared += sum(together[0])
+    assert compared > 20
 
 
 def test_failure_of_a_call_starts_anew(make_drafter: MakeDrafter) -> None:
