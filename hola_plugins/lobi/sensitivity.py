@@ -91,8 +91,11 @@ def _on_output(
 
         def backward(gradient: torch.Tensor) -> None:
             with torch.no_grad():
+                plain = functional.linear(values.float(), weight_of(module).float())
                 for scheme in schemes:
-                    into[scheme.name] += _harm(name, module, values, gradient, scheme, quantise)
+                    if scheme.kind != "none":
+                        rounded = quantise(name, weight_of(module), scheme)
+                        into[scheme.name] += _harm(values, gradient, plain, rounded, scheme)
 
         output.register_hook(backward)
 
@@ -100,20 +103,18 @@ def _on_output(
 
 
 def _harm(
-    name: str,
-    module: nn.Module,
-    values: torch.Tensor,
-    gradient: torch.Tensor,
-    scheme: Scheme,
-    quantise: Quantiser,
+    values: torch.Tensor, gradient: torch.Tensor, plain: torch.Tensor, rounded: torch.Tensor, scheme: Scheme
 ) -> float:
-    """Gives ½ Σ (g·δy)² over the tokens of a batch."""
-    if scheme.kind == "none":
-        return 0.0
-    weight = weight_of(module)
-    rounded = quantise(name, weight, scheme)
-    error = functional.linear(quantise_activation(values, scheme).float(), rounded)
-    error -= functional.linear(values.float(), weight.float())
+    """Gives ½ Σ (g·δy)² over the tokens of a batch.
+
+    Args:
+        values: The layer's inputs, [..., input].
+        gradient: The gradient of its outputs, [..., output].
+        plain: Its outputs without bias, float32[..., output].
+        rounded: Its weight as it comes back from the scheme, float32[output, input].
+        scheme: The scheme.
+    """
+    error = functional.linear(quantise_activation(values, scheme).float(), rounded).sub_(plain)
     return 0.5 * float((gradient.float() * error).sum(-1).square().sum())
 
 
