@@ -109,25 +109,27 @@ def _gptq(
 ) -> list[_Rounded]:
     """Rounds column by column and spreads each error over the columns to come, block by block.
 
-    Rows do not depend on each other, so the schemes, all of one kind and number of bits, lie below each other.
+    Rows do not depend on each other, so the schemes, all of one kind and number of bits, lie side by side; the columns
+    are the rows of what is worked on, for the sake of the cache.
     """
     rows, columns = weight.shape
     kind, bits = schemes[0].kind, schemes[0].bits
-    left = weight.float().repeat(len(schemes), 1)
+    left = weight.float().T.repeat(1, len(schemes))
     by_group = [_group_scales(weight.float(), scheme, scales_in) for scheme in schemes]
-    scales = torch.cat([one.expand(-1, -1, columns // one.shape[1]).flatten(1) for one in by_group])
-    rounded = torch.zeros_like(left)
+    scales = torch.cat(
+        [one.expand(-1, -1, columns // one.shape[1]).flatten(1) for one in by_group]
+    ).T.contiguous()
+    rounded = torch.empty_like(left)
     for start in range(0, columns, _BLOCK):
         end = min(start + _BLOCK, columns)
-        errors = torch.zeros_like(left[:, start:end])
+        errors = torch.empty_like(left[start:end])
         for column in range(start, end):
-            value = left[:, column]
-            rounded[:, column] = to_grid(value, scales[:, column], kind, bits)
-            error = (value - rounded[:, column]) / factor[column, column]
-            left[:, column + 1 : end].addr_(error, factor[column, column + 1 : end], alpha=-1)
-            errors[:, column - start] = error
-        left[:, end:] -= errors @ factor[start:end, end:]
-    levels = (rounded / scales).round().to(torch.int8).split(rows)
+            rounded[column] = to_grid(left[column], scales[column], kind, bits)
+            error = (left[column] - rounded[column]) / factor[column, column]
+            left[column + 1 : end].addr_(factor[column, column + 1 : end], error, alpha=-1)
+            errors[column - start] = error
+        left[end:].addmm_(factor[start:end, end:].T, errors, alpha=-1)
+    levels = (rounded / scales).round().to(torch.int8).T.split(rows)
     return [
         _Rounded(part.reshape(rows, one.shape[1], -1), one)
         for part, one in zip(levels, by_group, strict=True)

@@ -45,9 +45,9 @@ def weight_scale(values: torch.Tensor, scheme: Scheme) -> torch.Tensor:
 
 
 def _error(values: torch.Tensor, scale: torch.Tensor, scheme: Scheme) -> torch.Tensor:
-    """Gives the error of each last-dimension group of weights, [..., 1]."""
-    rounded = to_grid(values, scale, scheme.kind, scheme.bits)
-    return (rounded - values).abs().pow(_NORM).sum(dim=-1, keepdim=True)
+    """Gives the error of each last-dimension group of weights, [..., 1]; by logarithms, which are faster than powers."""
+    error = to_grid(values, scale, scheme.kind, scheme.bits).sub_(values).abs_()
+    return error.log_().mul_(_NORM).exp_().sum(dim=-1, keepdim=True)
 
 
 def to_grid(values: torch.Tensor, scale: torch.Tensor, scheme_kind: str, bits: int) -> torch.Tensor:

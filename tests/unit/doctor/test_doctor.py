@@ -56,7 +56,8 @@ def test_missing_module_is_a_problem_with_a_command():
     ("version", "status"),
     [
         ("0.22.0", Status.PROBLEM),
-        ("0.22.1", Status.NOTE),
+        ("0.22.1", Status.OK),
+        ("0.27.0", Status.NOTE),
         ("0.32.0", Status.OK),
         ("0.32.1+cpu", Status.OK),
         ("0.33.0", Status.NOTE),
