@@ -84,6 +84,18 @@ def read_calibration(
     return Calibration(_batches(fitting, tokens), _batches(rows[every - 1 :: every], tokens))
 
 
+def every_nth_row(batches: Sequence[Batch], tokens: int) -> tuple[Batch, ...]:
+    """Gives rows from all over the text that hold about so many tokens; all rows where they hold no more."""
+    step = max(1, sum(int(batch.mask.sum()) for batch in batches) // tokens)
+    found, passed = [], 0
+    for batch in batches:
+        rows = slice(-passed % step, None, step)
+        passed += len(batch.ids)
+        if len(batch.ids[rows]):
+            found.append(Batch(batch.ids[rows], batch.mask[rows]))
+    return tuple(found)
+
+
 def tokens_a_batch(vocabulary: int) -> int:
     """Gives the most tokens of a batch whose logits are held at a time."""
     return max(2, min(_MOST_TOKENS, _MOST_LOGITS // vocabulary))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hola_plugins.lobi.budget import Budget
-from hola_plugins.lobi.calibration import Calibration
+from hola_plugins.lobi.calibration import Calibration, every_nth_row
 from hola_plugins.lobi.checkpoint_bytes import weight_bytes
 from hola_plugins.lobi.config import LoBiConfig
 from hola_plugins.lobi.divergence import Recorded
@@ -32,6 +32,9 @@ _HOPELESS = 2.0
 
 _MOST_RIVALS = 8
 """Rule-made plans that are measured, those of the lowest scores."""
+
+_SCORED_TOKENS = 2048
+"""Tokens of the text that the backward pass scores on: with more, plans came out no better."""
 
 _MOST_STATISTICS = 8 << 30
 """Bytes of input statistics and rounded weights up to which scores and guard round as GPTQ does."""
@@ -125,14 +128,16 @@ def allocate_bits(
     budget = make_budget(config, model, structure, original_bytes)
     groups, allowed = budget.groups, budget.allowed
     quantise = _rounding(config, model, [name for group in groups for name in group.members], text)
-    settings = config.model_dump(include={"sensitivity", "quantizer", "seed"}) | {"allowed": allowed}
+    settings = config.model_dump(include={"sensitivity", "quantizer", "seed"})
+    settings |= {"allowed": allowed, "scored_tokens": _SCORED_TOKENS}
     key = cache_key(model, text.fitting, settings) if config.cache else ""
 
     def score() -> Scores:
         logger.info("scoring %d groups in up to %d schemes", len(groups), max(map(len, allowed.values())))
         if config.sensitivity == "kl":
             return kl_scores(model, text.fitting, groups, allowed, quantise)
-        return fisher_scores(model, text.fitting, groups, allowed, quantise, structure.layers, config.seed)
+        some = every_nth_row(text.fitting, _SCORED_TOKENS)
+        return fisher_scores(model, some, groups, allowed, quantise, structure.layers, config.seed)
 
     scores = cached_scores(config.cache, key, score)
     solved = budget.solve(scores)

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hola_plugins.lobi.calibration import read_calibration
+from hola_plugins.lobi.calibration import Batch, every_nth_row, read_calibration
 from hola_plugins.lobi.config import LoBiError
 
 
@@ -44,3 +44,17 @@ def test_padding_is_not_predicted():
     padded = {"input_ids": torch.arange(6)[None], "attention_mask": torch.tensor([[0, 0, 1, 1, 1, 0]])}
     text = read_calibration([padded, padded], 4, 0.5)
     assert text.fitting[0].labels().tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("rows_a_batch", "tokens"), [((8, 8, 8), 40), ((1, 2, 1, 1), 10), ((5,), 1), ((3, 4), 1000)]
+)
+def test_every_nth_row_comes_from_all_over_the_text(rows_a_batch, tokens):
+    numbers = iter(range(100))
+    batches = [
+        Batch(torch.tensor([[next(numbers)] * 5 for _ in range(rows)]), torch.ones(rows, 5))
+        for rows in rows_a_batch
+    ]
+    chosen = [int(row[0]) for batch in every_nth_row(batches, tokens) for row in batch.ids]
+    step = max(1, 5 * sum(rows_a_batch) // tokens)
+    assert chosen == list(range(0, sum(rows_a_batch), step))
