@@ -33,8 +33,8 @@ _HOPELESS = 2.0
 _MOST_RIVALS = 8
 """Rule-made plans that are measured, those of the lowest scores."""
 
-_SCORED_TOKENS = 2048
-"""Tokens of the text that the backward pass scores on: with more, plans came out no better."""
+_SCORED_TOKENS = 4096
+"""Tokens of the text that the backward pass scores on, at least: with more, plans came out no better."""
 
 _MOST_STATISTICS = 8 << 30
 """Bytes of input statistics and rounded weights up to which scores and guard round as GPTQ does."""
