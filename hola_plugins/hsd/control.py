@@ -24,6 +24,9 @@ class DraftControl:
         config: The settings.
         max_rows: The host's largest batch.
         max_draft: Longest draft.
+
+    Attributes:
+        sent_tokens: Drafted tokens that the last call sent.
     """
 
     def __init__(self, config: HSDConfig, max_rows: int, max_draft: int) -> None:

@@ -119,11 +119,10 @@ def _run(model: Any, start: Outcome, config: LoBiConfig, prune: PruneConfig) -> 
     if _recovers(config, prune):
         _recover(model, outcome, config)
     if config.allocates:
-        began = time.perf_counter()
         outcome.allocation = allocate_bits(
             config, model, outcome.structure, outcome.text, outcome.original, outcome.original_bytes
         )
-        outcome.seconds["allocation"] = time.perf_counter() - began
+        outcome.seconds |= outcome.allocation.seconds
     return outcome
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,12 +54,14 @@ class Allocation:
         scores: Their scores.
         measured: The chosen plan, and behind it all that it was compared with.
         bits: Mean stored bits of the weights that the chosen plan covers.
+        seconds: Time of scoring, with solving, and of the comparison on held-out text.
     """
 
     groups: tuple[Group, ...]
     scores: Scores
     measured: list[Measured]
     bits: float
+    seconds: dict[str, float]
 
     @property
     def best(self) -> Measured:
@@ -125,9 +129,11 @@ def allocate_bits(
         original: What the model as it came says to the held-out text.
         original_bytes: Size of model.safetensors of the model as it came.
     """
+    began = time.perf_counter()
     budget = make_budget(config, model, structure, original_bytes)
     groups, allowed = budget.groups, budget.allowed
-    quantise = _rounding(config, model, [name for group in groups for name in group.members], text)
+    names = [name for group in groups for name in group.members]
+    rounding = functools.cache(lambda: _rounding(config, model, names, text))
     settings = config.model_dump(include={"sensitivity", "quantizer", "seed"})
     settings |= {"allowed": allowed, "scored_tokens": _SCORED_TOKENS}
     key = cache_key(model, text.fitting, settings) if config.cache else ""
@@ -135,17 +141,19 @@ def allocate_bits(
     def score() -> Scores:
         logger.info("scoring %d groups in up to %d schemes", len(groups), max(map(len, allowed.values())))
         if config.sensitivity == "kl":
-            return kl_scores(model, text.fitting, groups, allowed, quantise)
+            return kl_scores(model, text.fitting, groups, allowed, rounding())
         some = every_nth_row(text.fitting, _SCORED_TOKENS)
-        return fisher_scores(model, some, groups, allowed, quantise, structure.layers, config.seed)
+        return fisher_scores(model, some, groups, allowed, rounding(), structure.layers, config.seed)
 
     scores = cached_scores(config.cache, key, score)
     solved = budget.solve(scores)
     candidates = [(solved, budget.size(solved))]
     if config.guard:
         candidates += _rivals(config, budget, scores, solved)
-    measured = choose(model, candidates, groups, text.held_out, original, quantise)
-    return Allocation(groups, scores, measured, budget.bits(measured[0].plan))
+    scored = time.perf_counter()
+    measured = choose(model, candidates, groups, text.held_out, original, rounding())
+    seconds = {"scoring": scored - began, "comparison": time.perf_counter() - scored}
+    return Allocation(groups, scores, measured, budget.bits(measured[0].plan), seconds)
 
 
 def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) -> list[tuple[Plan, int]]:

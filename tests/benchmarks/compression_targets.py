@@ -45,19 +45,19 @@ def _quality(summary: Summary) -> dict[str, dict[str, float]]:
 
 
 def _times(rows: list[Row]) -> dict[str, float]:
-    """Gives the median of the seconds of scoring, solving and guard over those of llmcompressor's GPTQ behind it."""
+    """Gives the median of the seconds of scoring and solving over those of llmcompressor's GPTQ behind it."""
     found: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         if not row.stages["scores_cached"] and not row.stages["float32_products"]:
             seconds = row.stages["seconds"]
-            found[row.model].append(seconds["allocation"] / seconds["quantisation"])
+            found[row.model].append(seconds["scoring"] / seconds["quantisation"])
     return {model: round(statistics.median(values), 3) for model, values in found.items()}
 
 
 def _again(rows: list[Row]) -> dict[str, float]:
-    """Gives the median seconds of an allocation from kept scores."""
+    """Gives the median seconds of solving from kept scores."""
     found: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         if row.stages["scores_cached"]:
-            found[row.model].append(row.stages["seconds"]["allocation"])
+            found[row.model].append(row.stages["seconds"]["scoring"])
     return {model: round(statistics.median(values), 3) for model, values in found.items()}
