@@ -16,6 +16,7 @@ from pathlib import Path
 
 from compression_methods import METHODS
 from compression_quiet import quiet
+from curves import require_matplotlib
 
 _EPILOG = """\
 methods:
@@ -125,6 +126,8 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(
                 f"give {option} once, or once for each of the {len(args.model)} models; got {len(files)}"
             )
+    if args.png is not None:
+        require_matplotlib()
     quiet()
     from compression_bench import measure
 

@@ -21,7 +21,6 @@ import json
 import random
 import sys
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from curves import require_matplotlib
 from hola_plugins.pilot.server import Server
 from package_versions import package_versions
 from soak_bench import bench_serve
@@ -233,8 +233,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Runs the soak, prints the result; returns the exit status."""
     args = parse_args(argv)
-    if find_spec("matplotlib") is None:
-        raise SystemExit("the curves need matplotlib: pip install --group benchmark")
+    require_matplotlib()
     result = measure(args)
     result["checks"] = verdict(result)
     (args.out / "soak.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
