@@ -48,14 +48,15 @@ class LevelGuard:
 
     def takes_part(self, call: int) -> bool:
         """Tells whether the level is asked in this call, and counts it."""
-        self.asked += call >= self._resumes_at
-        return call >= self._resumes_at
+        if self.backed_off(call):
+            return False
+        self.asked += 1
+        return True
 
     def ask(self, call: int, block: Block, gate: Gate) -> bool:
         """Asks the level to extend a block; gives whether it ran well."""
-        if call < self._resumes_at:
+        if not self.takes_part(call):
             return False
-        self.asked += 1
         started = time.perf_counter()
         ran = self.run(call, self._extend_checked if self._foreign else self.level.extend, block, gate)
         self._overruns = self._overruns + 1 if time.perf_counter() - started > self._limit_s else 0
@@ -78,7 +79,7 @@ class LevelGuard:
 
     def run(self, call: int, action: Callable[..., None], *arguments: object) -> bool:
         """Runs one action of the level unless it is backed off; gives whether it ran well."""
-        if call < self._resumes_at:
+        if self.backed_off(call):
             return False
         try:
             action(*arguments)
