@@ -51,6 +51,9 @@ class Engine:
     def __init__(self, arguments: dict[str, Any]) -> None:
         from vllm import LLM
 
+        from weighing_loader import loaded_bytes
+
+        self._loaded_bytes = loaded_bytes
         self._llm = LLM(**arguments)
         self._engine = self._llm.llm_engine
         self._runs = 0
@@ -136,10 +139,9 @@ class Engine:
         }
 
     def memory(self) -> dict[str, int]:
-        """Bytes of the weights in the engine, tied ones once, and of the memory that the process holds (Linux)."""
-        (weights,) = self._llm.apply_model(_weight_bytes)
+        """Bytes of the weights, 0 without `weighing_loader`, and of the memory that the process holds (Linux)."""
         pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
-        return {"weight_bytes": weights, "process_bytes": pages * os.sysconf("SC_PAGE_SIZE")}
+        return {"weight_bytes": self._loaded_bytes(), "process_bytes": pages * os.sysconf("SC_PAGE_SIZE")}
 
     def gaps(self, contexts: list[list[int]], pairs: list[list[int]]) -> dict[str, Any]:
         """How far apart two next tokens are in the engine's own opinion.
@@ -161,15 +163,6 @@ class Engine:
             known = [best[token].logprob for token in pair if token in best]
             gaps.append(abs(known[0] - known[1]) if len(known) == 2 else None)
         return {"gaps": gaps}
-
-
-def _weight_bytes(model: Any) -> int:
-    """Sum the memory of a model's parameters and buffers."""
-    storages = {
-        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
-        for tensor in [*model.parameters(), *model.buffers()]
-    }
-    return sum(storages.values())
 
 
 def _lines() -> Iterator[dict[str, Any]]:
