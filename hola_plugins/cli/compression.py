@@ -26,8 +26,8 @@ def compress(
     calibration: Annotated[
         Path | None,
         typer.Option(
-            help="Text as the model will see it: a text file, JSON lines with text, prompt and response or "
-            "messages, or parquet.",
+            help="Text as the model will see it: a text file, parquet, or JSON lines with text, prompt and response, "
+            "question and answer, or messages.",
             show_default="Python's documentation",
         ),
     ] = None,
@@ -154,6 +154,8 @@ def _compress(
         console.print(
             f"for vLLM on {config.target_device}, as this machine; elsewhere: --device", markup=False
         )
+    if config.target_device == "cpu_avx2":
+        console.print("expect less memory, not more speed: vLLM multiplies in 8 bits slowly without AVX-512")
     report = compress_checkpoint(source, config, dtype, out, memory)
     shown = Console(highlight=False)
     shown.print(render_summary(report))

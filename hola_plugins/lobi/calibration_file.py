@@ -21,7 +21,8 @@ from hola_plugins.lobi.config import LoBiError
 Document = str | list[dict[str, str]]
 """Text, or the messages of a chat, each with role and content."""
 
-RECORDS = "a 'text', a 'prompt' with its 'response', or 'messages' of 'role' and 'content'"
+RECORDS = "a 'text', a 'prompt' with its 'response', a 'question' with its 'answer', or 'messages' of 'role' and 'content'"
+_EXCHANGES = (("prompt", "response"), ("question", "answer"))
 _BATCH = 64
 """Rows of parquet in memory at a time."""
 
@@ -34,7 +35,8 @@ def read_documents(path: Path) -> list[Document]:
 
     Args:
         path: ``.jsonl`` or ``.json`` (one record a line, or one list), ``.parquet`` (one record a row), anything
-            else as UTF-8 text. A record holds ``text``, ``prompt`` with ``response``, or ``messages``.
+            else as UTF-8 text. A record holds ``text``, ``prompt`` with ``response``, ``question`` with ``answer``,
+            or ``messages``.
 
     Raises:
         LoBiError: If the file is empty, binary, or holds something else; the message names the line.
@@ -129,11 +131,12 @@ def _document(record: Any, where: str) -> Document:
         raise LoBiError(f"{where} must be an object with {RECORDS}, got {type(record).__name__}")
     if isinstance(record.get("text"), str):
         return str(record["text"])
-    if isinstance(record.get("prompt"), str) and isinstance(record.get("response"), str):
-        return [
-            {"role": "user", "content": record["prompt"]},
-            {"role": "assistant", "content": record["response"]},
-        ]
+    for asked, said in _EXCHANGES:
+        if isinstance(record.get(asked), str) and isinstance(record.get(said), str):
+            return [
+                {"role": "user", "content": record[asked]},
+                {"role": "assistant", "content": record[said]},
+            ]
     messages = record.get("messages")
     if isinstance(messages, list) and messages and all(is_message(one) for one in messages):
         return [{"role": one["role"], "content": one["content"]} for one in messages]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from compression_methods import METHODS
 from compression_quiet import quiet
-from curves import require_matplotlib
+from required import require
 
 _EPILOG = """\
 methods:
@@ -127,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
                 f"give {option} once, or once for each of the {len(args.model)} models; got {len(files)}"
             )
     if args.png is not None:
-        require_matplotlib()
+        require("matplotlib")
     quiet()
     from compression_bench import measure
 

@@ -22,13 +22,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from curves import require_matplotlib
 from hola_plugins.adacomp.index_settings import IndexSettings
 from hola_plugins.adacomp.passage import Passage
 from hola_plugins.langchain import FaissStore
 from index_cost_measure import FOUND, through_retriever, timed
 from index_cost_plot import plot
 from index_cost_texts import Corpus, StoredVectors, topical
+from required import require
 
 COLUMNS = {
     "vectors": "vectors",
@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="PNG of the curve")
     options = parser.parse_args()
     if options.plot is not None:
-        require_matplotlib()
+        require("matplotlib")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     faiss.omp_set_num_threads(1)
     rows: list[dict[str, Any]] = []

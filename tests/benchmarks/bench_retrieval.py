@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from beir_data import Workload, load, merge
-from curves import require_matplotlib
 from embedding_cache import EmbeddingCache, KnownVectors, MiniLM, TokenCounter
+from required import require
 from retrieval_compression import answer_rates, sentences_needed, with_answers
 from retrieval_gate import built_in_prompts, read_prompts
 from retrieval_latency import overheads
@@ -76,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Runs the benchmark."""
     options = build_parser().parse_args()
-    require_matplotlib()
+    require("matplotlib", "langchain_classic", "langchain_community")
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore", module="langchain")
     console = Console(width=150)

@@ -28,9 +28,9 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from curves import require_matplotlib
 from hola_plugins.pilot.server import Server
 from package_versions import package_versions
+from required import require
 from soak_bench import bench_serve
 from soak_comparison import Comparison
 from soak_memory import MemoryLog
@@ -233,7 +233,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Runs the soak, prints the result; returns the exit status."""
     args = parse_args(argv)
-    require_matplotlib()
+    require("matplotlib")
     result = measure(args)
     result["checks"] = verdict(result)
     (args.out / "soak.json").write_text(json.dumps(result, indent=1), encoding="utf-8")

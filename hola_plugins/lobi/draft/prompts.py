@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 LEAST_PROMPTS = 24
 """Fewer prompts than this teach and measure nothing."""
 
-_RECORDS = "a 'prompt', a 'text' to go on from, or 'messages' of 'role' and 'content'"
+_RECORDS = "a 'prompt' or 'question', a 'text' to go on from, or 'messages' of 'role' and 'content'"
 _BEGINNING = 400
 """Characters of a text that are its prompt; the target writes the rest."""
 
@@ -29,8 +29,8 @@ def read_prompts(path: Path) -> list[Document]:
 
     Args:
         path: ``.jsonl`` or ``.json`` (one record a line, or one list), anything else as UTF-8 text, whose pieces
-            each give their beginning. A record holds ``prompt``, ``text`` or ``messages``; what the prompt was
-            answered with, if given, is left out: the target answers itself.
+            each give their beginning. A record holds ``prompt``, ``question``, ``text`` or ``messages``; what
+            it was answered with, if given, is left out: the target answers itself.
 
     Raises:
         LoBiError: If the file is empty, binary, or holds something else; the message names the line.
@@ -98,8 +98,9 @@ def _prompt(record: Any, where: str) -> Document:
     """Reads one record."""
     if not isinstance(record, dict):
         raise LoBiError(f"{where} must be an object with {_RECORDS}, got {type(record).__name__}")
-    if isinstance(record.get("prompt"), str):
-        return str(record["prompt"])
+    for asked in ("prompt", "question"):
+        if isinstance(record.get(asked), str):
+            return str(record[asked])
     if isinstance(record.get("text"), str):
         return _beginning(record["text"])
     messages = record.get("messages")

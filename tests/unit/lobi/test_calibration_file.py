@@ -18,6 +18,7 @@ CHAT = [{"role": "user", "content": "Which valve?"}, {"role": "assistant", "cont
 RECORDS: list[tuple[dict[str, Any], Any]] = [
     ({"text": "The inlet valve closes first."}, "The inlet valve closes first."),
     ({"prompt": "Which valve?", "response": "The inlet valve."}, CHAT),
+    ({"question": "Which valve?", "answer": "The inlet valve."}, CHAT),
     ({"messages": CHAT, "id": 7}, CHAT),
 ]
 
@@ -66,8 +67,8 @@ def test_pieces_keep_every_word_in_its_order(paragraphs: list[str]) -> None:
         ("data.jsonl", b'{"text": "a"}\n\n["a"]\n', r"line 3 must be an object .* got list"),
         (
             "data.jsonl",
-            b'{"question": "a", "answer": "b"}',
-            r"line 1 must hold .* it has 'question', 'answer'",
+            b'{"question": "a", "choices": "b"}',
+            r"line 1 must hold .* it has 'question', 'choices'",
         ),
         ("data.jsonl", b'{"messages": [{"role": "user"}]}', r"line 1 must hold"),
         ("data.jsonl", b'{"prompt": "a"}', r"line 1 must hold a 'text', a 'prompt' with its 'response'"),

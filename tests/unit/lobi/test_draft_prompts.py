@@ -33,10 +33,11 @@ def test_every_kind_of_record_gives_its_prompt(tmp_path):
     path = lines(
         tmp_path / "prompts.jsonl",
         {"prompt": "Which valve?", "response": "The inlet valve."},
+        {"question": "Which pump?", "answer": "The second."},
         {"messages": chat},
         {"text": long},
     )
-    assert read_prompts(path) == ["Which valve?", chat[:1], long[:399]]
+    assert read_prompts(path) == ["Which valve?", "Which pump?", chat[:1], long[:399]]
 
 
 def test_a_text_file_gives_the_beginnings_of_its_pieces(tmp_path):
