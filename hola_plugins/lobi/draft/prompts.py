@@ -98,9 +98,9 @@ def _prompt(record: Any, where: str) -> Document:
     """Reads one record."""
     if not isinstance(record, dict):
         raise LoBiError(f"{where} must be an object with {_RECORDS}, got {type(record).__name__}")
-    for asked in ("prompt", "question"):
-        if isinstance(record.get(asked), str):
-            return str(record[asked])
+    for key in ("prompt", "question"):
+        if isinstance(record.get(key), str):
+            return str(record[key])
     if isinstance(record.get("text"), str):
         return _beginning(record["text"])
     messages = record.get("messages")
