@@ -34,6 +34,7 @@ def diagnose(*, quick: bool = False) -> Iterator[Finding]:
     if vllm is not None:
         yield host.check_server_command()
     if host.is_cpu_build(vllm):
+        yield host.check_cpu()
         yield from host.check_preload()
     if quick:
         for name in ("kernels", *host.COMPANIONS, "proposer", "sampling"):

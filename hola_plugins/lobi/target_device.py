@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-_CPU_FLAGS = Path("/proc/cpuinfo")
+from hola_plugins.cpu import cpu_flags
 
 
 def detect_device() -> str:
@@ -13,7 +11,7 @@ def detect_device() -> str:
 
     if torch.cuda.is_available():
         return "cuda"
-    return "cpu" if "avx512f" in _flags() else "cpu_avx2"
+    return "cpu" if "avx512f" in cpu_flags() else "cpu_avx2"
 
 
 def runs_in_float32(device: str) -> bool:
@@ -21,13 +19,4 @@ def runs_in_float32(device: str) -> bool:
 
     Its kernels for packed weights take 16 bits alone, and so does the one for 8 bits where a CPU has AMX.
     """
-    return device == "cpu_avx2" and "amx_tile" not in _flags()
-
-
-def _flags() -> set[str]:
-    """Gives the flags of the CPU; none where the system does not list them."""
-    try:
-        lines = _CPU_FLAGS.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return set()
-    return {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    return device == "cpu_avx2" and "amx_tile" not in cpu_flags()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from hola_plugins import cpu
 from hola_plugins.doctor import Finding, Status, can_run, host, preload
 from hola_plugins.doctor.finding import note, ok, problem
 from hola_plugins.doctor.probe import probe
@@ -106,6 +107,20 @@ def test_probe_gives_values_errors_and_ends():
 )
 def test_cpu_builds_are_told_by_name_or_version(provider, cpu):
     assert host.is_cpu_build(provider) is cpu
+
+
+@pytest.mark.parametrize(
+    ("facts", "status"),
+    [
+        ("flags\t: sse avx2 avx512f\n", Status.OK),
+        ("flags\t: sse avx2\n", Status.NOTE),
+        ("Features\t: asimd\n", Status.OK),
+    ],
+)
+def test_a_cpu_without_avx512_is_noted_with_a_remedy(tmp_path, monkeypatch, facts, status):
+    (tmp_path / "cpuinfo").write_text(facts)
+    monkeypatch.setattr(cpu, "_FACTS", tmp_path / "cpuinfo")
+    assert host.check_cpu().status is status
 
 
 def test_preload_checks_follow_the_environment(tmp_path, monkeypatch):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from hola_plugins import cpu
 from hola_plugins.cli import app
-from hola_plugins.lobi import target_device
 from hola_plugins.pilot import template
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.config_file import ConfigError, read_config
@@ -63,7 +63,7 @@ def test_float32_is_refused_where_vllm_does_not_run_quantised_layers_in_it(
     write, tmp_path, monkeypatch, flags, device, runs
 ):
     (tmp_path / "cpuinfo").write_text(f"flags\t: sse {flags}\n")
-    monkeypatch.setattr(target_device, "_CPU_FLAGS", tmp_path / "cpuinfo")
+    monkeypatch.setattr(cpu, "_FACTS", tmp_path / "cpuinfo")
     (tmp_path / "python").symlink_to("/bin/sh")
     asked = LEAST + f"dtype: float32\nlobi: {{device: {device}}}\n"
     assert read_config(write(asked), PilotConfig).dtype == "float32"
