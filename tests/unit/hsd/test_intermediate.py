@@ -76,6 +76,15 @@ def test_the_level_adds_accepted_tokens(replays) -> None:
     assert counts["accepted"] > 0 and counts["matched"] <= counts["judged"]
 
 
+def test_the_target_itself_is_right_wherever_it_judges(replays) -> None:
+    made = drafter(model=str(MODELS / "target"))
+    runner = serve(made, replays)
+    counts = made.snapshot()["levels"]["intermediate"]
+    assert counts["judged"] > 50
+    assert counts["matched"] == counts["judged"]
+    assert runner.emitted / runner.steps > 2.0
+
+
 def test_moves_preemption_gaps_and_chunks_change_nothing_but_drafts(replays) -> None:
     runner = serve(drafter(), replays * 2, seed=5, trouble=0.2, chunk=7)
     assert runner.emitted == sum(len(tokens) - prompt for tokens, prompt in replays * 2)
