@@ -12,6 +12,7 @@ from rich.console import Console
 
 from hola_plugins.cli.ending import ends_with_2
 from hola_plugins.cli.out_folder import check_out
+from hola_plugins.cli.results_console import results_console
 
 CACHE = Path("~/.cache/hola/scores")
 DTYPES = ("auto", "bfloat16", "float16", "float32")
@@ -157,7 +158,7 @@ def _compress(
     if config.target_device == "cpu_avx2":
         console.print("expect less memory, not more speed: vLLM multiplies in 8 bits slowly without AVX-512")
     report = compress_checkpoint(source, config, dtype, out, memory)
-    shown = Console(highlight=False)
+    shown = results_console()
     shown.print(render_summary(report))
     shown.print(f"\nIn the environment of vLLM: {serve_command(out)}", markup=False, soft_wrap=True)
 

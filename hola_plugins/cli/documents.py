@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from hola_plugins.cli.ending import ends_with_2
+from hola_plugins.cli.results_console import results_console
 
 if TYPE_CHECKING:
     from hola_plugins.corpus.files import SourceFile
@@ -77,7 +78,7 @@ def ask(
         if as_json:
             typer.echo(json.dumps(answer.as_json()))
         else:
-            Console(highlight=False).print(render_answer(answer))
+            results_console().print(render_answer(answer))
 
 
 def _run_indexer(indexer: Indexer, files: list[SourceFile]) -> None:

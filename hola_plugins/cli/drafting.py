@@ -12,6 +12,7 @@ from rich.console import Console
 from hola_plugins.cli.compression import quieten_host
 from hola_plugins.cli.ending import ends_with_2
 from hola_plugins.cli.out_folder import check_out
+from hola_plugins.cli.results_console import results_console
 
 CACHE = Path("~/.cache/hola/answers")
 
@@ -138,7 +139,7 @@ def _make(
 
             quantise_draft(folder, source.tokenizer, [answer.ids for answer in made.lesson.answers], low)
         report = report_draft(source, config, made, folder, start)
-    shown = Console(highlight=False)
+    shown = results_console()
     shown.print(render_draft(report))
     shown.print(report["payoff"]["verdict"], markup=False)
     shown.print(f"\nIn the environment of vLLM: {draft_command(report, out)}", markup=False, soft_wrap=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from hola_plugins.cli.ending import ends_with_2
 from hola_plugins.cli.progress_bar import progress_bar
+from hola_plugins.cli.results_console import results_console
 
 _STOPPED = "stopped; what was finished is saved, the same command goes on"
 
@@ -80,7 +80,7 @@ def _run(path: Path, *, resume: bool, **pythons: Path | None) -> None:
         run = Pilot(config, command, digest_of(path), progress, fresh=not resume)
         results = run.run()
     page = write_report(results, config.out)
-    shown = Console(highlight=False)
+    shown = results_console()
     print_report(results, shown)
     shown.print(f"\nreport: {page}", markup=False, soft_wrap=True)
     raise typer.Exit(1 if run.problems else 0)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from hola_plugins.cli.ending import ends_with_2
 from hola_plugins.cli.progress_bar import progress_bar
+from hola_plugins.cli.results_console import results_console
 
 _STOPPED = "stopped; what was finished is saved, the same command goes on"
 
@@ -79,7 +80,7 @@ def _run(path: Path, *, resume: bool) -> None:
     except ProcessError as error:
         Console(stderr=True).print(f"hola tune: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(1) from error
-    shown = Console(highlight=False)
+    shown = results_console()
     shown.print(render_summary(tuned))
     shown.print(f"\nfiles: {config.out / FOLDER}", markup=False, soft_wrap=True)
     raise typer.Exit(1 if tuned.infeasible or tuned.broken else 0)

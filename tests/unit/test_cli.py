@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from hola_plugins import doctor
 from hola_plugins.cli import app
+from hola_plugins.cli.results_console import results_console
 from hola_plugins.doctor.finding import note, ok, problem
 
 
@@ -102,3 +103,11 @@ def test_recipe_of_nothing_ends_with_2(hola, tmp_path):
 @pytest.mark.parametrize("arguments", [["ask", "x", "y", "--k", "0"], ["ask", "x", "y", "--budget", "0"]])
 def test_numbers_below_one_are_refused(hola, arguments):
     assert hola(*arguments).exit_code == 2
+
+
+def test_results_in_a_file_have_room_for_a_table(monkeypatch):
+    for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    assert results_console().width == 120
+    monkeypatch.setenv("COLUMNS", "70")
+    assert results_console().width == 70
