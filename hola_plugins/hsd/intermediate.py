@@ -142,21 +142,27 @@ class IntermediateLevel:
         most = min(int(pending.max()) - 1, self._settings.prompt_tokens)
         few = max(1, self._settings.prompt_tokens // most)
         fed = self._lanes.take(block.table, tokens, rows[:few], lanes[:few], most)
-        self._model.forward(lanes[:few], self._lanes.held[lanes[:few]], fed, kept=1)
+        self._run(lanes[:few], self._lanes.held[lanes[:few]], fed, last_only=True)
         self._lanes.held[lanes[:few]] += (fed >= 0).sum(axis=1, dtype=np.int32)
 
     def _ask(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int) -> None:
         """Runs the rows' pending tokens and enters what the model says of their drafts."""
         starts = self._lanes.held[lanes].copy()
-        drafts_start = tokens.lengths[rows] - self._lanes.base[lanes]
-        unasked = max(0, int((drafts_start - 1 - starts).min()))
         fed = self._lanes.take(block.table, tokens, rows, lanes, most)
-        started = time.perf_counter()
-        predicted, confidence = self._model.forward(lanes, starts, fed, kept=most - unasked)
-        self._cost.observe(fed.size, time.perf_counter() - started)
+        predicted, confidence = self._run(lanes, starts, fed)
         self._lanes.held[lanes] += (fed >= 0).sum(axis=1, dtype=np.int32)
-        starts += np.int32(unasked)
+        drafts_start = tokens.lengths[rows] - self._lanes.base[lanes]
         _judge(block.table, self.number, rows, starts, drafts_start, predicted, confidence, self._judged)
+
+    def _run(
+        self, lanes: Int64, starts: Int32, fed: Int32, *, last_only: bool = False
+    ) -> tuple[Int32, Float32]:
+        """Runs one pass and notes its cost."""
+        started = time.perf_counter()
+        result = self._model.forward(lanes, starts, fed, last_only=last_only)
+        if not last_only:
+            self._cost.observe(fed.size, time.perf_counter() - started)
+        return result
 
 
 @njit(cache=True, nogil=True)
@@ -191,7 +197,7 @@ def _judge(table, level, rows, starts, drafts_start, predicted, confidence, judg
         table: `Block.table`.
         level: The level's number; the one after it stands for its agreement with a cheap level.
         rows: Rows that were asked, int64[n].
-        starts: Window position of each row's first token with a prediction, int32[n].
+        starts: Window position of each row's first token that was run, int32[n].
         drafts_start: Window position of each row's first drafted token, int32[n].
         predicted: Most likely token behind each, int32[n, columns].
         confidence: Its probability, float32[n, columns].

@@ -47,17 +47,19 @@ class WindowedModel:
         self._cache = WindowCache(settings.requests, settings.window, self._model.dtype, self._device)
         self._visible = visibility(settings.window, self._model.dtype, self._device)
 
-    def forward(self, lanes: Int64, starts: Int32, tokens: Int32, kept: int = 0) -> tuple[Int32, Float32]:
+    def forward(
+        self, lanes: Int64, starts: Int32, tokens: Int32, *, last_only: bool = False
+    ) -> tuple[Int32, Float32]:
         """Runs a few tokens of several requests.
 
         Args:
             lanes: Lane of each row, int64[rows].
             starts: Position in its window of each row's first token, int32[rows].
             tokens: Token ids, int32[rows, most]; -1 behind a row's last one.
-            kept: Predict behind the last so many columns alone, since the head costs much; 0 for all of them.
+            last_only: Predict behind the last column only, where no other prediction is wanted.
 
         Returns:
-            Behind every kept token the most likely next token and its probability, [rows, kept or most].
+            Behind every token the most likely next token and its probability, [rows, most] or [rows, 1].
         """
         import torch
 
@@ -74,7 +76,7 @@ class WindowedModel:
                 position_ids=where,
                 past_key_values=self._cache,
                 use_cache=True,
-                logits_to_keep=kept,
+                logits_to_keep=1 if last_only else 0,
             ).logits[..., : self._vocabulary]
             best, token = logits.float().max(dim=-1)
             chance = (best - logits.float().logsumexp(dim=-1)).exp()

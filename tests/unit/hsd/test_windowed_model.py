@@ -70,15 +70,6 @@ def test_tokens_that_turned_out_wrong_are_overwritten(plain, vocabulary: int) ->
     assert predicted[0].tolist() == expected(plain, tokens)[0][10:].tolist()
 
 
-def test_the_last_columns_alone_are_predicted_alike(plain, vocabulary: int) -> None:
-    model = WindowedModel(settings(), vocabulary, str(DRAFT))
-    tokens = np.arange(5, 25, dtype=np.int32)
-    best, chance = model.forward(np.array([1]), np.zeros(1, dtype=np.int32), tokens[None], kept=4)
-    whole = expected(plain, tokens)
-    assert best.tolist() == [whole[0][-4:].tolist()]
-    np.testing.assert_allclose(chance[0], whole[1][-4:], atol=1e-4)
-
-
 def test_memory_is_all_there_after_the_first_pass(vocabulary: int) -> None:
     model = WindowedModel(settings(), vocabulary, str(DRAFT))
     model.forward(np.array([0]), np.zeros(1, dtype=np.int32), np.ones((1, 1), dtype=np.int32))
