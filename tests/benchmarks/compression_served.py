@@ -10,6 +10,7 @@ from compression_host import compress, load_tokenizer, size_of, stock_modifiers
 from compression_serving import ask
 from compression_subject import Subject
 from compression_text import Corpus
+from hola_plugins.cpu import cpu_flags
 
 _LENGTH = 128
 _ROWS = 32
@@ -61,7 +62,7 @@ def measure_served(
         "model": name,
         "widened_ms": widen,
         "file_bytes": size_of(folder),
-        "avx512": _has_avx512(),
+        "avx512": "avx512f" in cpu_flags(),
         **found,
     }
 
@@ -71,9 +72,3 @@ def _lobi(subject: Subject, budget: float) -> list[Any]:
 
     settings = {"target_device": subject.device, "quantizer": "rtn"}
     return [LoBiModifier(target_bytes=subject.ceiling(budget), **settings)]
-
-
-def _has_avx512() -> bool:
-    """Tells whether this machine has what vLLM's kernel for packed weights needs."""
-    facts = Path("/proc/cpuinfo")
-    return facts.is_file() and "avx512f" in facts.read_text(encoding="utf-8")

@@ -139,7 +139,7 @@ class Engine:
         }
 
     def memory(self) -> dict[str, int]:
-        """Bytes of the weights, 0 without `weighing_loader`, and of the memory that the process holds (Linux)."""
+        """Bytes of the weights, 0 unless loaded in the format `weighing`, and of the memory that the process holds (Linux)."""
         pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
         return {"weight_bytes": self._loaded_bytes(), "process_bytes": pages * os.sysconf("SC_PAGE_SIZE")}
 

@@ -26,12 +26,13 @@ from llmcompressor import oneshot
 from safetensors import safe_open
 from torch.utils.data import DataLoader
 
+from hola_plugins.cpu import cpu_flags
 from hola_plugins.llmcompressor import LoBiModifier
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiError
 
 ROOT = Path(__file__).parents[2]
 SERVE = Path(os.environ.get("HOLA_SERVE_PYTHON", ROOT / ".venv" / "serve" / "bin" / "python"))
-AMX = "amx_tile" in Path("/proc/cpuinfo").read_text()
+AMX = "amx_tile" in cpu_flags()
 HELD_OUT = token_ids(12 * 64, 200)
 SHAPE = {
     "vocab_size": 2048,
@@ -186,7 +187,7 @@ def runs_here(folder: Path) -> bool:
     """Tells whether vLLM's kernels on this CPU run a checkpoint: those for packed weights need AVX-512."""
     with safe_open(folder / "out" / "model.safetensors", "pt") as file:
         packed = any(name.endswith("weight_packed") for name in file.keys())  # noqa: SIM118
-    return not packed or "avx512f" in Path("/proc/cpuinfo").read_text()
+    return not packed or "avx512f" in cpu_flags()
 
 
 @pytest.fixture(scope="module")
