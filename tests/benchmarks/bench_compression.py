@@ -24,6 +24,7 @@ methods:
   awq          AWQ, the same; slow on a CPU, see --awq-grid
   mixtures     W8A8 in the first layers, the last layers or every down_proj, the rest in 4 bits; GPTQ
   autoround    AutoScheme's choice of bits by layer, rounded by GPTQ
+  autoround_whole  AutoRound alone: its choice and its own learned rounding, as it comes; measured in memory
   modelopt     auto_quantize's choice, rounded by GPTQ; needs --modelopt-python
   lobi         LoBiModifier as it comes: bits by layer
   tuned        lobi and 100 steps of tuning what costs no byte

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -27,4 +28,8 @@ class Ruler:
 
     def measure(self, folder: Path) -> Quality:
         """Loads and measures a checkpoint."""
-        return measure(load(folder), self._batches, self._original)
+        return self.measure_model(load(folder))
+
+    def measure_model(self, model: Any) -> Quality:
+        """Measures a model in memory."""
+        return measure(model, self._batches, self._original)

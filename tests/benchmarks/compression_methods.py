@@ -14,8 +14,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Keys of Lo-Bi's recipe entry by method: as it comes, with tuning, without the guard, with recovery, with a cut."""
 
-TOOLS = ("autoround", "modelopt")
-"""Other tools that choose bits by layer."""
+TOOLS = ("autoround", "autoround_whole", "modelopt")
+"""Other tools that choose bits by layer; the second one rounds by itself too, the others' plans are made by GPTQ."""
 
 METHODS = (*VARIANTS, "uniform", "mixtures", "awq", *TOOLS)
 """What can be asked for."""

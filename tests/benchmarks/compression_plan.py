@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from rich.progress import Progress
 
+from compression_autoround import autoround_plans, rounded_model
 from compression_jobs import awq_jobs, lobi_jobs, mixture_jobs, uniform_jobs
 from compression_methods import VARIANTS
-from compression_peers import Plan, autoround_plans, bits_left, modelopt_plans, peer_jobs
+from compression_peers import Plan, bits_left, largest_plans, modelopt_plans, peer_jobs
 from compression_results import Results
 from compression_run import FAILURES, Clock, Runner, reason_of
 from compression_subject import Subject
@@ -67,7 +69,7 @@ def _tools(
             raise ValueError("give --modelopt-python, the Python of an environment with nvidia-modelopt")
         return modelopt_plans(subject, schemes, bits_left(subject, budgets), rows, work, args.modelopt_python)
 
-    return {"autoround": autoround, "modelopt": modelopt}
+    return {"autoround": autoround, "autoround_whole": autoround, "modelopt": modelopt}
 
 
 def _run_tool(
@@ -86,6 +88,12 @@ def _run_tool(
     except FAILURES as error:
         runner.skip(tool, budgets, seed, reason_of(error))
         return
-    jobs = list(peer_jobs(subject, tool, plans, budgets, seed))
-    runner.skip(tool, set(budgets) - {job.budget for job in jobs}, seed, "none of its plans fits the budget")
-    runner.run(jobs, rows, progress)
+    found = largest_plans(subject, plans, budgets)
+    runner.skip(tool, set(budgets) - set(found), seed, "none of its plans fits the budget")
+    if tool != "autoround_whole":
+        runner.run(peer_jobs(tool, found, seed), rows, progress)
+        return
+    for budget, (size, plan) in found.items():
+        runner.run_model(
+            tool, budget, seed, size, partial(rounded_model, subject, plan, rows, seed), progress
+        )

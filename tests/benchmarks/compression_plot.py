@@ -10,7 +10,15 @@ from pathlib import Path
 from compression_results import Row
 from compression_summary import Summary
 
-_MARKERS = {"rtn": "x", "gptq": "s", "awq": "d", "mixture": "v", "autoround": "P", "modelopt": "*"}
+_MARKERS = {
+    "rtn": "x",
+    "gptq": "s",
+    "awq": "d",
+    "mixture": "v",
+    "autoround": "P",
+    "autoround_whole": "X",
+    "modelopt": "*",
+}
 
 
 def plot(path: Path, summary: Summary) -> None:

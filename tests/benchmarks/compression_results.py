@@ -16,7 +16,7 @@ class Row:
     Attributes:
         model: Name of the model's folder.
         method: What made it.
-        family: rtn, gptq, awq, mixture, autoround, modelopt, lobi; bf16 for the original.
+        family: rtn, gptq, awq, mixture, autoround, autoround_whole, modelopt, lobi; bf16 for the original.
         budget: Percent of the original's bytes it was made for; None for one that was made for none.
         seed: Seed of the calibration text; None for what reads none.
         setting: What it was measured with: files, rows, lengths.

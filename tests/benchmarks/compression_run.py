@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,36 @@ class Runner:
             progress.update(task, description=f"{self._subject.name}: {job.method}{budget}, seed {job.seed}")
             self._results.add(self._done(job, rows))
             progress.advance(task)
+        progress.remove_task(task)
+
+    def run_model(
+        self, method: str, budget: float, seed: int, size: int, make: Callable[[], Any], progress: Progress
+    ) -> None:
+        """Makes a model in memory and measures it; its bytes are those that its plan takes in a file.
+
+        Args:
+            method: Name in tables, and the family.
+            budget: Percent of the original's bytes.
+            seed: Seed of the calibration text.
+            size: Bytes of the plan.
+            make: Makes the model.
+            progress: Shows what is at work.
+        """
+        if self._clock.over():
+            self._clock.left_out += 1
+            return
+        task = progress.add_task(f"{self._subject.name}: {method} at {budget:g} %, seed {seed}", total=None)
+        began = time.perf_counter()
+        try:
+            model = make()
+            seconds = time.perf_counter() - began
+            quality = self._subject.ruler.measure_model(model)
+        except FAILURES as error:
+            self.skip(method, [budget], seed, reason_of(error))
+        else:
+            found = {"bytes": size, "perplexity": quality.perplexity, "kl": quality.kl}
+            row = self._row(method, method, budget, seed, **found, seconds=round(seconds, 3))
+            self._results.add(row)
         progress.remove_task(task)
 
     def needed(self, method: str, budgets: Iterable[float], seed: int) -> list[float]:

@@ -7,7 +7,7 @@ import statistics
 from rich.console import Console
 from rich.table import Table
 
-from compression_methods import BY_HAND, TOOLS
+from compression_methods import BY_HAND, RIVALS, TOOLS
 from compression_results import Row
 from compression_summary import Summary
 
@@ -17,11 +17,7 @@ def show(console: Console, summary: Summary, methods: list[str]) -> None:
     for model in summary.models:
         console.print(_table(summary, model, methods))
     for method in methods:
-        for name, families in {
-            "by hand": BY_HAND,
-            "autoround": ("autoround",),
-            "modelopt": ("modelopt",),
-        }.items():
+        for name, families in RIVALS.items():
             found = summary.ratio(method, families)
             if found:
                 console.print(
