@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -57,14 +57,15 @@ def run_model(
 
 def _tools(
     subject: Subject, args: argparse.Namespace, rows: torch.Tensor, work: Path
-) -> dict[str, Callable[[list[float]], list[Plan]]]:
+) -> dict[str, Callable[[tuple[float, ...]], list[Plan]]]:
     """Gives how each tool is asked for its plans: over the schemes that Lo-Bi chooses from."""
     schemes = list(DEFAULT_CHOICES[subject.device])
 
-    def autoround(budgets: list[float]) -> list[Plan]:
+    @cache
+    def autoround(budgets: tuple[float, ...]) -> list[Plan]:
         return autoround_plans(subject, schemes, bits_left(subject, budgets), rows, work)
 
-    def modelopt(budgets: list[float]) -> list[Plan]:
+    def modelopt(budgets: tuple[float, ...]) -> list[Plan]:
         if args.modelopt_python is None:
             raise ValueError("give --modelopt-python, the Python of an environment with nvidia-modelopt")
         return modelopt_plans(subject, schemes, bits_left(subject, budgets), rows, work, args.modelopt_python)
@@ -76,7 +77,7 @@ def _run_tool(
     runner: Runner,
     subject: Subject,
     tool: str,
-    ask: Callable[[list[float]], list[Plan]],
+    ask: Callable[[tuple[float, ...]], list[Plan]],
     budgets: list[float],
     seed: int,
     rows: torch.Tensor,
@@ -84,7 +85,7 @@ def _run_tool(
 ) -> None:
     """Asks a tool for its plans and makes the largest that fits each budget."""
     try:
-        plans = ask(budgets)
+        plans = ask(tuple(budgets))
     except FAILURES as error:
         runner.skip(tool, budgets, seed, reason_of(error))
         return
