@@ -181,7 +181,7 @@ def _quantisers(quantizer: str, plan: dict[str, list[str]]) -> list[Modifier]:
         for name, layers in plan.items()
     }
     if quantizer == "gptq":
-        return [GPTQModifier(config_groups=groups, actorder=None)]
+        return [GPTQModifier(config_groups=groups, actorder="static")]
     rounding = QuantizationModifier(config_groups=groups)
     if quantizer == "rtn":
         return [rounding]

@@ -67,18 +67,24 @@ class GptqRounding:
         if (name, scheme.name) not in self._rounded:
             columns = weight.shape[1]
             fitting = [one for one in self._schemes if columns % (one.group_size or columns) == 0]
-            rounded = _gptq(weight, self._factor(name), fitting, self._scales_in)
+            order, factor = self._order(name)
+            rounded = _gptq(weight, order, factor, fitting, self._scales_in)
             self._rounded |= {(name, one.name): part for one, part in zip(fitting, rounded, strict=True)}
         return self._rounded[name, scheme.name].weight()
 
-    def _factor(self, name: str) -> torch.Tensor:
-        """Gives the upper Cholesky factor of the inverse Hessian, [input, input]."""
+    def _order(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gives the order in which columns are rounded, the most active first, int64[input].
+
+        With it comes the upper Cholesky factor of the inverse Hessian in that order, [input, input].
+        """
         hessian = self._hessians.pop(name)
+        order = hessian.diagonal().argsort(descending=True)
+        hessian = hessian[order][:, order]
         diagonal = hessian.diagonal()
         diagonal[diagonal == 0] = 1.0
         diagonal += _DAMPING * diagonal.mean()
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
-        return torch.linalg.cholesky(inverse, upper=True)
+        return order, torch.linalg.cholesky(inverse, upper=True)
 
 
 @computed_in_float32
@@ -105,7 +111,11 @@ def _input_products(model: Any, batches: Sequence[Batch], names: Sequence[str]) 
 
 
 def _gptq(
-    weight: torch.Tensor, factor: torch.Tensor, schemes: Sequence[Scheme], scales_in: torch.dtype
+    weight: torch.Tensor,
+    order: torch.Tensor,
+    factor: torch.Tensor,
+    schemes: Sequence[Scheme],
+    scales_in: torch.dtype,
 ) -> list[_Rounded]:
     """Rounds column by column and spreads each error over the columns to come, block by block.
 
@@ -114,11 +124,11 @@ def _gptq(
     """
     rows, columns = weight.shape
     kind, bits = schemes[0].kind, schemes[0].bits
-    left = weight.float().T.repeat(1, len(schemes))
+    left = weight.float().T[order].repeat(1, len(schemes))
     by_group = [_group_scales(weight.float(), scheme, scales_in) for scheme in schemes]
     scales = torch.cat(
         [one.expand(-1, -1, columns // one.shape[1]).flatten(1) for one in by_group]
-    ).T.contiguous()
+    ).T[order]
     rounded = torch.empty_like(left)
     for start in range(0, columns, _BLOCK):
         end = min(start + _BLOCK, columns)
@@ -129,7 +139,7 @@ def _gptq(
             left[column + 1 : end].addr_(factor[column, column + 1 : end], error, alpha=-1)
             errors[column - start] = error
         left[end:].addmm_(factor[start:end, end:].T, errors, alpha=-1)
-    levels = (rounded / scales).round().to(torch.int8).T.split(rows)
+    levels = (rounded / scales).round().to(torch.int8)[order.argsort()].T.split(rows)
     return [
         _Rounded(part.reshape(rows, one.shape[1], -1), one)
         for part, one in zip(levels, by_group, strict=True)

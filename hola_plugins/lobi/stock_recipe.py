@@ -78,7 +78,7 @@ def stock_modifiers(config: LoBiConfig) -> dict[str, dict[str, Any]]:
         for name, layers in (config.plan or {}).items()
     }
     if config.quantizer == "gptq":
-        return {"GPTQModifier": {"config_groups": groups, "actorder": None}}
+        return {"GPTQModifier": {"config_groups": groups, "actorder": "static"}}
     rounding = {"QuantizationModifier": {"config_groups": groups}}
     return rounding if config.quantizer == "rtn" else {"AWQModifier": {}, **rounding}
 

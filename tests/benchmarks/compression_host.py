@@ -57,7 +57,7 @@ def stock_modifiers(quantizer: str, plan: Layers, awq_grid: int = 20) -> list[An
         for name, layers in plan.items()
     }
     if quantizer == "gptq":
-        return [GPTQModifier(config_groups=groups, actorder=None)]
+        return [GPTQModifier(config_groups=groups, actorder="static")]
     rounding = QuantizationModifier(config_groups=groups)
     return [rounding] if quantizer == "rtn" else [AWQModifier(n_grid=awq_grid), rounding]
 

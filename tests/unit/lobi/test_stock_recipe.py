@@ -57,7 +57,7 @@ def modifiers(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("quantizer", "expected"),
     [
-        ("gptq", {"GPTQModifier": {"config_groups": GROUPS, "actorder": None}}),
+        ("gptq", {"GPTQModifier": {"config_groups": GROUPS, "actorder": "static"}}),
         ("rtn", {"QuantizationModifier": {"config_groups": GROUPS}}),
         ("awq", {"AWQModifier": {}, "QuantizationModifier": {"config_groups": GROUPS}}),
     ],
