@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from prompt_makers import MAKERS
+from prompt_overlap import SeenText
 from prompt_sources import DataFolder, MissingSourceError
 
 _LAYOUT = """\
@@ -70,6 +71,17 @@ def rows_of(category: str, data: DataFolder, count: int, max_chars: int, seed: i
     return rows
 
 
+def prompts_in(folder: Path | None, categories: list[str]) -> list[str]:
+    """Reads the prompts of some categories that were written before; none without a folder."""
+    if folder is None:
+        return []
+    return [
+        json.loads(line)["prompt"]
+        for name in categories
+        for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+
+
 def write_rows(path: Path, rows: list[Row]) -> None:
     """Write rows as JSON lines."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
@@ -101,6 +113,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=list(MAKERS),
         help=f"comma-separated (default: {','.join(MAKERS)})",
     )
+    parser.add_argument(
+        "--apart-from",
+        type=Path,
+        help="folder of such files: leave out prompts that share text with those of the same categories there, "
+        "to train a draft on other prompts than it is measured on",
+    )
     args = parser.parse_args(argv)
     unknown = [name for name in args.categories if name not in MAKERS]
     if unknown:
@@ -115,16 +133,26 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     try:
         data = DataFolder(args.data)
-        made = {name: rows_of(name, data, args.count, args.max_chars, args.seed) for name in args.categories}
-    except (MissingSourceError, ValueError) as error:
+        seen = SeenText(prompts_in(args.apart_from, args.categories))
+        made = {
+            name: [
+                row
+                for row in rows_of(name, data, args.count, args.max_chars, args.seed)
+                if not seen.covers(row["prompt"])
+            ]
+            for name in args.categories
+        }
+    except (MissingSourceError, OSError, ValueError) as error:
         print(f"workloads: {error}", file=sys.stderr)
         return 2
     args.out.mkdir(parents=True, exist_ok=True)
     for name, rows in made.items():
         write_rows(args.out / f"{name}.jsonl", rows)
-    mixed = [row for turn in zip(*made.values(), strict=True) for row in turn]
+    mixed = [row for turn in zip(*made.values(), strict=False) for row in turn]
     write_rows(args.out / "mixed.jsonl", mixed)
-    lengths = {name: sum(len(row["prompt"]) for row in rows) // len(rows) for name, rows in made.items()}
+    lengths = {
+        name: sum(len(row["prompt"]) for row in rows) // max(1, len(rows)) for name, rows in made.items()
+    }
     print(json.dumps({"out": str(args.out), "rows": len(mixed), "mean_prompt_chars": lengths}))
     return 0
 
