@@ -30,7 +30,7 @@ from hola_plugins.lobi.config import LoBiConfig, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.report import make_report
 from hola_plugins.lobi.report_files import write_report
-from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+from hola_plugins.lobi.scheme import ACTORDER, UNQUANTISED, parse_scheme
 from hola_plugins.lobi.tunable import QuantisedLayer
 from hola_plugins.lobi.tuning import tune
 
@@ -181,7 +181,7 @@ def _quantisers(quantizer: str, plan: dict[str, list[str]]) -> list[Modifier]:
         for name, layers in plan.items()
     }
     if quantizer == "gptq":
-        return [GPTQModifier(config_groups=groups, actorder="static")]
+        return [GPTQModifier(config_groups=groups, actorder=ACTORDER)]
     rounding = QuantizationModifier(config_groups=groups)
     if quantizer == "rtn":
         return [rounding]

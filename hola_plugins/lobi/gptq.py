@@ -126,9 +126,7 @@ def _gptq(
     kind, bits = schemes[0].kind, schemes[0].bits
     left = weight.float().T[order].repeat(1, len(schemes))
     by_group = [_group_scales(weight.float(), scheme, scales_in) for scheme in schemes]
-    scales = torch.cat(
-        [one.expand(-1, -1, columns // one.shape[1]).flatten(1) for one in by_group]
-    ).T[order]
+    scales = torch.cat([one.expand(-1, -1, columns // one.shape[1]).flatten(1) for one in by_group]).T[order]
     rounded = torch.empty_like(left)
     for start in range(0, columns, _BLOCK):
         end = min(start + _BLOCK, columns)

@@ -22,7 +22,7 @@ from hola_plugins.lobi.linear import is_transposed, weight_shape
 from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantise import NearestRounding
 from hola_plugins.lobi.saved_tensors import is_offloaded
-from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+from hola_plugins.lobi.scheme import ACTORDER, UNQUANTISED, parse_scheme
 from hola_plugins.lobi.score_cache import cache_key, cached_scores
 from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
 from hola_plugins.lobi.structure import Group, Structure
@@ -135,7 +135,7 @@ def allocate_bits(
     names = [name for group in groups for name in group.members]
     rounding = functools.cache(lambda: _rounding(config, model, names, text))
     settings = config.model_dump(include={"sensitivity", "quantizer", "seed"})
-    settings |= {"allowed": allowed, "scored_tokens": _SCORED_TOKENS}
+    settings |= {"allowed": allowed, "scored_tokens": _SCORED_TOKENS, "actorder": ACTORDER}
     key = cache_key(model, text.fitting, settings) if config.cache else ""
 
     def score() -> Scores:

@@ -12,6 +12,9 @@ from typing import Any, Literal
 UNQUANTISED = "BF16"
 """The name of the choice that leaves a layer as it is, whatever its dtype."""
 
+ACTORDER = "static"
+"""The order in which GPTQ rounds columns, in llmcompressor's word: the most active first; groups stay as they lie."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scheme:

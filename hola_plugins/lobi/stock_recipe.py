@@ -13,7 +13,7 @@ from typing import Any
 
 from hola_plugins.files.input_file import WHOLE_BYTES, read_json, read_text
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig, load_config
-from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+from hola_plugins.lobi.scheme import ACTORDER, UNQUANTISED, parse_scheme
 
 RECIPE_FILE = "recipe.yaml"
 """What llmcompressor writes beside a checkpoint."""
@@ -78,7 +78,7 @@ def stock_modifiers(config: LoBiConfig) -> dict[str, dict[str, Any]]:
         for name, layers in (config.plan or {}).items()
     }
     if config.quantizer == "gptq":
-        return {"GPTQModifier": {"config_groups": groups, "actorder": "static"}}
+        return {"GPTQModifier": {"config_groups": groups, "actorder": ACTORDER}}
     rounding = {"QuantizationModifier": {"config_groups": groups}}
     return rounding if config.quantizer == "rtn" else {"AWQModifier": {}, **rounding}
 
