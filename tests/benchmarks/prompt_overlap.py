@@ -22,12 +22,14 @@ class SeenText:
     """
 
     def __init__(self, prompts: Iterable[str]) -> None:
-        self._pieces = {
-            prompt[start : start + _WINDOW] for prompt in prompts for start in range(len(prompt) - _WINDOW)
-        }
+        self._pieces = {piece for prompt in prompts for piece in _pieces(prompt, 1)}
 
     def covers(self, prompt: str) -> bool:
-        """Tells whether much of a prompt stands in the others; of one shorter than a piece nothing does."""
-        starts = range(0, len(prompt) - _WINDOW, _STEP)
-        found = sum(prompt[start : start + _WINDOW] in self._pieces for start in starts)
-        return found > _SHARED * len(starts)
+        """Tells whether much of a prompt stands in the others."""
+        found = [piece in self._pieces for piece in _pieces(prompt, _STEP)]
+        return sum(found) > _SHARED * len(found)
+
+
+def _pieces(prompt: str, step: int) -> list[str]:
+    """Gives the pieces of a prompt; a short one is a piece itself."""
+    return [prompt[start : start + _WINDOW] for start in range(0, max(1, len(prompt) - _WINDOW), step)]

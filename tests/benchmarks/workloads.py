@@ -78,7 +78,8 @@ def prompts_in(folder: Path | None, categories: list[str]) -> list[str]:
     return [
         json.loads(line)["prompt"]
         for name in categories
-        for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
+        if line
     ]
 
 
