@@ -40,7 +40,7 @@ if os.getuid() == 0:
     os.setuid({NOBODY})
 """
 IMPORTS = """
-import sys, tempfile, typer
+import contextlib, io, sys, tempfile, typer
 from pathlib import Path
 from hashed_words import HashedWords
 from hola_plugins.cli.ending import ends_with_2
@@ -52,6 +52,8 @@ place = Path(sys.argv[1])
 with tempfile.TemporaryDirectory() as warm:
     (Path(warm) / 'a.txt').write_text('all that is imported late')
     list(Indexer(FaissStore(HashedWords()), Path(warm) / 'index', 100).run(find_files(Path(warm))))
+with contextlib.suppress(typer.Exit), contextlib.redirect_stderr(io.StringIO()), ends_with_2('index', 'stopped'):
+    raise OSError('what rich imports late')
 """
 """What runs before the fault: nothing is imported, and no library is loaded, behind it."""
 
