@@ -67,12 +67,12 @@ class GptqRounding:
         if (name, scheme.name) not in self._rounded:
             columns = weight.shape[1]
             fitting = [one for one in self._schemes if columns % (one.group_size or columns) == 0]
-            order, factor = self._order(name)
+            order, factor = self._ordered_factor(name)
             rounded = _gptq(weight, order, factor, fitting, self._scales_in)
             self._rounded |= {(name, one.name): part for one, part in zip(fitting, rounded, strict=True)}
         return self._rounded[name, scheme.name].weight()
 
-    def _order(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def _ordered_factor(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Gives the order in which columns are rounded, the most active first, int64[input].
 
         With it comes the upper Cholesky factor of the inverse Hessian in that order, [input, input].

@@ -13,7 +13,7 @@ import torch
 
 from compression_products import Float32Products
 from compression_text import calibration_items
-from hola_plugins.lobi.scheme import parse_scheme
+from hola_plugins.lobi.scheme import ACTORDER, parse_scheme
 
 _CALIBRATION_BATCH = 8
 
@@ -57,7 +57,7 @@ def stock_modifiers(quantizer: str, plan: Layers, awq_grid: int = 20) -> list[An
         for name, layers in plan.items()
     }
     if quantizer == "gptq":
-        return [GPTQModifier(config_groups=groups, actorder="static")]
+        return [GPTQModifier(config_groups=groups, actorder=ACTORDER)]
     rounding = QuantizationModifier(config_groups=groups)
     return [rounding] if quantizer == "rtn" else [AWQModifier(n_grid=awq_grid), rounding]
 

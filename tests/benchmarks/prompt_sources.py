@@ -40,7 +40,7 @@ class DataFolder:
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Objects of a JSON lines file."""
         if name not in self._rows:
-            lines = self.path(name).read_text(encoding="utf-8").splitlines()
+            lines = self.path(name).read_text(encoding="utf-8").split("\n")
             self._rows[name] = [json.loads(line) for line in lines if line.strip()]
         return self._rows[name]
 

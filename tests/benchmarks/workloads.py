@@ -75,12 +75,8 @@ def prompts_in(folder: Path | None, categories: list[str]) -> list[str]:
     """Reads the prompts of some categories that were written before; none without a folder."""
     if folder is None:
         return []
-    return [
-        json.loads(line)["prompt"]
-        for name in categories
-        for line in (folder / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
-        if line
-    ]
+    written = DataFolder(folder)
+    return [row["prompt"] for name in categories for row in written.rows(f"{name}.jsonl")]
 
 
 def write_rows(path: Path, rows: list[Row]) -> None:
@@ -124,6 +120,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     unknown = [name for name in args.categories if name not in MAKERS]
     if unknown:
         parser.error(f"unknown categories {unknown}, allowed: {', '.join(MAKERS)}")
+    if args.apart_from is not None and not args.apart_from.is_dir():
+        parser.error(f"--apart-from must be a folder that this script wrote, got {args.apart_from}")
     if args.count < 1 or args.max_chars < 100:
         parser.error(f"--count must be >= 1 and --max-chars >= 100, got {args.count} and {args.max_chars}")
     return args
@@ -143,13 +141,13 @@ def main(argv: list[str] | None = None) -> int:
             ]
             for name in args.categories
         }
-    except (MissingSourceError, OSError, ValueError) as error:
+    except (MissingSourceError, ValueError) as error:
         print(f"workloads: {error}", file=sys.stderr)
         return 2
     args.out.mkdir(parents=True, exist_ok=True)
     for name, rows in made.items():
         write_rows(args.out / f"{name}.jsonl", rows)
-    mixed = [row for turn in zip(*made.values(), strict=False) for row in turn]
+    mixed = [row for turn in zip(*made.values(), strict=args.apart_from is None) for row in turn]
     write_rows(args.out / "mixed.jsonl", mixed)
     lengths = {
         name: sum(len(row["prompt"]) for row in rows) // max(1, len(rows)) for name, rows in made.items()
