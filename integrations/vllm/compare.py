@@ -59,14 +59,15 @@ def _arguments() -> argparse.Namespace:
 def _read_prompts(path: Path) -> list[dict[str, str]]:
     """Reads the prompts, or says which line is wrong."""
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-            rows.append({"category": str(row.get("category", "all")), "prompt": str(row["prompt"])})
-        except (ValueError, KeyError, AttributeError):
-            raise SystemExit(
-                f"{path}, line {number}: each line must be a JSON object with a 'prompt'"
-            ) from None
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                rows.append({"category": str(row.get("category", "all")), "prompt": str(row["prompt"])})
+            except (ValueError, KeyError, AttributeError):
+                raise SystemExit(
+                    f"{path}, line {number}: each line must be a JSON object with a 'prompt'"
+                ) from None
     if not rows:
         raise SystemExit(f"{path} holds no prompts: give one JSON object with a 'prompt' a line")
     return rows

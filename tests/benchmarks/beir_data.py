@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from json_lines import read_json_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,17 @@ def load(folder: Path) -> Workload:
     Raises:
         ValueError: A folder without passages or without judged questions.
     """
-    passages = {row["_id"]: _passage(row) for row in _rows(folder / "corpus.jsonl")}
+    passages = {row["_id"]: _passage(row) for row in read_json_lines(folder / "corpus.jsonl")}
     relevant = _judgements(_qrels(folder), passages)
     answers_file = folder / "answers.jsonl"
     answers = (
-        {row["_id"]: tuple(row["answers"]) for row in _rows(answers_file)} if answers_file.exists() else {}
+        {row["_id"]: tuple(row["answers"]) for row in read_json_lines(answers_file)}
+        if answers_file.exists()
+        else {}
     )
     questions = [
         Question(folder.name, row["text"], frozenset(relevant[row["_id"]]), answers.get(row["_id"], ()))
-        for row in _rows(folder / "queries.jsonl")
+        for row in read_json_lines(folder / "queries.jsonl")
         if row["_id"] in relevant
     ]
     if not passages or not questions:
@@ -83,8 +85,3 @@ def _judgements(files: list[Path], passages: dict[str, str]) -> dict[str, set[st
             if passage in passages and score.isdigit() and int(score) > 0:
                 found.setdefault(query, set()).add(passage)
     return found
-
-
-def _rows(file: Path) -> Iterator[dict[str, Any]]:
-    with file.open(encoding="utf-8") as lines:
-        yield from (json.loads(line) for line in lines if line.strip())

@@ -86,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--device", default="cpu", choices=("cpu", "cuda"), help="where vLLM would run it (default: cpu)")
     add("--modelopt-python", type=Path, metavar="PATH", help="Python of an environment with nvidia-modelopt")
     add("--serve-python", type=Path, metavar="PATH", help="Python of an environment with vLLM")
-    add("--serve-budget", type=float, default=60.0, help="Lo-Bi's budget in vLLM, percent (default: 60)")
+    add("--serve-budgets", type=_numbers, default=[60], help="Lo-Bi's budgets in vLLM, percent (default: 60)")
     add(
         "--widen",
         type=float,

@@ -32,6 +32,7 @@ from hola_plugins.lobi.draft.shape import choose_shape
 from hola_plugins.lobi.draft.source import DraftSource, read_draft_source
 from hola_plugins.lobi.model_source import load_model
 from hola_plugins.lobi.structure import read_structure
+from json_lines import read_json_lines
 from package_versions import package_versions
 
 _EPILOG = """\
@@ -123,7 +124,7 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
 
 def as_prompts(file: Path, folder: Path) -> Path:
     """Gives a file of prompts; questions as GSM8K has them are written as prompts first."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = list(read_json_lines(file))
     if not rows or "question" not in rows[0]:
         return file
     made = folder / file.name

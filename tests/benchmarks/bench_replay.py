@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from json_lines import read_json_lines
 from replay_drafters import HSDReplay, NgramReplay, ReplayDrafter, SuffixReplay
 
 MAX_LENGTH = 40_960
@@ -49,8 +50,7 @@ def _arguments() -> argparse.Namespace:
 
 def _recorded(files: list[Path]) -> Iterator[Sequence]:
     for file in files:
-        for line in file.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
+        for row in read_json_lines(file):
             yield row["category"], row["prompt_ids"], row["output_ids"]
 
 

@@ -6,13 +6,15 @@ All of it runs in this process and on the CPU.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from compression_host import load, load_tokenizer
+from compression_jobs import ModelJob
 from compression_peers import Plan
 from compression_subject import Subject
 from compression_text import as_json_lines
@@ -69,7 +71,16 @@ def autoround_plans(
     return plans
 
 
-def rounded_model(subject: Subject, plan: Plan, rows: torch.Tensor, seed: int) -> Any:
+def whole_jobs(
+    subject: Subject, rows: torch.Tensor, plans: Mapping[float, tuple[int, Plan]], seed: int
+) -> Iterator[ModelJob]:
+    """Yields AutoScheme's plans by budget, as `largest_plans` gives them, to be rounded by AutoRound itself."""
+    for budget, (size, plan) in plans.items():
+        make = partial(_rounded_model, subject, plan, rows, seed)
+        yield ModelJob("autoround_whole", "autoround_whole", budget, seed, size, make)
+
+
+def _rounded_model(subject: Subject, plan: Plan, rows: torch.Tensor, seed: int) -> Any:
     """Has AutoRound round a model by a plan: its own learned rounding, as it comes (200 steps a block).
 
     Args:

@@ -67,7 +67,7 @@ def _served(args: argparse.Namespace, console: Console, work: Path) -> dict[str,
     for folder, corpus in _texts(args) if args.serve_python else ():
         try:
             found[folder.name] = measure_served(
-                folder, corpus, args.serve_python, args.serve_budget, args.widen, args.rounds, work
+                folder, corpus, args.serve_python, args.serve_budgets, args.widen, args.rounds, work
             )
         except FAILURES as error:
             found[folder.name] = {"skipped": reason_of(error)}

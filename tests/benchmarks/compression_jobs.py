@@ -13,22 +13,48 @@ from compression_subject import Subject
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One checkpoint to make.
+class _Job:
+    """One compressed model to make.
 
     Attributes:
         method: Name in tables.
         family: Kind of method.
         budget: Percent of the original's bytes; None where it is made for none.
         seed: Seed of the calibration text; None where the text does not matter.
-        modifiers: Makes the recipe; takes the file for Lo-Bi's report.
     """
 
     method: str
     family: str
     budget: float | None
     seed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointJob(_Job):
+    """A checkpoint, by a recipe.
+
+    Attributes:
+        modifiers: Makes the recipe; takes the file for Lo-Bi's report.
+    """
+
     modifiers: Callable[[Path], list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelJob(_Job):
+    """A model in memory, by a tool of its own.
+
+    Attributes:
+        bytes: What its plan takes in a file.
+        make: Makes it.
+    """
+
+    bytes: int
+    make: Callable[[], Any]
+
+
+Job = CheckpointJob | ModelJob
+"""What can be run."""
 
 
 def plan_job(
@@ -39,12 +65,14 @@ def plan_job(
     budget: float | None,
     quantizer: str = "gptq",
     **options: int,
-) -> Job:
+) -> CheckpointJob:
     """Makes the job of a plan for llmcompressor's own modifiers."""
-    return Job(method, family, budget, seed, lambda _: stock_modifiers(quantizer, layers, **options))
+    return CheckpointJob(
+        method, family, budget, seed, lambda _: stock_modifiers(quantizer, layers, **options)
+    )
 
 
-def uniform_jobs(subject: Subject, schemes: Sequence[str], seed: int) -> Iterator[Job]:
+def uniform_jobs(subject: Subject, schemes: Sequence[str], seed: int) -> Iterator[CheckpointJob]:
     """Yields one scheme for all layers, to nearest and by GPTQ."""
     for plan in subject.uniform(schemes):
         name, layers = plan.origin.removeprefix("uniform "), subject.layers(plan)
@@ -52,7 +80,7 @@ def uniform_jobs(subject: Subject, schemes: Sequence[str], seed: int) -> Iterato
         yield plan_job(f"gptq {name}", "gptq", layers, seed, None)
 
 
-def awq_jobs(subject: Subject, schemes: Sequence[str], seed: int, grid: int) -> Iterator[Job]:
+def awq_jobs(subject: Subject, schemes: Sequence[str], seed: int, grid: int) -> Iterator[CheckpointJob]:
     """Yields one scheme for all layers, by AWQ."""
     for plan in subject.uniform(schemes):
         name = plan.origin.removeprefix("uniform ")
@@ -61,7 +89,7 @@ def awq_jobs(subject: Subject, schemes: Sequence[str], seed: int, grid: int) -> 
 
 def mixture_jobs(
     subject: Subject, schemes: Sequence[str], budgets: Sequence[float], seed: int
-) -> Iterator[Job]:
+) -> Iterator[CheckpointJob]:
     """Yields the mixtures that people write by hand, by GPTQ."""
     for plan in subject.mixtures(schemes, budgets):
         method = f"{plan.origin}, {subject.count(plan)} in 8 bit"
@@ -70,7 +98,7 @@ def mixture_jobs(
 
 def lobi_jobs(
     subject: Subject, method: str, budgets: Sequence[float], seed: int, cache: Path
-) -> Iterator[Job]:
+) -> Iterator[CheckpointJob]:
     """Yields a variant of Lo-Bi at every budget; scores are kept, so that all but the first solve again."""
     for budget in budgets:
         settings = {
@@ -78,7 +106,8 @@ def lobi_jobs(
             "target_device": subject.device,
             "cache": str(cache),
         }
-        yield Job(method, "lobi", budget, seed, _lobi(settings | {"seed": seed} | VARIANTS[method]))
+        recipe = _lobi(settings | {"seed": seed} | VARIANTS[method])
+        yield CheckpointJob(method, "lobi", budget, seed, recipe)
 
 
 def _lobi(settings: dict[str, Any]) -> Callable[[Path], list[Any]]:

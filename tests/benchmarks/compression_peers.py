@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from compression_host import Layers
-from compression_jobs import Job, plan_job
+from compression_jobs import CheckpointJob, plan_job
 from compression_subject import Subject
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
@@ -87,7 +87,7 @@ def _modelopt_scheme(name: str) -> list[Any]:
     return [scheme.bits, scheme.group_size, scheme.activation_bits, scheme.stored_bits]
 
 
-def peer_jobs(tool: str, plans: Mapping[float, tuple[int, Plan]], seed: int) -> Iterator[Job]:
+def peer_jobs(tool: str, plans: Mapping[float, tuple[int, Plan]], seed: int) -> Iterator[CheckpointJob]:
     """Yields a tool's plans by budget, as `largest_plans` gives them, to be made by GPTQ."""
     for budget, (_, plan) in plans.items():
         yield plan_job(tool, tool, _by_scheme(plan), seed, budget)

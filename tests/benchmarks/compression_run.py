@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import torch
 from rich.progress import Progress
 
 from compression_host import compress, size_of
-from compression_jobs import Job
+from compression_jobs import CheckpointJob, Job, ModelJob
 from compression_results import Results, Row
 from compression_subject import Subject
+from hola_plugins.lobi.divergence import Quality
 
 FAILURES = (
     ArithmeticError,
@@ -94,36 +95,6 @@ class Runner:
             progress.advance(task)
         progress.remove_task(task)
 
-    def run_model(
-        self, method: str, budget: float, seed: int, size: int, make: Callable[[], Any], progress: Progress
-    ) -> None:
-        """Makes a model in memory and measures it; its bytes are those that its plan takes in a file.
-
-        Args:
-            method: Name in tables, and the family.
-            budget: Percent of the original's bytes.
-            seed: Seed of the calibration text.
-            size: Bytes of the plan.
-            make: Makes the model.
-            progress: Shows what is at work.
-        """
-        if self._clock.over():
-            self._clock.left_out += 1
-            return
-        task = progress.add_task(f"{self._subject.name}: {method} at {budget:g} %, seed {seed}", total=None)
-        began = time.perf_counter()
-        try:
-            model = make()
-            seconds = time.perf_counter() - began
-            quality = self._subject.ruler.measure_model(model)
-        except FAILURES as error:
-            self.skip(method, [budget], seed, reason_of(error))
-        else:
-            found = {"bytes": size, "perplexity": quality.perplexity, "kl": quality.kl}
-            row = self._row(method, method, budget, seed, **found, seconds=round(seconds, 3))
-            self._results.add(row)
-        progress.remove_task(task)
-
     def needed(self, method: str, budgets: Iterable[float], seed: int) -> list[float]:
         """Gives the budgets of a method that have no row."""
         keys = {budget: self._row(method, "", budget, seed).key for budget in budgets}
@@ -135,6 +106,15 @@ class Runner:
             self._results.add(self._row(method, method, budget, seed, skipped=reason))
 
     def _done(self, job: Job, rows: torch.Tensor) -> Row:
+        """Makes and measures; what fails is noted."""
+        try:
+            found = self._model(job) if isinstance(job, ModelJob) else self._checkpoint(job, rows)
+        except FAILURES as error:
+            found = {"skipped": reason_of(error)}
+        return self._row(job.method, job.family, job.budget, job.seed, **found)
+
+    def _checkpoint(self, job: CheckpointJob, rows: torch.Tensor) -> dict[str, Any]:
+        """Makes a checkpoint, measures what was saved, and deletes it."""
         out, report = self._work / "checkpoint", self._work / "report.json"
         report.unlink(missing_ok=True)
         scored = self._scored()
@@ -146,23 +126,17 @@ class Runner:
                 out,
                 float32_products=self._float32_products,
             )
-            quality = self._subject.ruler.measure(out)
-        except FAILURES as error:
-            return self._row(job.method, job.family, job.budget, job.seed, skipped=reason_of(error))
+            quality, size = self._subject.ruler.measure(out), size_of(out)
         finally:
-            size = size_of(out)
             shutil.rmtree(out, ignore_errors=True)
-        return self._row(
-            job.method,
-            job.family,
-            job.budget,
-            job.seed,
-            bytes=size,
-            perplexity=quality.perplexity,
-            kl=quality.kl,
-            seconds=round(seconds, 3),
-            stages=self._facts(report, scored),
-        )
+        return _found(size, quality, seconds) | {"stages": self._facts(report, scored)}
+
+    def _model(self, job: ModelJob) -> dict[str, Any]:
+        """Makes a model and measures it as it is."""
+        began = time.perf_counter()
+        model = job.make()
+        seconds = time.perf_counter() - began
+        return _found(job.bytes, self._subject.ruler.measure_model(model), seconds)
 
     def _facts(self, report: Path, scored: int) -> dict[str, Any]:
         """Gives what a reader of the times needs to know; of Lo-Bi also what it reports of its stages."""
@@ -185,6 +159,16 @@ class Runner:
 def reason_of(error: BaseException) -> str:
     """Gives an error as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+def _found(size: int, quality: Quality, seconds: float) -> dict[str, Any]:
+    """Gives what every compressed model is measured by."""
+    return {
+        "bytes": size,
+        "perplexity": quality.perplexity,
+        "kl": quality.kl,
+        "seconds": round(seconds, 3),
+    }
 
 
 def _stages(report: Path) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Makes the checkpoints that are compared in vLLM: the model, widened if asked, uniform in 8 bits, and Lo-Bi's."""
+"""Makes the checkpoints that are compared in vLLM: the model, widened if asked, uniform ones, and Lo-Bi's."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,22 @@ from compression_host import compress, load_tokenizer, size_of, stock_modifiers
 from compression_serving import ask
 from compression_subject import Subject
 from compression_text import Corpus
-from hola_plugins.cpu import cpu_flags
+from hola_plugins.lobi.scheme import LOADABLE
+from hola_plugins.lobi.target_device import detect_device
 
 _LENGTH = 128
 _ROWS = 32
-_SERVED = ("W8A8", "BF16")
-"""Schemes that vLLM runs on any CPU; its kernel for packed weights needs AVX-512."""
+_UNIFORM = ("W4A16", "W8A8")
 
 
 def measure_served(
-    folder: Path, corpus: Corpus, python: Path, budget: float, widen: float | None, rounds: int, work: Path
+    folder: Path,
+    corpus: Corpus,
+    python: Path,
+    budgets: Sequence[float],
+    widen: float | None,
+    rounds: int,
+    work: Path,
 ) -> dict[str, Any]:
     """Compares a model with its compressed forms in vLLM at batch 1.
 
@@ -27,7 +34,7 @@ def measure_served(
         folder: The model.
         corpus: Its text.
         python: Python of vLLM's environment.
-        budget: Percent of its bytes for Lo-Bi.
+        budgets: Percents of its bytes for Lo-Bi.
         widen: Milliseconds a decode step is made to cost first; None leaves the model as it is.
         rounds: Rounds of timing.
         work: Folder for the checkpoints.
@@ -37,13 +44,16 @@ def measure_served(
         wide = work / f"{name}-{widen:g}ms"
         ask(python, "widen.py", "--model", str(folder), "--widen", str(widen), "--out", str(wide))
         folder = wide
-    subject = Subject(folder, corpus, _ROWS, _ROWS, _LENGTH, "cpu_avx2")
-    rows = subject.calibration(0)
-    uniform = next(plan for plan in subject.uniform(_SERVED[:1]))
-    folders = {"bf16": folder, "uniform W8A8": work / "uniform", f"lobi {budget:g} %": work / "lobi"}
-    uniform_recipe = stock_modifiers("rtn", subject.layers(uniform))
-    compress(folder, uniform_recipe, rows, work / "uniform", float32_products=True)
-    compress(folder, _lobi(subject, budget), rows, work / "lobi", float32_products=True)
+    device = detect_device()
+    subject = Subject(folder, corpus, _ROWS, _ROWS, _LENGTH, device)
+    recipes = {
+        plan.origin: stock_modifiers("rtn", subject.layers(plan))
+        for plan in subject.uniform([scheme for scheme in _UNIFORM if scheme in LOADABLE[device]])
+    } | {f"lobi {budget:g} %": _lobi(subject, budget) for budget in budgets}
+    folders = {"bf16": folder}
+    for kind, recipe in recipes.items():
+        folders[kind] = work / kind.replace(" ", "-")
+        compress(folder, recipe, subject.calibration(0), folders[kind], float32_products=True)
     prompts = corpus.evaluation_rows(load_tokenizer(folder), 4, 32).tolist()
     job = work / "served.json"
     job.write_text(
@@ -62,7 +72,7 @@ def measure_served(
         "model": name,
         "widened_ms": widen,
         "file_bytes": size_of(folder),
-        "avx512": "avx512f" in cpu_flags(),
+        "device": device,
         **found,
     }
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from hola_plugins.lobi.calibration import Batch
+from json_lines import read_json_lines
 
 _FIELDS = (("question", "answer"), ("prompt", "response"), ("text",))
 _BATCH_ROWS = 16
@@ -56,10 +57,9 @@ def read_documents(file: Path) -> list[str]:
     Raises:
         TextError: If a line of JSON has none of those fields.
     """
-    content = file.read_text(encoding="utf-8")
     if file.suffix in {".jsonl", ".json"}:
-        return [_document(json.loads(line), file) for line in content.splitlines() if line.strip()]
-    return [part.strip() for part in content.split("\n\n") if part.strip()]
+        return [_document(row, file) for row in read_json_lines(file)]
+    return [part.strip() for part in file.read_text(encoding="utf-8").split("\n\n") if part.strip()]
 
 
 def _document(item: dict[str, Any], file: Path) -> str:

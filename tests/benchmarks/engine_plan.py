@@ -6,12 +6,13 @@ round one, and be credited with reading its own notes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
+
+from json_lines import read_json_lines
 
 WARM_UP = "warm-up"
 MIXED = "mixed"
@@ -64,14 +65,13 @@ def load_prompts(path: Path, tokenizer: Any, room: int) -> tuple[list[Prompt], i
     Returns:
         The prompts that fit and the number left out.
     """
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     prompts = [
         Prompt(
             str(row.get("id", f"{path.stem}-{number}")),
             str(row.get("category", path.stem)),
             [int(i) for i in tokenizer(row["prompt"]).input_ids],
         )
-        for number, row in enumerate(rows)
+        for number, row in enumerate(read_json_lines(path))
     ]
     fit = [prompt for prompt in prompts if 0 < len(prompt.ids) <= room]
     if not fit:

@@ -5,10 +5,11 @@ The folder layout is the one `workloads.py --help` prints. A missing file is an 
 
 from __future__ import annotations
 
-import json
 import lzma
 from pathlib import Path
 from typing import Any
+
+from json_lines import read_json_lines
 
 
 class MissingSourceError(FileNotFoundError):
@@ -40,8 +41,7 @@ class DataFolder:
     def rows(self, name: str) -> list[dict[str, Any]]:
         """Objects of a JSON lines file."""
         if name not in self._rows:
-            lines = self.path(name).read_text(encoding="utf-8").split("\n")
-            self._rows[name] = [json.loads(line) for line in lines if line.strip()]
+            self._rows[name] = list(read_json_lines(self.path(name)))
         return self._rows[name]
 
     def passages(self, corpus: str) -> list[tuple[str, str, list[str]]]:

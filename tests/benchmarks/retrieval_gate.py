@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from hola_plugins.adacomp.gate import evidence, evidence_floor
 from hola_plugins.adacomp.probe import probe
+from json_lines import read_json_lines
 from retrieval_pools import POOL, Pool, Searched
 
 _NAMES = ("Maria", "Viktor", "Amara", "Jonas", "Leila", "Oskar")
@@ -47,8 +48,7 @@ def built_in_prompts(count: int, seed: int = 0) -> list[str]:
 def read_prompts(file: Path, most: int) -> list[str]:
     """Reads prompts of a JSON lines file: its text, prompt, question, or first of turns."""
     found = []
-    for line in file.read_text(encoding="utf-8").splitlines()[:most]:
-        row = json.loads(line)
+    for row in islice(read_json_lines(file), most):
         found.append(row.get("text") or row.get("prompt") or row.get("question") or row["turns"][0])
     return found
 

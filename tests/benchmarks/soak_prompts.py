@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 import random
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from json_lines import read_json_lines
 
 _ROOT = Path(__file__).resolve().parents[2]
 _NAMES = ("Maria", "Viktor", "Amara", "Jonas", "Leila", "Oskar", "Priya", "Tomas")
@@ -42,8 +43,7 @@ def long_prompt(prompts: Iterator[Prompt], characters: int) -> str:
 
 def _rows(files: Sequence[Path]) -> list[Prompt]:
     """Reads the prompts of files."""
-    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    rows = [json.loads(line) for line in lines]
+    rows = (row for file in files for row in read_json_lines(file))
     return [(row.get("category", "prompt"), row["prompt"]) for row in rows]
 
 
