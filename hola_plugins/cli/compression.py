@@ -145,7 +145,7 @@ def _compress(
     from hola_plugins.llmcompressor.checkpoint import compress_checkpoint, read_source
     from hola_plugins.lobi.config import load_config
     from hola_plugins.lobi.summary import render_summary, serve_command
-    from hola_plugins.lobi.target_device import detect_device
+    from hola_plugins.lobi.target_device import detect_device, speed_hint
 
     config = load_config(settings | {"target_device": device or detect_device()})
     source = read_source(model, calibration, config.samples, length, config.seed)
@@ -155,8 +155,8 @@ def _compress(
         console.print(
             f"for vLLM on {config.target_device}, as this machine; elsewhere: --device", markup=False
         )
-    if config.target_device == "cpu_avx2":
-        console.print("expect less memory, not more speed: vLLM multiplies in 8 bits slowly without AVX-512")
+    if hint := speed_hint(config.target_device, config.scheme_names):
+        console.print(hint, markup=False)
     report = compress_checkpoint(source, config, dtype, out, memory)
     shown = results_console()
     shown.print(render_summary(report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -84,3 +85,11 @@ def _random(name: str, shape: tuple[int, ...], layers: int) -> torch.Tensor:
         return torch.ones(shape, dtype=torch.bfloat16)
     spread = 0.02 / (2 * layers) ** 0.5 if name.endswith(("o_proj.weight", "down_proj.weight")) else 0.02
     return (torch.randn(shape) * spread).to(torch.bfloat16)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gigabytes", type=float, required=True, help="of its weights")
+    parser.add_argument("--out", type=Path, required=True, help="its folder, which is replaced")
+    asked = parser.parse_args()
+    print(f"{make_checkpoint(asked.out, int(asked.gigabytes * 1e9))} bytes in {asked.out}")

@@ -147,5 +147,7 @@ def test_the_saved_config_has_the_cut_sizes(recipe: Path, checkpoint: Callable[[
 
 
 def test_recipes_are_shipped() -> None:
-    assert {"lobi_w4_mixed", "lobi_prune25_mixed", "lobi_draft"} <= {recipe.stem for recipe in RECIPES}
+    assert {"lobi_w4_mixed", "lobi_w8_mixed", "lobi_prune25_mixed", "lobi_draft"} <= {
+        recipe.stem for recipe in RECIPES
+    }
     assert len(RECIPES) >= 6
