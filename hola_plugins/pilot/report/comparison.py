@@ -57,7 +57,12 @@ class Comparison:
     def improved(self) -> bool:
         """Whether it is better, and still so after the correction: a gain must be sure."""
         sure = self.corrected is not None and self.corrected < 1 - LEVEL
-        return sure and self.decidable and self._beyond(better=True)
+        return sure and self.likely
+
+    @property
+    def likely(self) -> bool:
+        """Whether it is better by its own interval, sure or not."""
+        return self.decidable and self._beyond(better=True)
 
     @property
     def worsened(self) -> bool:

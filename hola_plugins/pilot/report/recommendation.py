@@ -8,8 +8,8 @@ Each step is judged against the last finished stage before it, so that it answer
    after the correction for the number of comparisons), or weights at least 5 % smaller. Their files stand in where
    the engine does not say what they take in memory, as on a CPU.
 4. A price is: higher latency, longer time to first token, more prompt tokens, or weights at least 5 % larger.
-5. Gains without a price: switch on. Gains at a price: weigh them. No gain: leave off, or undecided where the
-   sample is too small to show one.
+5. Gains without a price: switch on. Gains at a price: weigh them. A latency that is lower by its own interval alone:
+   undecided, at any price. No gain: leave off, or undecided where the sample is too small to show one.
 6. AdaComp and Lo-Bi may change answers: without accuracy or recall measured on both sides they stay undecided.
 """
 
@@ -115,9 +115,11 @@ def _weighed(gains: list[str], prices: list[str], own: Sequence[Comparison]) -> 
     """Weighs what a step gains against what it costs."""
     if gains:
         return ("weigh" if prices else "switch on"), [*gains, *prices]
+    latency = next((one for one in own if one.measure == "latency"), None)
+    if latency is not None and latency.likely:
+        return "undecided", [f"lower latency is likely, not yet sure: {measured(latency)}", *prices]
     if prices:
         return "leave off", prices
-    latency = next((one for one in own if one.measure == "latency"), None)
     if latency is None:
         return "undecided", ["no request was answered both with it and without it"]
     if too_small(latency):

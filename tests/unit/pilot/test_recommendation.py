@@ -86,6 +86,23 @@ def test_no_gain_is_left_off_and_a_small_sample_is_undecided():
     assert wide.verdict == "undecided"
 
 
+def test_a_likely_gain_is_named_beside_its_price():
+    few = {"prompts": 12, "repeats": 1, "noise": 0.12}
+    faster = requests(0.93, seed=3, **few)
+    late = tuple(one.model_copy(update={"first_token_s": 1.6 * one.first_token_s}) for one in faster)
+    before = stage(requests=requests(**few), accuracy=GOOD)
+    after = stage("hsd", requests=late, accuracy=GOOD)
+    (latency,) = [one for one in analyse(results(before, after)).comparisons if one.measure == "latency"]
+    assert latency.likely
+    assert not latency.improved
+    advice = judged(before, after)["hsd"]
+    assert advice.verdict == "undecided"
+    assert [reason.split(":")[0] for reason in advice.reasons[:2]] == [
+        "lower latency is likely, not yet sure",
+        "longer time to first token",
+    ]
+
+
 def test_a_failed_step_is_off_and_the_next_is_judged_against_the_last_finished_one():
     advice = judged(stage(), failed("hsd"), stage("adacomp", requests=requests(0.7, seed=1), accuracy=GOOD))
     assert advice["hsd"].verdict == "leave off"
