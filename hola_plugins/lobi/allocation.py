@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiError
+from hola_plugins.lobi.quiet import c_output_dropped
 
 _SCALE = 1e4
 """The largest score as the solver sees it: its absolute gap of 1e-6 then lies ten digits lower."""
@@ -89,16 +90,17 @@ def _solve(menu: Menu, capacity: int) -> dict[str, str]:
     rows = [row[group] for group, _ in keys]
     one_each = csr_array((np.ones(len(keys)), (rows, np.arange(len(keys)))), shape=(len(menu), len(keys)))
     unit = max(1.0, capacity / _SCALE)
-    result = milp(
-        score * (_SCALE / score.max()),
-        integrality=np.ones(len(keys)),
-        bounds=Bounds(0, 1),
-        constraints=[
-            LinearConstraint(one_each, 1, 1),
-            LinearConstraint(cost[None] / unit, -np.inf, capacity / unit),
-        ],
-        options={"mip_rel_gap": 0.0},
-    )
+    with c_output_dropped():
+        result = milp(
+            score * (_SCALE / score.max()),
+            integrality=np.ones(len(keys)),
+            bounds=Bounds(0, 1),
+            constraints=[
+                LinearConstraint(one_each, 1, 1),
+                LinearConstraint(cost[None] / unit, -np.inf, capacity / unit),
+            ],
+            options={"mip_rel_gap": 0.0},
+        )
     if result.x is None:
         raise LoBiError(f"the solver found no allocation: {result.message}")
     return {group: name for (group, name), taken in zip(keys, result.x, strict=True) if taken > 0.5}
