@@ -90,7 +90,8 @@ def _rounded_model(subject: Subject, plan: Plan, rows: torch.Tensor, seed: int) 
         seed: Seed of the order of rows.
 
     Returns:
-        The model, which computes as its checkpoint would: weights lie on their grids, inputs are rounded.
+        The model, which computes as its checkpoint would: weights lie on their grids, inputs are rounded. In float32,
+        as checkpoints are measured: where a CPU has bfloat16, AutoRound leaves the model in that.
     """
     from auto_round import AutoRound
 
@@ -107,7 +108,7 @@ def _rounded_model(subject: Subject, plan: Plan, rows: torch.Tensor, seed: int) 
         enable_torch_compile=False,
     )
     model, _ = rounder.quantize()
-    return model
+    return model.float()
 
 
 def _settings(name: str) -> dict[str, Any]:
