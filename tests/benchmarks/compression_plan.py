@@ -57,9 +57,9 @@ def run_model(
             missing = runner.needed(tool, args.budgets, seed) if tool in args.methods else []
             if missing and clock.over():
                 clock.left_out += len(missing)
-                continue
-            found = _ask(runner, subject, tool, ask, missing, seed) if missing else {}
-            runner.run(make(found, seed), rows, progress)
+            elif missing:
+                found = _ask(runner, subject, tool, ask, missing, seed)
+                runner.run(make(found, seed), rows, progress)
 
 
 def _tools(

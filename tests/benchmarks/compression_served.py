@@ -46,6 +46,7 @@ def measure_served(
         folder = wide
     device = detect_device()
     subject = Subject(folder, corpus, _ROWS, _ROWS, _LENGTH, device)
+    rows = subject.calibration(0)
     recipes = {
         plan.origin: stock_modifiers("rtn", subject.layers(plan))
         for plan in subject.uniform([scheme for scheme in _UNIFORM if scheme in LOADABLE[device]])
@@ -53,7 +54,7 @@ def measure_served(
     folders = {"bf16": folder}
     for kind, recipe in recipes.items():
         folders[kind] = work / kind.replace(" ", "-")
-        compress(folder, recipe, subject.calibration(0), folders[kind], float32_products=True)
+        compress(folder, recipe, rows, folders[kind], float32_products=True)
     prompts = corpus.evaluation_rows(load_tokenizer(folder), 4, 32).tolist()
     job = work / "served.json"
     job.write_text(

@@ -6,9 +6,8 @@ Documents and questions are a retrieval set's; the prompts are those of `workloa
 from __future__ import annotations
 
 import argparse
-import json
 import random
-from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import yaml
 
 from beir_data import Question, load
 from json_lines import read_json_lines
+from workloads import write_rows
 
 KINDS = ("copy", "second_turn", "story", "maths")
 
@@ -29,11 +29,11 @@ def main() -> None:
     for name, text in corpus.passages.items():
         (out / "documents" / f"{name}.txt").write_text(text, encoding="utf-8")
     drawn = random.Random(0).sample(corpus.questions, options.count + options.labels)
-    _write(out / "queries.jsonl", map(_labelled, drawn[: options.count]))
-    _write(out / "labels.jsonl", map(_labelled, drawn[options.count :]))
+    write_rows(out / "queries.jsonl", map(_labelled, drawn[: options.count]))
+    write_rows(out / "labels.jsonl", map(_labelled, drawn[options.count :]))
     files = [options.prompts / f"{kind}.jsonl" for kind in KINDS]
     share = options.count // len(files)
-    _write(out / "prompts.jsonl", (row for file in files for row in list(read_json_lines(file))[:share]))
+    write_rows(out / "prompts.jsonl", (row for file in files for row in islice(read_json_lines(file), share)))
     config = out / "pilot.yaml"
     config.write_text(yaml.safe_dump(_config(options), sort_keys=False), encoding="utf-8")
     print(f"hola pilot {config} --compress-python .venv/compress/bin/python")
@@ -87,11 +87,6 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
 
 def _labelled(question: Question) -> dict[str, Any]:
     return {"question": question.text, "relevant": [f"{name}.txt" for name in sorted(question.relevant)]}
-
-
-def _write(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

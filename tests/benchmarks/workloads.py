@@ -11,7 +11,9 @@ import argparse
 import json
 import random
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from prompt_makers import MAKERS
 from prompt_overlap import SeenText
@@ -79,7 +81,7 @@ def prompts_in(folder: Path | None, categories: list[str]) -> list[str]:
     return [row["prompt"] for name in categories for row in written.rows(f"{name}.jsonl")]
 
 
-def write_rows(path: Path, rows: list[Row]) -> None:
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as JSON lines."""
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
