@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn import functional
-from tqdm import tqdm
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from compression_products import Float32Products
 from compression_text import read_documents
+from small_training import train_for
 
 _EPILOG = """\
 example:
@@ -27,7 +25,6 @@ example:
 With an --out that exists training goes on from there. --start saves most of the time: a Qwen3 that starts from a
 trained Llama has but its norms of queries and keys to learn (lower --rate then, say 0.2). The last line of the output is one JSON object.
 """
-_PEAK = {"muon": 0.02, "adam": 0.004}
 _SHAPE = (
     "vocab_size",
     "hidden_size",
@@ -44,7 +41,6 @@ _SHAPE = (
     "eos_token_id",
     "pad_token_id",
 )
-_WARM_UP, _COOL_DOWN = 0.02, 0.5
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -97,51 +93,6 @@ def turned_into(family: str, folder: Path) -> Any:
     return model
 
 
-def train(model: Any, ids: torch.Tensor, args: argparse.Namespace) -> tuple[int, float]:
-    """Trains in place: Muon for the matrices of the layers, AdamW for the rest.
-
-    Args:
-        model: The model, in float32.
-        ids: The text, int64[tokens].
-        args: Options of the command line.
-
-    Returns:
-        Steps taken, and the mean loss of the last ten.
-    """
-    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
-    others = [p for name, p in model.named_parameters() if not (p.ndim == 2 and "layers" in name)]
-    optimisers = {
-        "muon": torch.optim.Muon(matrices, lr=_PEAK["muon"], weight_decay=0.02),
-        "adam": torch.optim.AdamW(others, lr=_PEAK["adam"], betas=(0.9, 0.95), weight_decay=0.0),
-    }
-    draw = torch.Generator().manual_seed(args.seed)
-    began = time.monotonic()
-    losses: list[float] = []
-    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}") as bar:
-        while (spent := (time.monotonic() - began) / (60 * args.minutes)) < 1:
-            starts = torch.randint(len(ids) - args.length, (args.rows,), generator=draw)
-            batch = torch.stack([ids[start : start + args.length] for start in starts.tolist()])
-            for name, optimiser in optimisers.items():
-                share = min(1.0, spent / _WARM_UP + 0.01, (1 - spent) / _COOL_DOWN)
-                optimiser.param_groups[0]["lr"] = args.rate * _PEAK[name] * share
-            losses.append(_step(model, batch, list(optimisers.values())))
-            bar.n = round(100 * spent, 1)
-            bar.set_postfix_str(f"step {len(losses)}, loss {losses[-1]:.3f}")
-    return len(losses), sum(losses[-10:]) / len(losses[-10:])
-
-
-def _step(model: Any, batch: torch.Tensor, optimisers: list[torch.optim.Optimizer]) -> float:
-    logits = model(input_ids=batch, use_cache=False).logits[:, :-1]
-    loss = functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), batch[:, 1:].reshape(-1))
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    for optimiser in optimisers:
-        with Float32Products():  # Muon multiplies in bfloat16
-            optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-    return float(loss.detach())
-
-
 def main() -> None:
     """Trains, saves in bfloat16 and prints one JSON line."""
     args = build_parser().parse_args()
@@ -157,13 +108,21 @@ def main() -> None:
         model = turned_into(args.family, args.start)
     else:
         model = new_model(args.family, args.hidden, args.layers, tokenizer).float()
-    steps, loss = train(model.train(), ids, args)
+    draw = torch.Generator().manual_seed(args.seed)
+    model.train()
+
+    def loss() -> torch.Tensor:
+        starts = torch.randint(len(ids) - args.length, (args.rows,), generator=draw)
+        batch = torch.stack([ids[start : start + args.length] for start in starts.tolist()])
+        logits = model(input_ids=batch, use_cache=False).logits[:, :-1]
+        return functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), batch[:, 1:].reshape(-1))
+
+    losses = train_for(args.minutes, model, loss, args.rate)
     model.to(torch.bfloat16).save_pretrained(args.out)
     tokenizer.save_pretrained(args.out)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    print(
-        json.dumps({"out": str(args.out), "parameters": parameters, "steps": steps, "loss": round(loss, 4)})
-    )
+    last = round(sum(losses[-10:]) / len(losses[-10:]), 4)
+    print(json.dumps({"out": str(args.out), "parameters": parameters, "steps": len(losses), "loss": last}))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,174 @@
+"""Teach a small model to copy what stands in its context, as larger ones do and toys do not.
+
+First on sequences of tokens that come again, most of them random, where nothing helps but looking back (induction heads,
+arXiv 2209.11895); the loss counts what comes again. Then on prompts with their responses, with some of the first kind
+among them. Every twentieth prompt is kept out, and the share of its response's tokens that the model ranks first, given
+those before, is reported by category.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from json_lines import read_json_lines
+from small_training import train_for
+
+_EPILOG = """\
+example:
+  python tests/benchmarks/workloads.py --data data --out /tmp/mix --count 500 --seed 1 \\
+      --categories copy,second_turn,story,maths --apart-from /tmp/prompts
+  python tests/benchmarks/train_copier.py --model gsm-4m --out copier \\
+      --prompts /tmp/mix/{copy,second_turn,story,maths}.jsonl
+
+The last line of the output is one JSON object.
+"""
+_STEP_TOKENS = 4_000
+_AGAIN = {"length": 160, "again": 0.85, "share": 0.4}
+_TASKS = {"length": 448, "again": 0.35, "share": 0.6}
+_PROMPT_WEIGHT = 0.3
+_KEPT_OUT = 20
+_SHORTEST = 8
+
+Row = tuple[list[int], list[float]]
+"""Token ids, and what each weighs in the loss."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--model", type=Path, required=True, metavar="DIR", help="small model to go on from")
+    add("--prompts", type=Path, nargs="+", required=True, metavar="FILE", help="prompts with responses")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder of the model")
+    add("--minutes", type=float, default=10.0, help="minutes of training (default: 10)")
+    add("--rate", type=float, default=0.5, help="factor on the learning rates (default: 0.5)")
+    add("--seed", type=int, default=0, help="seed of what is drawn (default: 0)")
+    return parser
+
+
+class Again:
+    """Sequences that come again, parts of texts among them.
+
+    Args:
+        texts: Token ids of texts.
+        vocabulary: Number of token ids.
+        rng: What draws.
+    """
+
+    def __init__(self, texts: list[list[int]], vocabulary: int, rng: random.Random) -> None:
+        self._texts, self._vocabulary, self._rng = texts, vocabulary, rng
+
+    def row(self, length: int) -> Row:
+        """Draws a row."""
+        ids: list[int] = []
+        weights: list[float] = []
+        longest = 5 + int(self._rng.random() ** 2 * length / 2)
+        while len(ids) < length:
+            part = self._part(self._rng.randint(4, longest))
+            for time in range(self._rng.randint(2, 3)):
+                ids += [*part, *self._random(1)]
+                weights += [0.0, *[float(time > 0)] * (len(part) - 1), 0.0]
+        return ids[:length], weights[:length]
+
+    def _part(self, length: int) -> list[int]:
+        if self._rng.random() < 0.5:
+            return self._random(length)
+        text = self._rng.choice(self._texts)
+        start = self._rng.randrange(max(1, len(text) - length))
+        part = text[start : start + length]
+        return self._rng.sample(part, len(part)) if self._rng.random() < 0.5 else part
+
+    def _random(self, length: int) -> list[int]:
+        return [self._rng.randrange(1, self._vocabulary) for _ in range(length)]
+
+
+class Tasks:
+    """Prompts with their responses, one after the other.
+
+    Args:
+        pairs: Token ids of prompts and of responses.
+        end: The token that ends a response.
+        rng: What draws.
+    """
+
+    def __init__(self, pairs: list[tuple[list[int], list[int]]], end: int, rng: random.Random) -> None:
+        self._pairs, self._end, self._rng = pairs, end, rng
+
+    def row(self, length: int) -> Row:
+        """Draws a row."""
+        ids: list[int] = []
+        weights: list[float] = []
+        while len(ids) < length:
+            prompt, response = self._rng.choice(self._pairs)
+            ids += [*prompt, *response, self._end]
+            weights += [_PROMPT_WEIGHT] * len(prompt) + [1.0] * (len(response) + 1)
+        return ids[:length], weights[:length]
+
+
+def weighted_loss(model: Any, rows: list[Row]) -> torch.Tensor:
+    """Gives the cross-entropy of the tokens that weigh something; only their logits are computed."""
+    ids = torch.tensor([row[0] for row in rows])
+    weights = torch.tensor([row[1] for row in rows])[:, 1:]
+    counted = weights > 0
+    hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+    losses = functional.cross_entropy(model.lm_head(hidden[counted]), ids[:, 1:][counted], reduction="none")
+    return (losses * weights[counted]).sum() / weights.sum()
+
+
+@torch.no_grad()
+def ranked_first(model: Any, pairs: list[tuple[list[int], list[int]]]) -> float:
+    """Gives the share of responses' tokens that the model ranks first, given those before."""
+    right = total = 0
+    for prompt, response in pairs:
+        ids = torch.tensor([prompt + response])
+        guesses = model(input_ids=ids).logits[0, len(prompt) - 1 : -1].argmax(-1)
+        right += int((guesses == ids[0, len(prompt) :]).sum())
+        total += len(response)
+    return right / total
+
+
+def main() -> None:
+    """Trains, saves in bfloat16 and prints one JSON line."""
+    args = build_parser().parse_args()
+    rng = random.Random(args.seed)
+    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).train()
+    fitting: list[tuple[list[int], list[int]]] = []
+    kept_out: dict[str, list[tuple[list[int], list[int]]]] = {}
+    for file in args.prompts:
+        for number, row in enumerate(read_json_lines(file)):
+            pair = (tokenizer(row["prompt"])["input_ids"], tokenizer(row["response"])["input_ids"])
+            (kept_out.setdefault(row["category"], []) if number % _KEPT_OUT == 0 else fitting).append(pair)
+    again = Again([text for _, text in fitting if len(text) > _SHORTEST], len(tokenizer), rng)
+    tasks = Tasks(fitting, tokenizer.eos_token_id, rng)
+
+    def loss_of(length: int, share_again: float) -> Callable[[], torch.Tensor]:
+        def loss() -> torch.Tensor:
+            makers = [again if rng.random() < share_again else tasks for _ in range(_STEP_TOKENS // length)]
+            return weighted_loss(model, [maker.row(length) for maker in makers])
+
+        return loss
+
+    steps = 0
+    for stage in (_AGAIN, _TASKS):
+        loss = loss_of(int(stage["length"]), stage["again"])
+        steps += len(train_for(stage["share"] * args.minutes, model, loss, args.rate))
+    shares = {category: round(ranked_first(model, pairs), 3) for category, pairs in kept_out.items()}
+    model.to(torch.bfloat16).save_pretrained(args.out)
+    tokenizer.save_pretrained(args.out)
+    print(json.dumps({"out": str(args.out), "steps": steps, "ranked_first": shares}))
+
+
+if __name__ == "__main__":
+    main()
