@@ -47,7 +47,7 @@ def train_for(minutes: float, model: Any, loss: Callable[[], torch.Tensor], rate
 
 
 def _step(model: Any, loss: torch.Tensor, optimisers: list[torch.optim.Optimizer]) -> float:
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     for optimiser in optimisers:
         with Float32Products():  # Muon multiplies in bfloat16

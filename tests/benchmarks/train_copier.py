@@ -13,7 +13,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -32,14 +32,32 @@ example:
 The last line of the output is one JSON object.
 """
 _STEP_TOKENS = 4_000
-_AGAIN = {"length": 160, "again": 0.85, "share": 0.4}
-_TASKS = {"length": 448, "again": 0.35, "share": 0.6}
 _PROMPT_WEIGHT = 0.3
 _KEPT_OUT = 20
 _SHORTEST = 8
 
 Row = tuple[list[int], list[float]]
 """Token ids, and what each weighs in the loss."""
+
+Pair = tuple[list[int], list[int]]
+"""Token ids of a prompt and of its response."""
+
+
+class Stage(NamedTuple):
+    """A part of the training.
+
+    Attributes:
+        minutes: Its share of the minutes.
+        length: Tokens of a row.
+        again: Share of rows that are sequences that come again; the others are prompts with responses.
+    """
+
+    minutes: float
+    length: int
+    again: float
+
+
+_STAGES = (Stage(0.4, 160, 0.85), Stage(0.6, 448, 0.35))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -102,7 +120,7 @@ class Tasks:
         rng: What draws.
     """
 
-    def __init__(self, pairs: list[tuple[list[int], list[int]]], end: int, rng: random.Random) -> None:
+    def __init__(self, pairs: list[Pair], end: int, rng: random.Random) -> None:
         self._pairs, self._end, self._rng = pairs, end, rng
 
     def row(self, length: int) -> Row:
@@ -127,7 +145,7 @@ def weighted_loss(model: Any, rows: list[Row]) -> torch.Tensor:
 
 
 @torch.no_grad()
-def ranked_first(model: Any, pairs: list[tuple[list[int], list[int]]]) -> float:
+def ranked_first(model: Any, pairs: list[Pair]) -> float:
     """Gives the share of responses' tokens that the model ranks first, given those before."""
     right = total = 0
     for prompt, response in pairs:
@@ -135,7 +153,7 @@ def ranked_first(model: Any, pairs: list[tuple[list[int], list[int]]]) -> float:
         guesses = model(input_ids=ids).logits[0, len(prompt) - 1 : -1].argmax(-1)
         right += int((guesses == ids[0, len(prompt) :]).sum())
         total += len(response)
-    return right / total
+    return right / max(1, total)
 
 
 def main() -> None:
@@ -144,8 +162,8 @@ def main() -> None:
     rng = random.Random(args.seed)
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).train()
-    fitting: list[tuple[list[int], list[int]]] = []
-    kept_out: dict[str, list[tuple[list[int], list[int]]]] = {}
+    fitting: list[Pair] = []
+    kept_out: dict[str, list[Pair]] = {}
     for file in args.prompts:
         for number, row in enumerate(read_json_lines(file)):
             pair = (tokenizer(row["prompt"])["input_ids"], tokenizer(row["response"])["input_ids"])
@@ -153,17 +171,17 @@ def main() -> None:
     again = Again([text for _, text in fitting if len(text) > _SHORTEST], len(tokenizer), rng)
     tasks = Tasks(fitting, tokenizer.eos_token_id, rng)
 
-    def loss_of(length: int, share_again: float) -> Callable[[], torch.Tensor]:
+    def loss_in(stage: Stage) -> Callable[[], torch.Tensor]:
         def loss() -> torch.Tensor:
-            makers = [again if rng.random() < share_again else tasks for _ in range(_STEP_TOKENS // length)]
-            return weighted_loss(model, [maker.row(length) for maker in makers])
+            rows = _STEP_TOKENS // stage.length
+            makers = [again if rng.random() < stage.again else tasks for _ in range(rows)]
+            return weighted_loss(model, [maker.row(stage.length) for maker in makers])
 
         return loss
 
     steps = 0
-    for stage in (_AGAIN, _TASKS):
-        loss = loss_of(int(stage["length"]), stage["again"])
-        steps += len(train_for(stage["share"] * args.minutes, model, loss, args.rate))
+    for stage in _STAGES:
+        steps += len(train_for(stage.minutes * args.minutes, model, loss_in(stage), args.rate))
     shares = {category: round(ranked_first(model, pairs), 3) for category, pairs in kept_out.items()}
     model.to(torch.bfloat16).save_pretrained(args.out)
     tokenizer.save_pretrained(args.out)
