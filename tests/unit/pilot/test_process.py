@@ -25,9 +25,16 @@ def pids_in(log: Path) -> list[int]:
     return [int(one) for one in log.read_text().split()]
 
 
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def wait_until_gone(pids: list[int]) -> list[int]:
     for _ in range(200):
-        alive = [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+        alive = [pid for pid in pids if is_running(pid)]
         if not alive:
             return []
         time.sleep(0.05)
