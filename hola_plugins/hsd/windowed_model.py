@@ -82,9 +82,13 @@ class WindowedModel:
             chance = (best - logits.float().logsumexp(dim=-1)).exp()
             return token.int().cpu().numpy(), chance.cpu().numpy()
 
+    def weight_bytes(self) -> int:
+        """Gives the bytes of the weights."""
+        return int(self._model.get_memory_footprint())
+
     def memory_bytes(self) -> int:
         """Gives the bytes of weights and cache."""
-        return int(self._model.get_memory_footprint()) + self._cache.memory_bytes()
+        return self.weight_bytes() + self._cache.memory_bytes()
 
 
 def _load(name: str, device: str, dtype: str) -> Any:

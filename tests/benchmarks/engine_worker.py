@@ -51,10 +51,8 @@ class Engine:
     def __init__(self, arguments: dict[str, Any]) -> None:
         from vllm import LLM
 
-        from weighing_loader import loaded_bytes
-
-        self._loaded_bytes = loaded_bytes
         self._llm = LLM(**arguments)
+        self._weighed = arguments.get("load_format") == "hola_weighed"
         self._engine = self._llm.llm_engine
         self._runs = 0
 
@@ -139,9 +137,10 @@ class Engine:
         }
 
     def memory(self) -> dict[str, int]:
-        """Bytes of the weights, 0 unless loaded in the format `weighing`, and of the memory that the process holds (Linux)."""
+        """Bytes of the weights, 0 unless they are weighed, and of the memory that the process holds (Linux)."""
+        weights = sum(self._llm.collective_rpc("hola_weight_bytes")) if self._weighed else 0
         pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
-        return {"weight_bytes": self._loaded_bytes(), "process_bytes": pages * os.sysconf("SC_PAGE_SIZE")}
+        return {"weight_bytes": weights, "process_bytes": pages * os.sysconf("SC_PAGE_SIZE")}
 
     def gaps(self, contexts: list[list[int]], pairs: list[list[int]]) -> dict[str, Any]:
         """How far apart two next tokens are in the engine's own opinion.

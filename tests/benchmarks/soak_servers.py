@@ -12,6 +12,7 @@ import psutil
 
 from hola_plugins.doctor.preload import preload_value
 from hola_plugins.pilot.server import Server
+from hola_plugins.pilot.server_host import ServerHost
 from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.stats import WORKER_EXTENSION
 
@@ -34,7 +35,7 @@ def serving(planned: list[ServerPlan], logs: Path, timeout_s: float) -> Iterator
     with ExitStack() as stack:
         servers = {}
         for plan in planned:
-            server = Server(plan, Path(sys.executable), preload_value(), logs)
+            server = Server(plan, ServerHost(Path(sys.executable), preload_value()), logs)
             stack.callback(server.stop)
             servers[plan.name] = server
         for server in servers.values():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from json_lines import read_json_lines
 from small_training import train_for
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "models"))
+from recurring import IGNORED, Recurring
 
 _EPILOG = """\
 example:
@@ -76,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 class Again:
-    """Sequences that come again, parts of texts among them.
+    """Rows in which stretches of tokens come again, parts of texts among them.
 
     Args:
         texts: Token ids of texts.
@@ -85,30 +89,18 @@ class Again:
     """
 
     def __init__(self, texts: list[list[int]], vocabulary: int, rng: random.Random) -> None:
-        self._texts, self._vocabulary, self._rng = texts, vocabulary, rng
+        self._texts, self._rng = texts, rng
+        self._recurring = Recurring(self._part, 1, vocabulary, seed=rng.random())
 
     def row(self, length: int) -> Row:
         """Draws a row."""
-        ids: list[int] = []
-        weights: list[float] = []
-        longest = 5 + int(self._rng.random() ** 2 * length / 2)
-        while len(ids) < length:
-            part = self._part(self._rng.randint(4, longest))
-            for time in range(self._rng.randint(2, 3)):
-                ids += [*part, *self._random(1)]
-                weights += [0.0, *[float(time > 0)] * (len(part) - 1), 0.0]
-        return ids[:length], weights[:length]
+        ids, labels = self._recurring.row(length)
+        return ids, [float(label != IGNORED) for label in labels]
 
     def _part(self, length: int) -> list[int]:
-        if self._rng.random() < 0.5:
-            return self._random(length)
         text = self._rng.choice(self._texts)
         start = self._rng.randrange(max(1, len(text) - length))
-        part = text[start : start + length]
-        return self._rng.sample(part, len(part)) if self._rng.random() < 0.5 else part
-
-    def _random(self, length: int) -> list[int]:
-        return [self._rng.randrange(1, self._vocabulary) for _ in range(length)]
+        return text[start : start + length]
 
 
 class Tasks:

@@ -156,6 +156,8 @@ def test_every_stage_is_measured_with_the_same_prompts(results: Results) -> None
         assert stage.memory.peak is not None
         assert stage.memory.peak > 100 << 20
     assert done[0].memory.checkpoint == WEIGHTS
+    assert done[0].memory.weights is not None
+    assert WEIGHTS < done[0].memory.weights < 4 * WEIGHTS
 
 
 def test_hsd_gives_the_answers_of_the_baseline(results: Results) -> None:
@@ -182,6 +184,8 @@ def test_lobi_serves_a_smaller_model(results: Results) -> None:
     assert lobi.status == "done", lobi.error
     assert lobi.memory.checkpoint is not None
     assert lobi.memory.checkpoint < 0.71 * WEIGHTS
+    assert lobi.memory.weights is not None
+    assert lobi.memory.weights < (results.stages[0].memory.weights or 0)
     assert lobi.settings["llmcompressor"]["budget"] == "70%"
     assert "llmcompressor (compress)" in results.provenance.versions
 

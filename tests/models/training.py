@@ -14,12 +14,13 @@ from transformers import LlamaForCausalLM
 
 import corpus
 from checkpoints import END_ID, VOCABULARY
+from recurring import IGNORED, Recurring
 
 WARM_UP, COOL_DOWN = 0.02, 0.40
 """Shares of the budget in which the learning rate rises, and falls to zero; between them it is constant."""
 
-LENGTHS = ((0.50, 512), (0.85, 1_024), (1.01, 2_048))
-"""Up to which share of the budget rows have which length, in tokens; long rows come last."""
+STAGES = ((0.12, "recurring", 128), (0.55, "text", 512), (0.90, "text", 1_024), (1.01, "text", 2_048))
+"""Up to which share of the budget rows are of what, and of how many tokens; long rows come last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,20 @@ class Packer:
         self._given = dict.fromkeys(corpus.KINDS, 0)
         self._rest: list[int] = []
 
-    def batch(self, rows: int, length: int) -> Tensor:
-        """Return token ids of shape [rows, length]."""
-        need = rows * length
-        while len(self._rest) < need:
+    def batch(self, rows: int, length: int) -> tuple[Tensor, Tensor]:
+        """Return token ids, [rows, length], and the same as labels."""
+        ids = torch.tensor(self.take(rows * length)).view(rows, length)
+        return ids, ids
+
+    def take(self, tokens: int) -> list[int]:
+        """Return the next token ids."""
+        while len(self._rest) < tokens:
             kind = min(corpus.KINDS, key=lambda name: self._given[name] / corpus.MIX[name])
             ids = [*self._tokenizer.encode(next(self._streams[kind])).ids, END_ID]
             self._given[kind] += len(ids)
             self._rest.extend(ids)
-        taken, self._rest = self._rest[:need], self._rest[need:]
-        return torch.tensor(taken).view(rows, length)
+        taken, self._rest = self._rest[:tokens], self._rest[tokens:]
+        return taken
 
 
 def learning_rate_share(spent: float) -> float:
@@ -92,7 +97,7 @@ def train(
 
     Args:
         model: The model; its device decides where training runs.
-        packer: Source of batches.
+        packer: Source of text.
         budget: When to stop, and the size of a step.
         teacher: A model whose next-token distribution is learned besides the text (distillation); None
             learns the text alone.
@@ -110,6 +115,10 @@ def train(
     chosen = optimizers(model, muon_rate, adam_rate)
     peaks = [optimizer.param_groups[0]["lr"] for optimizer in chosen]
     started = saved = time.monotonic()
+    sources: dict[str, Packer | Recurring] = {
+        "recurring": Recurring(packer.take, END_ID + 1, VOCABULARY, seed=0),
+        "text": packer,
+    }
     run = torch.compile(model, dynamic=False) if compiled else model
     progress = tqdm(
         total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", mininterval=10
@@ -119,13 +128,13 @@ def train(
         if spent >= 1.0:
             progress.close()
             return step
-        length = next(length for share, length in LENGTHS if spent < share)
-        ids = packer.batch(max(1, budget.batch_tokens // length), length).to(device)
+        source, length = next((source, length) for share, source, length in STAGES if spent < share)
+        ids, labels = sources[source].batch(max(1, budget.batch_tokens // length), length)
         for optimizer, peak in zip(chosen, peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * learning_rate_share(spent)
-        loss = _step(run, teacher, ids, chosen)
+        loss = _step(run, teacher, ids.to(device), labels.to(device), chosen)
         progress.n = round(100 * spent, 1)
-        progress.set_postfix_str(f"step {step}, loss {loss:.3f}, rows of {length}", refresh=False)
+        progress.set_postfix_str(f"step {step}, loss {loss:.3f}, {source} in rows of {length}", refresh=False)
         progress.update(0)
         if time.monotonic() - saved > 60 * save_minutes:
             save()
@@ -137,12 +146,13 @@ def _step(
     model: LlamaForCausalLM,
     teacher: LlamaForCausalLM | None,
     ids: Tensor,
+    labels: Tensor,
     chosen: list[torch.optim.Optimizer],
 ) -> float:
     on_cuda = ids.device.type == "cuda"  # on a CPU float32 is the faster one at these sizes
     with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=on_cuda):
         logits = model(input_ids=ids, use_cache=False).logits
-    loss = text_loss = _text_loss(logits, ids)
+    loss = text_loss = _text_loss(logits, labels)
     if teacher is not None:
         with torch.no_grad(), torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=on_cuda):
             wanted = teacher(input_ids=ids, use_cache=False).logits
@@ -155,8 +165,10 @@ def _step(
     return float(text_loss.detach())
 
 
-def _text_loss(logits: Tensor, ids: Tensor) -> Tensor:
-    return functional.cross_entropy(logits[:, :-1].reshape(-1, VOCABULARY).float(), ids[:, 1:].reshape(-1))
+def _text_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    return functional.cross_entropy(
+        logits[:, :-1].reshape(-1, VOCABULARY).float(), labels[:, 1:].reshape(-1), ignore_index=IGNORED
+    )
 
 
 def _teacher_loss(logits: Tensor, wanted: Tensor) -> Tensor:

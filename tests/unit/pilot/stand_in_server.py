@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Speaks as much of vLLM's server as a pilot needs, in milliseconds; started in place of an environment's Python.
 
-Models: "crash" ends at once, "hang" never gets healthy. Prompts: "refuse" gets status 400, "cut" a stream that breaks off.
+Models: "crash" ends at once, "hang" never gets healthy, "weighed" tells of two more models. Prompts: "refuse" gets status 400, "cut" a stream that breaks off.
 An option that STAND_IN_REFUSES names is refused. What is not the server runs in the real Python.
 """
 
@@ -57,6 +57,8 @@ if OPTIONS["--model"] == "crash":
 if os.environ.get("STAND_IN_REFUSES") in OPTIONS:
     sys.exit(f"{os.environ['STAND_IN_REFUSES']} is refused")
 print("Model loading took 0.50 GiB and 1.0 seconds", flush=True)
+if OPTIONS["--model"] == "weighed":
+    print("Weights loaded: 7 bytes", "Weights loaded: 5 bytes", sep="\n", flush=True)
 if OPTIONS["--model"] == "hang":
     time.sleep(600)
 ThreadingHTTPServer(("127.0.0.1", int(OPTIONS["--port"])), Handler).serve_forever()

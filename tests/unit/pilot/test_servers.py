@@ -11,6 +11,7 @@ import pytest
 from hola_plugins.pilot.footprint import Footprints
 from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.server import Fleet
+from hola_plugins.pilot.server_host import ServerHost
 from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.state import State
 from hola_plugins.pilot.traffic import Traffic
@@ -30,7 +31,7 @@ def plan(name: str, model: str = "model") -> ServerPlan:
 def new_fleet(tmp_path):
     """Gives a function that makes a fleet of stand-ins."""
     return lambda timeout=20.0, one_at_a_time=False: Fleet(
-        STAND_IN, "", tmp_path / "logs", timeout, one_at_a_time=one_at_a_time
+        ServerHost(STAND_IN), tmp_path / "logs", timeout, one_at_a_time=one_at_a_time
     )
 
 
@@ -49,6 +50,11 @@ def test_servers_run_together_and_end_with_the_block(new_fleet):
         assert len(below) >= 2
     _, alive = psutil.wait_procs(below, timeout=20)
     assert not alive
+
+
+def test_weights_of_all_models_are_added_up(new_fleet):
+    with new_fleet() as fleet:
+        assert fleet.server(plan("a", "weighed")).weights == (1 << 29) + 12
 
 
 def test_one_at_a_time_stops_a_server_before_the_next(new_fleet):

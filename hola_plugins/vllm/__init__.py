@@ -27,6 +27,7 @@ from hola_plugins.hsd.level import Int32, Level
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.warm_up import compile_kernels
 from hola_plugins.hsd.windowed_model import WindowedModel
+from hola_plugins.vllm.weight_log import log_weights
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig
@@ -79,7 +80,9 @@ class HSDProposer:
         settings = self._config.intermediate
         if settings.model is None or not self._config.levels:
             return None
-        return WindowedModel(settings, self._limits.vocabulary, self._tokenizer)
+        model = WindowedModel(settings, self._limits.vocabulary, self._tokenizer)
+        log_weights(model.weight_bytes())
+        return model
 
     def _judge(self) -> IntermediateLevel | None:
         """Gives the intermediate level."""
