@@ -60,7 +60,7 @@ class Calibration:
         target: The share.
         labels: Labelled queries behind the threshold.
         reach: Share of the labelled queries whose relevant passages all lie within the depth limit.
-        bounds: Depth bounds in force; another k_max voids the promise.
+        bounds: Depth bounds in force; others void the promise.
     """
 
     signals: tuple[str, ...]
@@ -108,21 +108,22 @@ def calibrate(
     without it (cross-conformal), so that none is spent on a split; the target then holds up to the small
     difference between weights of nine tenths and of all. With `model` it holds exactly.
 
+    What is promised holds for the queries that the none-gate lets through; it turns away at most `false_skips` of
+    the real ones besides.
+
     Args:
         examples: Labelled queries, those without any relevant passage included or not as they occur.
         signals: What to weigh.
         target: Share wanted, in (0, 1).
         promise: What it is a share of.
         bounds: Depth bounds; 1 to 20 by default.
-        false_skips: Share of queries that the none-gate may wrongly turn away.
+        false_skips: Share of queries with a relevant passage that the none-gate may turn away, in (0, 1).
         model: Weights from elsewhere; then only the thresholds are fitted, for which 50 queries do.
 
     Raises:
-        ValueError: No query, a target outside (0, 1), or labels that teach nothing.
+        ValueError: Too few queries, a share outside (0, 1), weights of other signals, or labels that teach nothing.
     """
-    check_target(target)
-    if not examples:
-        raise ValueError("at least one labelled query is needed, got none: give queries with relevant ids")
+    _check(len(examples), signals, target, false_skips, model)
     bounds = bounds or DepthBounds()
     rows = [measure_all(signals, example.query, example.candidates) for example in examples]
     needs = _needs(examples, rows, bounds, model)
@@ -134,13 +135,40 @@ def calibrate(
         signals=names_of(signals),
         model=model or _fit(examples, rows),
         threshold=threshold,
-        floor=evidence_floor([evidence(e.candidates) for e in examples if e.candidates.scored], false_skips),
+        floor=evidence_floor(
+            [evidence(e.candidates) for e in examples if _tells_of_evidence(e)], false_skips
+        ),
         promise=promise,
         target=target,
         labels=len(examples),
         reach=float(np.mean([bool(np.all(need > NEVER)) for need in needs])),
         bounds=bounds,
     )
+
+
+def _check(
+    labels: int, signals: Sequence[Signal], target: float, false_skips: float, model: LogisticModel | None
+) -> None:
+    """Refuses what cannot be calibrated with."""
+    check_target(target)
+    if not 0.0 < false_skips < 1.0:
+        raise ValueError(
+            f"false_skips must be over 0 and under 1, got {false_skips}: 0.02 is a common choice"
+        )
+    needed = 1 if model is not None else 2
+    if labels < needed:
+        raise ValueError(f"at least {needed} labelled queries are needed, got {labels}: 200 are good")
+    columns = len(names_of(signals))
+    if model is not None and len(model.weights) != columns:
+        raise ValueError(
+            f"the weights must be of {columns} signals, got {len(model.weights)}: calibrate without them"
+        )
+
+
+def _tells_of_evidence(example: LabelledQuery) -> bool:
+    """Says whether a query has relevant passages and the search found some with a similarity."""
+    has_some = bool(example.relevant.any()) or example.missing > 0
+    return has_some and len(example.candidates) > 0 and example.candidates.scored
 
 
 def _needs(

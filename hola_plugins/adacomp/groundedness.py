@@ -20,7 +20,8 @@ from hola_plugins.adacomp.words import words
 Entails = Callable[[str, str], float]
 """Gives the probability that the first text entails the second."""
 
-_CITATION = re.compile(r"\[\d+\]")
+_CITATION = re.compile(r"\[\d+(?:\s*[,;–-]\s*\d+)*\]")  # noqa: RUF001
+_LISTED = re.compile(r"\s*(\d+)[.)]\s+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _SPELT = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"
@@ -49,7 +50,7 @@ class Support:
 def supports(
     answer: str, evidence: Sequence[str], entails: Entails | None = None, question: str = ""
 ) -> list[Support]:
-    """Judges every sentence of an answer; citations like [1] are left out of it.
+    """Judges every sentence of an answer; citations like [1] or [1, 2] and the numbering of a list are left out of it.
 
     Args:
         answer: The answer.
@@ -57,7 +58,7 @@ def supports(
         entails: A classifier; None counts words.
         question: What was asked.
     """
-    text = _CITATION.sub("", answer)
+    text = _without_numbering(_CITATION.sub("", answer))
     sentences = [one for one in map(str.strip, split_sentences(text)) if words(one)]
     known = [Vocabulary(words(passage)) for passage in evidence]
     numbers = {one for text in (*evidence, question) for one in (*_numbers(text), *_spelt_numbers(text))}
@@ -88,6 +89,18 @@ def _support(
     missing = lacking[best]
     share = 1.0 - len(missing) / len(content)
     return Support(sentence, 0.0 if invented else share, best, invented + tuple(sorted(missing)))
+
+
+def _without_numbering(text: str) -> str:
+    """Takes the numbers off the items of a list that counts from one."""
+    lines = text.splitlines()
+    item = 1
+    for place, line in enumerate(lines):
+        found = _LISTED.match(line)
+        if found and int(found[1]) == item:
+            lines[place] = line[found.end() :]
+            item += 1
+    return "\n".join(lines)
 
 
 def _content_words(sentence: str) -> set[str]:

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 LONGEST = 1000
 """Characters after which a sentence without an end is cut at a space, so that tables and logs split too."""
 
-_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n\s*\n|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))")  # noqa: RUF001
+_END = re.compile(
+    "[.!?…\u061f\u06d4\u0589\u1362\u0964\u0965]+"
+    r"[\"'”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n\s*\n|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))"  # noqa: RUF001
+)
+"""Ends of sentences in Latin, Arabic, Armenian, Ethiopic, Indic and East Asian scripts; blank lines; list items."""
 
 _ABBREVIATIONS = frozenset(
     [

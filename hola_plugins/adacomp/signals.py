@@ -106,11 +106,13 @@ class WordCoverage:
 
 
 def measure_all(signals: Sequence[Signal], query: str, candidates: Candidates) -> Float64:
-    """Puts the columns of several signals side by side.
+    """Puts the columns of several signals side by side; without candidates there is no row.
 
     Raises:
         ValueError: A signal that gives another shape than it declares, or a number that is not finite.
     """
+    if not len(candidates):
+        return np.zeros((0, len(names_of(signals))))
     return np.concatenate([_checked(signal, query, candidates) for signal in signals], axis=1)
 
 

@@ -8,14 +8,28 @@ import unicodedata
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 """Scripts written without spaces (Japanese, Chinese, Thai, Lao, Burmese, Khmer): each sign is a word."""
 
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+_LETTERS = rf"[^\W_{_UNSPACED}]"
+_UNSPACED_SIGN = re.compile(rf"[{_UNSPACED}]")
+_MARKS = "".join(
+    sign
+    for sign in map(chr, range(0x300, 0xFE30))
+    if unicodedata.category(sign) in {"Mn", "Mc"} and not _UNSPACED_SIGN.match(sign)
+)
+"""Vowel signs, points and accents, which Python does not count as parts of a word."""
+
+_WORD = re.compile(rf"[{_UNSPACED}]|{_LETTERS}+(?:[{_MARKS}]+{_LETTERS}*)*")
+_WORD_ASCII = re.compile(rf"{_LETTERS}+")
+_DOT_ABOVE = "\u0307"
+"""What the capital I with a dot of Turkish leaves behind a small i when its case is folded."""
 
 
 def words(text: str) -> list[str]:
     """Gives the words of a text, in order: compatibility forms unified, case folded, plural s taken off."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return [_singular(word) for word in _WORD.findall(text.casefold())]
+    if text.isascii():
+        found = _WORD_ASCII.findall(text.casefold())
+    else:
+        found = _WORD.findall(unicodedata.normalize("NFKC", text).casefold().replace(_DOT_ABOVE, ""))
+    return [_singular(word) for word in found]
 
 
 def _singular(word: str) -> str:

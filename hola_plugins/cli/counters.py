@@ -12,6 +12,8 @@ import typer
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from hola_plugins.cli.results_console import results_console
+
 
 def stats(
     source: Annotated[
@@ -56,7 +58,7 @@ def _snapshots(source: str, interval: float | None) -> Iterator[dict[str, Any]]:
 
 def _show_last(snapshots: Iterator[dict[str, Any]]) -> None:
     """Prints the last of the snapshots."""
-    Console().print(_render(deque(snapshots, maxlen=1).pop()))
+    results_console().print(_render(deque(snapshots, maxlen=1).pop()))
 
 
 def _show_live(snapshots: Iterator[dict[str, Any]]) -> None:

@@ -79,7 +79,8 @@ class OpenIndex:
 
         retriever = AdaCompRetriever.from_vectorstore(self.store, token_budget=budget)
         if (self.folder / CALIBRATION).is_file():
-            retriever.load_calibration(self.folder / CALIBRATION)
+            bounds = retriever.load_calibration(self.folder / CALIBRATION).bounds
+            retriever = retriever.model_copy(update={"k_min": bounds.k_min, "k_max": bounds.k_max})
         explanation = retriever.explain(question, k)
         usual = self.store.similarity_search(question, k=USUAL_K)
         return Answer(

@@ -29,7 +29,7 @@ class StoreConfig(_Settings):
     """What requests share."""
 
     tokens: int = Field(default=1 << 19, ge=1024, le=1 << 28)
-    """Outputs kept for other requests, in tokens; about 33 bytes each. The oldest are overwritten."""
+    """Corpus and outputs kept for other requests, in tokens; about 33 bytes each. The oldest outputs are overwritten."""
 
     isolated: bool = False
     """Keep requests apart: neither what one holds nor how its drafts fared reaches another's drafts.
@@ -39,7 +39,7 @@ class StoreConfig(_Settings):
     """
 
     corpus: str | None = None
-    """Static corpus: a UTF-8 text file, or a .npy file of token ids, loaded into the store at start."""
+    """Static corpus: a UTF-8 text file, or a .npy file of token ids, loaded at start; it must leave room in the store."""
 
     transitions: int = Field(default=1 << 17, ge=1024, le=1 << 26)
     """Entries of the transition table, rounded up to a power of two; 20 bytes each."""
@@ -58,7 +58,7 @@ class IntermediateConfig(_Settings):
     """Its number format. auto: float32 on a CPU, the checkpoint's own elsewhere."""
 
     window: int = Field(default=512, ge=128, le=1 << 15)
-    """Most recent tokens of a request that it sees; cache memory grows with it."""
+    """Most recent tokens of a request that it sees, at least twice the longest draft; cache memory grows with it."""
 
     requests: int = Field(default=32, ge=1, le=4096)
     """Requests whose cache is held at once; more than these go without the level."""
@@ -99,7 +99,7 @@ class TelemetryConfig(_Settings):
     """Seconds between log lines; 0 switches them off."""
 
     jsonl: str | None = None
-    """File that receives one snapshot a line at the same interval, for `hola stats`."""
+    """File that receives one snapshot a line, for `hola stats`; replicas of data parallelism add to the same file."""
 
     jsonl_interval_s: float = Field(default=10.0, gt=0.0)
     """Seconds between lines of that file."""
@@ -160,6 +160,13 @@ class HSDConfig(_Settings):
         return levels
 
 
+_FIELDS = {
+    name
+    for model in (HSDConfig, StoreConfig, IntermediateConfig, ControlConfig, TelemetryConfig)
+    for name in model.model_fields
+}
+
+
 def load_config(settings: Mapping[str, Any] | None) -> HSDConfig:
     """Builds the settings from ``additional_config["hola"]["hsd"]``.
 
@@ -207,11 +214,11 @@ def _read_file(path: Any) -> dict[str, Any]:
 
 def _explain(error: Any) -> str:
     """Turns one pydantic error into a sentence with key, value and remedy."""
-    path = [
-        part for part in error["loc"] if isinstance(part, str) and part not in ("constrained-str", "float")
-    ]
+    unknown = error["type"] == "extra_forbidden"
+    named = error["loc"][:-1] if unknown else error["loc"]
+    path = [part for part in named if part in _FIELDS] + [str(part) for part in error["loc"][len(named) :]]
     key = ".".join(path) or "hsd"
-    if error["type"] != "extra_forbidden":
+    if not unknown:
         shown = repr(error["input"])
         return f"HSD setting {key!r} = {shown[:_SHOWN]}{'...' * (len(shown) > _SHOWN)}: {error['msg']}"
     fields = _fields_at(path[:-1])

@@ -94,7 +94,7 @@ class DraftControl:
             and self._settings.breaker
             and self.curve.observations(rows, rows) >= _BASELINE_STEPS
         ):
-            baseline = float(self.curve.table(rows)[min(rows, self._max_rows)])
+            baseline = self.curve.seconds(rows, min(rows, self._max_rows))
             self.breaker.observe(emitted * baseline / rows, seconds + draft_seconds)
 
     def may_draft(self, rows: int) -> bool:

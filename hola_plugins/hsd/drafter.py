@@ -15,7 +15,7 @@ from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.control import DraftControl
 from hola_plugins.hsd.entropy_gate import AUTO_SURE, sure_probability
 from hola_plugins.hsd.feedback import Feedback
-from hola_plugins.hsd.hierarchy import Hierarchy
+from hola_plugins.hsd.hierarchy import FIRST_FURTHER, Hierarchy
 from hola_plugins.hsd.level import WINDOW, Gate, Int32, Level, Tokens
 from hola_plugins.hsd.lookups import REQUEST
 from hola_plugins.hsd.prior import prior_calibration
@@ -38,8 +38,11 @@ class HierarchicalDrafter:
         config: The settings.
         limits: What the engine accepts.
         max_rows: Largest batch.
-        further_levels: Levels behind the ones without a model, numbered behind all others.
+        further_levels: Levels behind the ones without a model, numbered from `hierarchy.FIRST_FURTHER` on.
         judge: The level that judges the drafts of all others, number 3; None for none.
+
+    Raises:
+        ValueError: A further level with another number.
     """
 
     def __init__(
@@ -55,13 +58,13 @@ class HierarchicalDrafter:
         self._max_rows = max_rows
         self._further = tuple(further_levels)
         self._judge = judge
+        self._corpus: Int32 | None = None
         self._deadline = float("inf") if config.deterministic else config.deadline_ms * 1e-3
         self._totals = Totals()
         self._times = CallTimes()
         self._started = time.monotonic()
         self._ended = 0.0
         self._took = 0.0
-        self._rows = 0
         self._drafting = 0
         self._build()
         self._reporter = Reporter(config.telemetry, self.snapshot)
@@ -71,7 +74,9 @@ class HierarchicalDrafter:
         slots = tracked_requests(self._config, self._max_rows)
         longest = self._limits.max_draft
         self.hierarchy = Hierarchy(self._config, slots, self._further, self._judge)
-        levels = (3 if self._judge is None else 5) + len(self._further)
+        if self._corpus is not None:
+            self.hierarchy.add_corpus(self._corpus)
+        levels = FIRST_FURTHER[self._judge is not None] + len(self._further)
         self.control = DraftControl(self._config, self._max_rows, longest)
         isolated = self._config.store.isolated
         prior = prior_calibration(levels)
@@ -86,6 +91,15 @@ class HierarchicalDrafter:
             self._feedback.success,
             self._feedback.resume,
         )
+
+    def add_corpus(self, tokens: Int32) -> None:
+        """Loads a static corpus, int32[length], before the first call.
+
+        Raises:
+            ValueError: It leaves no room in the store.
+        """
+        self.hierarchy.add_corpus(tokens)
+        self._corpus = tokens
 
     def propose(
         self, sampled: Sequence[Sequence[int]], lengths: Int32, buffer: Int32, step_tokens: int | None = None
@@ -118,8 +132,16 @@ class HierarchicalDrafter:
         self._ended = time.perf_counter()
         self._took = max(0.0, self._ended - started)
         self._times.add(self._took)
-        self._reporter.tick(self._ended)
+        self._report()
         return drafts
+
+    def _report(self) -> None:
+        """Writes the counters where they are due."""
+        try:
+            self._reporter.tick(self._ended)
+        except Exception:
+            if self._is_first_error():
+                logger.exception("HSD cannot report its counters; serving goes on")
 
     def _is_first_error(self) -> bool:
         """Counts an error; the first is logged."""
@@ -138,11 +160,11 @@ class HierarchicalDrafter:
         drafting = int(np.count_nonzero(emitted))
         fresh = sum(emitted.tolist())
         slots, taken = self._tracker.identify(lengths, buffer, emitted)
-        if drafting == rows == self._drafting and not taken:
+        left = self._tracker.left()
+        if taken or left:
+            self._change_requests(slots, taken, left, lengths - emitted)
+        elif drafting == rows == self._drafting:
             self.control.observe_step(rows, fresh, step_tokens, started - self._ended, self._took)
-        elif taken or rows < self._rows or self._config.store.isolated:
-            self._change_requests(slots, taken, lengths - emitted)
-        self._rows = rows
         self._drafting = drafting
         call = self._tracker.call
         tokens = Tokens(slots, lengths, buffer)
@@ -180,19 +202,20 @@ class HierarchicalDrafter:
             return Gate(sure, floor, control.survival_floor)
         return Gate(sure, floor, control.survival_floor, control.price(drafting), control.token_seconds)
 
-    def _change_requests(self, slots: Int32, taken: list[int], prompts: Int32) -> None:
+    def _change_requests(self, slots: Int32, taken: list[int], left: list[int], prompts: Int32) -> None:
         """Starts new requests in their slots; the outputs of those that left are stored, or forgotten where isolated."""
+        call = self._tracker.call
         for slot in taken:
             row = int(np.flatnonzero(slots == slot)[0])
-            self.hierarchy.admit(slot, int(prompts[row]))
+            self.hierarchy.admit(call, slot, int(prompts[row]))
             self._feedback.forget(slot)
-        for slot in self._tracker.left():
-            self.hierarchy.release(slot)
+        for slot in left:
+            self.hierarchy.release(call, slot)
             if self._config.store.isolated:
                 self._feedback.forget(slot)
 
     def snapshot(self) -> Snapshot:
-        """Gives all counters as a JSON-ready mapping; its keys are described in `hola stats --help`."""
+        """Gives all counters as a JSON-ready mapping."""
         return {
             "version": __version__,
             "time": time.time(),

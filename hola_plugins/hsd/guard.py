@@ -40,7 +40,6 @@ class LevelGuard:
         self._first_backoff = backoff_calls
         self._backoff = backoff_calls
         self._resumes_at = 0
-        self._failed_in = -1
 
     def backed_off(self, call: int) -> bool:
         """Tells whether the level is left out in this call."""
@@ -87,6 +86,13 @@ class LevelGuard:
             self._fail(call, error)
             return False
         return True
+
+    def forget(self, call: int, slot: int) -> None:
+        """Has the level drop what belongs to one request, backed off or not."""
+        try:
+            self.level.forget(slot)
+        except Exception as error:
+            self._fail(call, error)
 
     def _fail(self, call: int, error: Exception) -> None:
         """Counts a failure and starts or doubles the back-off."""

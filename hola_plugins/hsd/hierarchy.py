@@ -13,11 +13,14 @@ from hola_plugins.hsd.guard import LevelGuard
 from hola_plugins.hsd.level import Block, Gate, Int32, Level, Tokens
 from hola_plugins.hsd.lookups import REQUEST, STORE, TRANSITIONS, Lookups
 from hola_plugins.hsd.request_index import RequestIndex
-from hola_plugins.hsd.shared_store import SharedStore
+from hola_plugins.hsd.shared_store import LEAST_ROOM, SharedStore
 from hola_plugins.hsd.transition_table import TransitionTable
 
 INTERMEDIATE = TRANSITIONS + 1
-"""Number of the language model that judges the drafts of the levels without one."""
+"""Number of the language model that judges the drafts of the levels without one; the next is its own continuation's."""
+
+FIRST_FURTHER = (TRANSITIONS + 1, INTERMEDIATE + 2)
+"""Number of the first further level, without and with a level that judges."""
 
 _CONTEXT_KEPT = 8
 """Tokens stored again when a request that had left goes on, so that matches reach over the seam."""
@@ -31,14 +34,18 @@ class Hierarchy:
         slots: Requests tracked at once.
         further: Levels after these, asked in the same rounds.
         judge: The level that judges the finished drafts of all others; None for none.
+
+    Raises:
+        ValueError: A further level with a number that is not its own.
     """
 
     def __init__(
         self, config: HSDConfig, slots: int, further: Sequence[Level] = (), judge: Level | None = None
     ) -> None:
+        _check_numbers(further, FIRST_FURTHER[judge is not None])
         budget = config.index_tokens_per_call
         self.request = RequestIndex(REQUEST, slots, budget)
-        self.store = SharedStore(STORE, config.store.tokens if "store" in config.levels else 1024)
+        self.store = SharedStore(STORE, config.store.tokens if "store" in config.levels else LEAST_ROOM)
         entries = 1 << (config.store.transitions - 1).bit_length()
         self.transitions = TransitionTable(TRANSITIONS, slots, entries, budget)
         own: list[Level] = [self.request, self.store, self.transitions]
@@ -52,6 +59,7 @@ class Hierarchy:
         self._rounds = config.rounds
         self._judgements = config.intermediate.rounds
         self._shares = not config.store.isolated
+        self._stores = "store" in config.levels
         self._learners = [
             guard for guard in self.guards if self._shares or guard.level is not self.transitions
         ]
@@ -60,30 +68,35 @@ class Hierarchy:
         self._stored = np.zeros(slots, dtype=np.int64)
 
     def add_corpus(self, tokens: Int32) -> None:
-        """Loads a static corpus, int32[length], which serves isolated requests as well."""
-        self.store.add(tokens)
+        """Loads a static corpus, int32[length], which stays and serves isolated requests as well.
+
+        Raises:
+            ValueError: It leaves no room in the store.
+        """
+        if self._stores:
+            self.store.keep(tokens)
         self.transitions.count(tokens)
 
-    def admit(self, slot: int, prompt_length: int) -> None:
+    def admit(self, call: int, slot: int, prompt_length: int) -> None:
         """Gives a slot to a new request; what the former one left goes to the store first."""
-        self.release(slot)
-        self._forget(slot)
+        self.release(call, slot)
+        self._forget(call, slot)
         self._stored[slot] = prompt_length
 
-    def release(self, slot: int) -> None:
+    def release(self, call: int, slot: int) -> None:
         """Hands the output of a request that left to the store, as far as it is not there yet; isolated, forgets it."""
         if not self._shares:
-            self._forget(slot)
+            self._forget(call, slot)
             return
         tokens = self.request.tokens_of(slot)
         if len(tokens) > self._stored[slot]:
             self.store.add(tokens[max(0, int(self._stored[slot]) - _CONTEXT_KEPT) :])
             self._stored[slot] = len(tokens)
 
-    def _forget(self, slot: int) -> None:
+    def _forget(self, call: int, slot: int) -> None:
         """Has every level drop what belongs to one request."""
         for guard in self._learners:
-            guard.level.forget(slot)
+            guard.forget(call, slot)
 
     def learn(self, call: int, tokens: Tokens) -> None:
         """Lets every level take in the new tokens."""
@@ -108,6 +121,8 @@ class Hierarchy:
         if self._judge is None:
             return kept
         for _ in range(self._judgements):
+            if time.perf_counter() > deadline:
+                return False
             started = time.perf_counter()
             if not self._judge.ask(call, block, gate):
                 break
@@ -134,3 +149,10 @@ class Hierarchy:
     def memory_bytes(self) -> int:
         """Gives the bytes that all levels hold."""
         return sum(guard.level.memory_bytes() for guard in self.guards)
+
+
+def _check_numbers(further: Sequence[Level], first: int) -> None:
+    """Refuses levels whose numbers do not follow those of the others."""
+    numbers, wanted = [level.number for level in further], list(range(first, first + len(further)))
+    if numbers != wanted:
+        raise ValueError(f"further levels must have the numbers {wanted}, in this order, got {numbers}")

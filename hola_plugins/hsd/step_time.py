@@ -1,7 +1,8 @@
 """The step time of the target as a function of the tokens it runs, learned while serving.
 
 Only ratios matter for the choice of draft lengths, so a common drift (longer contexts, a busier machine)
-is divided out. The curve is kept per octave of the number of requests, because the attention of one
+is divided out: of what a measurement moves its own point, in logarithms, the drift takes a fixed share, which moves
+all points of the octave. Drift and points then hold each other: noise makes neither wander. The curve is kept per octave of the number of requests, because the attention of one
 request with 8 tokens costs other than that of 8 requests with one.
 """
 
@@ -18,6 +19,7 @@ PRIOR_SLOPE = 0.02
 _OCTAVES = 13
 _PER_OCTAVE = 4
 _FASTEST_RATE = 0.08
+_DRIFT_SHARE = 0.2
 _REFIT_EVERY = 16
 
 
@@ -63,10 +65,11 @@ class StepTimeCurve:
         relative = seconds / self._drift[octave]
         if weight >= 3:
             relative = min(relative, 4.0 * self._mean[octave, where])
-            ratio = relative / self._mean[octave, where]
-            self._drift[octave] *= 1.0 + 0.02 * (min(max(ratio, 0.5), 2.0) - 1.0)
-        rate = max(1.0 / (weight + 1.0), _FASTEST_RATE)
-        self._mean[octave, where] += rate * (relative - self._mean[octave, where])
+        before = self._mean[octave, where]
+        after = before + max(1.0 / (weight + 1.0), _FASTEST_RATE) * (relative - before)
+        common = (after / before) ** _DRIFT_SHARE if weight >= 3 else 1.0
+        self._drift[octave] *= common
+        self._mean[octave, where] = after / common
         self._weight[octave, where] = weight + 1.0
         self._unfitted[octave] += 1
         if weight < 3 or self._unfitted[octave] >= _REFIT_EVERY:
@@ -79,11 +82,17 @@ class StepTimeCurve:
         return float(self._weight[octave, _bin_of(min(max(tokens, 1), self._max_tokens))])
 
     def table(self, requests: int) -> Float64:
-        """Gives the time of a step by its tokens, float64[max_tokens + 1], in seconds once measured."""
+        """Gives the relative time of a step by its tokens, float64[max_tokens + 1], the drift divided out."""
         octave = min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
         if octave not in self._fitted:
             self._fitted[octave] = self._fit(octave)
         return self._fitted[octave]
+
+    def seconds(self, requests: int, tokens: int) -> float:
+        """Gives the time of a step in seconds, once steps of so many requests were measured."""
+        octave = min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
+        table = self.table(requests)
+        return float(table[min(tokens, len(table) - 1)] * self._drift[octave])
 
     def milliseconds(self, requests: int) -> dict[str, float]:
         """Gives the measured points of one curve: tokens to milliseconds."""

@@ -14,7 +14,8 @@ import numpy as np
 
 from hola_plugins.hsd.config import TelemetryConfig
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("vllm.hola_plugins.hsd")
+"""Below vLLM's own, which alone shows what is no warning."""
 
 Snapshot = dict[str, Any]
 

@@ -9,6 +9,7 @@ from hola_plugins.hsd.drafter import HierarchicalDrafter
 from hola_plugins.hsd.hierarchy import INTERMEDIATE
 from hola_plugins.hsd.intermediate import IntermediateLevel
 from hola_plugins.hsd.sanitiser import DraftLimits
+from hola_plugins.hsd.shared_store import LEAST_ROOM
 from hola_plugins.hsd.windowed_model import WindowedModel
 
 _TOKENS = 48
@@ -24,7 +25,7 @@ def compile_kernels(config: HSDConfig, limits: DraftLimits, model: WindowedModel
         model: The intermediate level's model, which allocates its cache in the course of it.
     """
     silent = config.telemetry.model_copy(update={"jsonl": None, "log_interval_s": 0.0})
-    small = config.store.model_copy(update={"tokens": 1024, "transitions": 1024})
+    small = config.store.model_copy(update={"tokens": 2 * LEAST_ROOM, "transitions": 1024})
     quiet = config.model_copy(update={"telemetry": silent, "store": small, "max_requests": _REQUESTS})
     judge = None
     if model is not None:
@@ -35,4 +36,5 @@ def compile_kernels(config: HSDConfig, limits: DraftLimits, model: WindowedModel
     for length in range(_TOKENS, _TOKENS + 12):
         lengths = np.array([length, length], dtype=np.int32)
         drafter.propose([[1], [1]] if length < _TOKENS + 8 else [[1]], lengths, buffer)
-    drafter.hierarchy.add_corpus(buffer[0, :_TOKENS])
+    drafter.add_corpus(buffer[0, :_TOKENS])
+    drafter.hierarchy.store.add(buffer[0, :_TOKENS])

@@ -43,6 +43,7 @@ class WindowedModel:
         self._model = _load(name, device, settings.dtype)
         self._vocabulary = vocabulary
         _check_vocabulary(name, self._model.config.get_text_config().vocab_size, vocabulary, tokenizer)
+        _check_positions(name, self._model.config.get_text_config(), settings.window)
         self._device = torch.device(device)
         self._cache = WindowCache(settings.requests, settings.window, self._model.dtype, self._device)
         self._visible = visibility(settings.window, self._model.dtype, self._device)
@@ -73,7 +74,7 @@ class WindowedModel:
             logits = self._model(
                 input_ids=torch.from_numpy(np.maximum(tokens, 0).astype(np.int64)).to(self._device),
                 attention_mask=self._visible[where, :used].unsqueeze(1),
-                position_ids=where,
+                position_ids=where.clamp(max=self._cache.window - 1),
                 past_key_values=self._cache,
                 use_cache=True,
                 logits_to_keep=1 if last_only else 0,
@@ -108,6 +109,15 @@ def _load(name: str, device: str, dtype: str) -> Any:
             "folder or hub id of a causal language model, for example what `hola draft` wrote"
         ) from error
     return model.to(device).eval()
+
+
+def _check_positions(name: str, config: Any, window: int) -> None:
+    """Refuses a window that is longer than what the model can read."""
+    most = getattr(config, "max_position_embeddings", None)
+    if most is not None and window > most:
+        raise ConfigError(
+            f"HSD setting 'intermediate.window' = {window}: {name!r} reads {most} tokens at most; set it to that or less"
+        )
 
 
 def _check_vocabulary(name: str, size: int, target_size: int, tokenizer: str | None) -> None:

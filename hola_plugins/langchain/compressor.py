@@ -76,11 +76,11 @@ class SentenceCompressor(BaseDocumentCompressor):
             priors: Fused score of each passage, best first, float32[len(texts)].
             vector: The embedded question; made if None and embeddings are there.
         """
+        sentences = [split_sentences(text) for text in texts]
         if sum(self.length_function(text) for text in texts) <= self.token_budget:
-            sentences: list[list[str]] = [[] for _ in texts]
+            scores = [np.zeros(len(of_passage), np.float32) for of_passage in sentences]
         else:
-            sentences = [split_sentences(text) for text in texts]
-        scores = self._scores(query, sentences, priors, vector)
+            scores = self._scores(query, sentences, priors, vector)
         return compress(texts, sentences, scores, self.token_budget, self.length_function)
 
     def _scores(

@@ -24,7 +24,8 @@ class PassageStory:
         relevance: Calibrated probability of being relevant; None without calibration.
         dropped: Why it is not among the documents; None if it is.
         marks: Marks of instructions hidden in it.
-        compressed: What the compressor kept of it; None if it did not run.
+        compressed: What the compressor kept of it; None if it did not run, or kept nothing.
+        length: Length of the whole passage, if the compressor ran.
     """
 
     id: str
@@ -35,6 +36,7 @@ class PassageStory:
     dropped: str | None = None
     marks: tuple[str, ...] = ()
     compressed: CompressedPassage | None = None
+    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,15 @@ class Explanation:
     @property
     def tokens_before(self) -> int | None:
         """Length of the passages before compression; None if the compressor did not run."""
-        return self._total("original_length")
+        lengths = [one.length for one in self.passages if one.length is not None]
+        return sum(lengths) if lengths else None
 
     @property
     def tokens_after(self) -> int | None:
         """Length after it."""
-        return self._total("length")
+        if self.tokens_before is None:
+            return None
+        return sum(one.compressed.length for one in self.passages if one.compressed is not None)
 
     def as_json(self) -> dict[str, Any]:
         """Gives the story as plain JSON values, without the texts."""
@@ -103,10 +108,6 @@ class Explanation:
             "dropped": [_passage_json(one) for one in self.passages if one.dropped is not None],
             "warnings": list(self.warnings),
         }
-
-    def _total(self, part: str) -> int | None:
-        found = [getattr(one.compressed, part) for one in self.passages if one.compressed is not None]
-        return sum(found) if found else None
 
 
 def _passage_json(story: PassageStory) -> dict[str, Any]:

@@ -273,9 +273,14 @@ def _passages(
             raise ValueError(f"{len(texts)} texts need as many {name}, got {len(values)}")
     return [
         Passage(
-            id=(ids[place] if ids else None) or str(uuid.uuid4()),
+            id=_id_text(ids[place] if ids else None),
             text=text,
             metadata=copy.deepcopy(metadatas[place] or {}) if metadatas else {},
         )
         for place, text in enumerate(texts)
     ]
+
+
+def _id_text(given: object) -> str:
+    """Gives an id as the text that LangChain makes of it; makes one up where there is none."""
+    return str(uuid.uuid4()) if given is None or given == "" else str(given)

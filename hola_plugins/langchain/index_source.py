@@ -30,6 +30,8 @@ class IndexSource:
         ValueError: Another search keyword.
     """
 
+    takes_vectors = True
+
     def __init__(
         self,
         index: VectorIndex,

@@ -31,6 +31,8 @@ class VectorStoreSource:
         score_is_distance: Which way the scores point; None finds out.
     """
 
+    takes_vectors = False
+
     def __init__(
         self,
         store: VectorStore,
@@ -83,6 +85,8 @@ class RetrieverSource:
         hybrid: `off` leaves BM25 out; else it scores the passages found.
         search_kwargs: Passed to every call.
     """
+
+    takes_vectors = False
 
     def __init__(self, retriever: BaseRetriever, hybrid: Hybrid, search_kwargs: dict[str, Any]) -> None:
         self._retriever = retriever

@@ -106,9 +106,11 @@ class QueryRun:
         rows = [row for row in rows if found.candidates.ids[row] in documents]
         findings = self._judge([documents[found.candidates.ids[row]] for row in rows], depth, rows)
         shown = [row for row, finding in zip(rows, findings, strict=True) if finding.dropped is None]
-        compressed = self._compress([documents[found.candidates.ids[row]] for row in shown], depth, shown)
+        texts = {row: documents[found.candidates.ids[row]].page_content for row in shown}
+        compressed = self._compress(texts, depth)
+        lengths = self._lengths(texts, compressed)
         stories = [
-            _story_of(rank, row, finding, depth, compressed, row in shown and self.compressor is not None)
+            _story_of(rank, row, finding, depth, compressed.get(row), lengths.get(row))
             for rank, (row, finding) in enumerate(zip(rows, findings, strict=True), start=1)
         ]
         gate = self.plan.gate
@@ -147,15 +149,24 @@ class QueryRun:
             ]
         )
 
-    def _compress(
-        self, documents: list[Document], depth: Depth, rows: list[int]
-    ) -> dict[int, CompressedPassage]:
+    def _compress(self, texts: dict[int, str], depth: Depth) -> dict[int, CompressedPassage]:
         """Gives what is left of each passage, by its row among the candidates."""
-        if self.compressor is None or not rows:
+        if self.compressor is None or not texts:
             return {}
-        texts = [document.page_content for document in documents]
-        kept = self.compressor.compress(self.query, texts, depth.candidates.fused[rows], self._vector)
+        rows = list(texts)
+        priors = depth.candidates.fused[rows]
+        kept = self.compressor.compress(self.query, list(texts.values()), priors, self._vector)
         return {rows[one.row]: one for one in kept}
+
+    def _lengths(self, texts: dict[int, str], compressed: dict[int, CompressedPassage]) -> dict[int, int]:
+        """Gives the length of each whole passage that went to the compressor, by its row."""
+        if self.compressor is None:
+            return {}
+        measure = self.compressor.length_function
+        return {
+            row: compressed[row].original_length if row in compressed else measure(text)
+            for row, text in texts.items()
+        }
 
     def _document(self, document: Document, story: PassageStory, depth: Depth) -> Document:
         """Writes the reason into a document, which is a copy already."""
@@ -183,18 +194,18 @@ def _story_of(
     row: int,
     finding: Finding,
     depth: Depth,
-    compressed: dict[int, CompressedPassage],
-    was_compressed: bool,
+    left: CompressedPassage | None,
+    length: int | None,
 ) -> PassageStory:
     relevance = depth.decision.relevance
-    left = compressed.get(row)
     return PassageStory(
         id=depth.candidates.ids[row],
         rank=rank,
         similarity=float(depth.candidates.dense[row]),
         score=float(depth.candidates.fused[row]),
         relevance=relevance[row] if relevance is not None else None,
-        dropped=finding.dropped or ("over_budget" if was_compressed and left is None else None),
+        dropped=finding.dropped or ("over_budget" if length is not None and left is None else None),
         marks=finding.marks,
         compressed=left,
+        length=length,
     )

@@ -105,19 +105,24 @@ class AdaCompRetriever(RetrieverSettings):
                 answer that a relevant document contains (a string, any one document suffices); or a function of
                 query and document that says whether it is relevant.
             target: Share wanted, in (0, 1); by default `target_recall`, else 0.9.
-            promise: coverage: that share of queries gets all relevant documents. recall: mean recall.
-            false_skips: Share of such queries that the none-gate may turn away.
+            promise: coverage: that share of queries gets all relevant documents. recall: mean recall. Either holds
+                for queries that the none-gate lets through.
+            false_skips: Share of such queries that the none-gate may turn away besides, in (0, 1).
             weights: A calibration from another corpus: its weights are kept and only the thresholds are fitted,
                 for which about 50 queries do.
 
         Raises:
-            ValueError: Lists of different lengths, no relevant document at all, or a target out of range.
+            ValueError: Lists of different lengths, no relevant document at all, a share out of range, or weights of
+                other signals.
         """
+        if weights is not None:
+            CalibratedPolicy(weights, self._signals())
+        wanted = target if target is not None else self.target_recall
         examples = label(queries, relevant, self._first_found)
         calibration = calibrate(
             examples,
             self._signals(),
-            target=target or self.target_recall or 0.9,
+            target=0.9 if wanted is None else wanted,
             promise=promise,
             bounds=self._bounds(),
             false_skips=false_skips,
@@ -190,8 +195,9 @@ class AdaCompRetriever(RetrieverSettings):
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
         run = self._run(query, k)
-        vector = await aembed(self.embeddings, query)
-        step, source = await run_in_executor(None, self._begin, run, vector)
+        source = await run_in_executor(None, self._pinned)
+        vector = await aembed(self.embeddings, query) if source.takes_vectors else None
+        step = await run_in_executor(None, run.start, vector)
         while step is not None:
             found = await source.asearch(query, vector, step, run_manager.get_child())
             step = await run_in_executor(None, run.advance, found)
@@ -201,15 +207,20 @@ class AdaCompRetriever(RetrieverSettings):
 
     def _explain(self, query: str, k: int | None, callbacks: Any) -> Explanation:
         run = self._run(query, k)
-        vector = embed(self.embeddings, query)
-        step, source = self._begin(run, vector)
+        source = self._pinned()
+        vector = self._vector(query, source)
+        step = run.start(vector)
         while step is not None:
             step = run.advance(source.search(query, vector, step, callbacks))
         return run.finish()
 
-    def _begin(self, run: QueryRun, vector: Float32 | None) -> tuple[SearchStep | None, Source]:
-        """Gives the first search and what all searches of this query see."""
-        return run.start(vector), self._source().pinned()
+    def _pinned(self) -> Source:
+        """Gives what all searches of one query see."""
+        return self._source().pinned()
+
+    def _vector(self, query: str, source: Source) -> Float32 | None:
+        """Embeds the query where the search takes that; other stores embed it themselves."""
+        return embed(self.embeddings, query) if source.takes_vectors else None
 
     def _run(self, query: str, k: int | None) -> QueryRun:
         """Prepares one query.
@@ -231,8 +242,21 @@ class AdaCompRetriever(RetrieverSettings):
             source_key=self.source_key,
             metadata_key=self.metadata_key,
             audit=self.audit,
-            warnings=calibration.warnings if calibration is not None else (),
+            warnings=self._warnings(calibration),
         )
+
+    def _warnings(self, calibration: Calibration | None) -> tuple[str, ...]:
+        """Says what is not promised."""
+        if calibration is None:
+            return ()
+        made, here = calibration.bounds, self._bounds()
+        if made == here:
+            return calibration.warnings
+        other = (
+            f"calibrated for k_min = {made.k_min} and k_max = {made.k_max}, used with {here.k_min} and {here.k_max}: "
+            "its target is not promised; use the same, or calibrate again"
+        )
+        return (*calibration.warnings, other)
 
     def _plan(self, k: int | None, calibration: Calibration | None) -> DepthPlan:
         return DepthPlan(
@@ -277,8 +301,8 @@ class AdaCompRetriever(RetrieverSettings):
 
     def _first_found(self, query: str) -> Any:
         """Searches once, as every query does first."""
-        source = self._source().pinned()
-        return source.search(query, embed(self.embeddings, query), SearchStep(self.first_search), None)
+        source = self._pinned()
+        return source.search(query, self._vector(query, source), SearchStep(self.first_search), None)
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
         params = super()._get_ls_params(**kwargs)

@@ -36,11 +36,14 @@ class Found:
 class Source(Protocol):
     """Searches for candidates, at once or asynchronously; safe to share between threads."""
 
+    takes_vectors: bool
+    """Whether a search needs the embedded query; else it embeds the query itself, or not at all."""
+
     def pinned(self) -> Source:
         """Gives the source of one query: all its searches see the same content, where the source can do that."""
 
     def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
-        """Searches; `vector` is the embedded query, None without embeddings."""
+        """Searches; `vector` is the embedded query where it is needed."""
 
     async def asearch(
         self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks

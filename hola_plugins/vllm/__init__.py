@@ -19,7 +19,7 @@ import numpy as np
 
 from hola_plugins.files.array_file import ArrayFileError, read_array
 from hola_plugins.files.input_file import WHOLE_BYTES, InputFileError, read_text
-from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
+from hola_plugins.hsd.config import ConfigError, HSDConfig, TelemetryConfig, load_config
 from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
 from hola_plugins.hsd.hierarchy import INTERMEDIATE
 from hola_plugins.hsd.intermediate import IntermediateLevel
@@ -54,7 +54,8 @@ class HSDProposer:
         if parallel.distributed_executor_backend == "external_launcher":
             config = config.model_copy(update={"deterministic": True})
         elif parallel.rank % parallel.tensor_parallel_size:
-            config = config.model_copy(update={"levels": ()})
+            silent = TelemetryConfig(log_interval_s=0.0)
+            config = config.model_copy(update={"levels": (), "telemetry": silent})
         speculative = vllm_config.speculative_config
         longest = speculative.num_speculative_tokens
         model = vllm_config.model_config
@@ -80,8 +81,13 @@ class HSDProposer:
         settings = self._config.intermediate
         if settings.model is None or not self._config.levels:
             return None
+        if settings.window < 2 * self._limits.max_draft:
+            raise ConfigError(
+                f"HSD setting 'intermediate.window' = {settings.window}: must be at least twice the longest draft, "
+                f"which is {self._limits.max_draft}; raise it, or lower 'max_draft' or num_speculative_tokens"
+            )
         model = WindowedModel(settings, self._limits.vocabulary, self._tokenizer)
-        log_weights(model.weight_bytes())
+        log_weights(model.weight_bytes(), "Draft weights")
         return model
 
     def _judge(self) -> IntermediateLevel | None:
@@ -97,7 +103,14 @@ class HSDProposer:
         compile_kernels(self._config, self._limits, self._model)
         corpus = self._config.store.corpus
         if corpus is not None:
-            self.drafter.hierarchy.add_corpus(_corpus_tokens(corpus, self._tokenizer))
+            self._add_corpus(_corpus_tokens(corpus, self._tokenizer))
+
+    def _add_corpus(self, tokens: Int32) -> None:
+        """Loads the static corpus."""
+        try:
+            self.drafter.add_corpus(tokens)
+        except ValueError as error:
+            raise ConfigError(f"HSD setting 'store.corpus': {error}; set 'store.tokens'") from None
 
     def propose(
         self,

@@ -93,13 +93,37 @@ def test_one_of_several_answers_suffices():
 @pytest.mark.parametrize(
     ("examples", "match"),
     [
-        ([], "at least one labelled query"),
+        ([], "at least 2 labelled queries are needed, got 0"),
         ([LabelledQuery("q", candidates([0.5, 0.4]), np.zeros(2, dtype=bool), 1)] * 3, "relevant and other"),
     ],
 )
 def test_labels_that_teach_nothing_are_refused(examples, match):
     with pytest.raises(ValueError, match=match):
         calibrate(examples, SIGNALS)
+
+
+def test_wrong_shares_weights_and_too_few_labels_are_refused_by_name():
+    examples = questions(20, 30)
+    with pytest.raises(ValueError, match="false_skips must be over 0 and under 1, got 0"):
+        calibrate(examples, SIGNALS, false_skips=0)
+    with pytest.raises(ValueError, match="at least 2 labelled queries are needed, got 1"):
+        calibrate(examples[:1], SIGNALS)
+    with pytest.raises(ValueError, match="weights must be of 16 signals, got 10"):
+        calibrate(examples, SIGNALS, model=calibrate(examples, SIGNALS[:1]).model)
+
+
+def test_a_query_that_finds_nothing_is_a_miss():
+    examples = questions(21, 60)
+    nothing = LabelledQuery("q", candidates([]), np.zeros(0, dtype=bool), 1)
+    calibration = calibrate([*examples, nothing], SIGNALS, target=0.8)
+    assert calibration.reach < 1.0
+    assert calibration.floor == calibrate(examples, SIGNALS, target=0.8).floor
+
+
+def test_questions_without_a_relevant_passage_do_not_open_the_gate():
+    examples = questions(22, 100)
+    besides = [LabelledQuery("q", candidates([0.01, 0.0]), np.zeros(2, dtype=bool)) for _ in range(10)]
+    assert calibrate([*examples, *besides], SIGNALS).floor == calibrate(examples, SIGNALS).floor
 
 
 def test_the_file_gives_the_same_decisions(tmp_path):

@@ -41,6 +41,13 @@ def test_a_wrong_number_takes_all_support_away():
     assert (one.support, one.unknown) == (0.0, ("1540",))
 
 
+def test_numbers_of_a_list_and_of_citations_are_no_claims():
+    answer = "1. The inlet valve closes first [1, 2].\n2. The pump runs at 1,450 revolutions a minute [2-3]."
+    assert [one.support for one in supports(answer, EVIDENCE)] == [1.0, 1.0]
+    one = supports("7. The inlet valve closes first.", EVIDENCE)[0]
+    assert one.unknown[:1] == ("7",)
+
+
 def test_another_inflection_is_the_same_word_and_another_word_is_not():
     (one,) = supports("Outlet valves are closed, pressures fall, inlets close.", EVIDENCE)
     assert one.support == 1.0

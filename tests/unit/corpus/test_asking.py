@@ -54,6 +54,14 @@ def test_kept_sentences_are_highlighted_and_the_rest_is_dim(opened):
     assert style_of["Boats carry flour."] == LEFT_OUT
 
 
+def test_what_fits_as_it_is_is_shown_as_kept(opened):
+    answer = opened.ask("Which inlet valve closes first?", k=1, budget=400)
+    assert answer.explanation.as_json()["kept"][0]["kept_sentences"] == [0, 1, 2, 3]
+    segments = list(Console(width=200).render(render_answer(answer)))
+    style_of = {segment.text.strip(): str(segment.style) for segment in segments if segment.text.strip()}
+    assert style_of["Boats carry flour."] == KEPT
+
+
 def test_tokens_saved_are_measured_against_four_whole_passages(opened):
     answer = opened.ask("Which valve closes first?", k=1, budget=8)
     assert answer.saved == pytest.approx(1 - answer.tokens / answer.usual_tokens)
@@ -77,6 +85,15 @@ def test_a_calibration_in_the_index_is_used(opened):
     assert answer.explanation.reason == "no_evidence"
     assert (answer.tokens, answer.explanation.documents) == (0, ())
     assert REASONS["no_evidence"] in shown(answer)
+
+
+def test_the_depth_bounds_of_a_calibration_are_used(opened):
+    retriever = AdaCompRetriever.from_vectorstore(opened.store, k_min=3, k_max=4)
+    queries = [" ".join(text.split()[:4]) for text in TEXTS] * 12
+    retriever.calibrate(queries, [{name} for name in "abcde"] * 12, target=0.8)
+    retriever.save_calibration(opened.folder / "calibration.json")
+    explanation = opened.ask("The inlet valve closes").explanation
+    assert (explanation.warnings, explanation.k >= 3) == ((), True)
 
 
 def test_documents_cannot_steer_the_terminal(opened):

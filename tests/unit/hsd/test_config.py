@@ -19,6 +19,7 @@ def test_nothing_gives_the_defaults() -> None:
     [
         ({"taw": 1.0}, ("'taw'", "did you mean 'tau'")),
         ({"store": {"isolatd": True}}, ("'store.isolatd'", "did you mean 'isolated'")),
+        ({"tau": "x"}, ("'tau' = 'x'",)),
         ({"tau": -1.0}, ("'tau'", "-1.0", "nats")),
         ({"rounds": 0}, ("'rounds'", "0", "greater than or equal to 1")),
         ({"levels": []}, ("'levels'", "at least one")),

@@ -58,6 +58,31 @@ def test_step_time_curve_learns_and_stays_monotone() -> None:
     assert set(curve.milliseconds(4)) >= {"4", "8"}
 
 
+@pytest.mark.parametrize(("outliers", "noise"), [(0.0, 0.2), (0.01, 0.05)])
+def test_noise_moves_neither_the_curve_nor_its_drift_in_the_long_run(outliers: float, noise: float) -> None:
+    curve = StepTimeCurve(64)
+    rng = np.random.default_rng(1)
+    for _ in range(60_000):
+        tokens = int(rng.choice([1, 9]))
+        stray = 5.0 if rng.random() < outliers else 1.0
+        curve.observe(1, tokens, 0.02 * (1 + 0.02 * tokens) * stray * max(0.2, 1 + noise * rng.normal()))
+    mean = 1 + 4 * outliers
+    assert curve.seconds(1, 1) == pytest.approx(0.02 * 1.02 * mean, rel=0.2)
+    assert curve.seconds(1, 9) == pytest.approx(0.02 * 1.18 * mean, rel=0.2)
+    assert 0.5 < curve.table(1)[1] / 0.02 < 2.0
+
+
+def test_a_slower_machine_moves_all_points_of_a_curve() -> None:
+    curve = StepTimeCurve(64)
+    for _ in range(200):
+        for tokens in (1, 4):
+            curve.observe(1, tokens, 0.02)
+    for _ in range(600):
+        curve.observe(1, 4, 0.04)
+    assert curve.seconds(1, 4) == pytest.approx(0.04, rel=0.05)
+    assert curve.seconds(1, 1) > 0.022
+
+
 def test_a_stray_measurement_does_not_move_the_curve_far() -> None:
     curve = StepTimeCurve(64)
     for _ in range(50):

@@ -97,10 +97,76 @@ def test_corpus_serves_isolated_requests(make_drafter: MakeDrafter) -> None:
     rng = random.Random(6)
     corpus = np.array([rng.randrange(64) for _ in range(200)], dtype=np.int32)
     drafter = make_drafter(rows=1, store={"isolated": True})
-    drafter.hierarchy.add_corpus(corpus)
+    drafter.add_corpus(corpus)
     runner = FakeRunner(drafter, 1, 512, 64, 8)
     runner.run([Replay(corpus[20:150].tolist(), prompt=4)])
     assert runner.emitted / runner.steps > 3.0
+
+
+def test_a_corpus_outlives_outputs_and_errors(make_drafter: MakeDrafter) -> None:
+    rng = random.Random(8)
+    corpus = np.array([rng.randrange(64) for _ in range(3_000)], dtype=np.int32)
+    drafter = make_drafter(rows=1, store={"tokens": 4_096}, levels=("store",))
+    drafter.add_corpus(corpus)
+    for _ in range(40):
+        drafter.hierarchy.store.add(np.array([rng.randrange(64) for _ in range(256)], dtype=np.int32))
+
+    def length(passage: list[int]) -> float:
+        runner = FakeRunner(drafter, 1, 512, 64, 8)
+        runner.run([Replay(passage, prompt=4)])
+        return runner.emitted / runner.steps
+
+    assert length(corpus[20:150].tolist()) > 3.0
+    assert length(corpus[-150:].tolist()) > 3.0
+    drafter._build()
+    assert length(corpus[300:430].tolist()) > 3.0
+
+
+def test_a_corpus_that_leaves_no_room_is_refused(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter(store={"tokens": 4_096})
+    with pytest.raises(ValueError, match="3500 tokens need a store of at least 4524, got 4096"):
+        drafter.add_corpus(np.ones(3_500, dtype=np.int32))
+
+
+def test_an_output_is_stored_in_the_step_in_which_another_ends_its_prompt(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter(rows=2)
+    buffer = np.zeros((2, 512), dtype=np.int32)
+    buffer[0, :60] = np.arange(60)
+    buffer[1, :50] = np.arange(60, 10, -1)
+    for length in range(10, 40):
+        drafter.propose([[int(buffer[0, length - 1])], []], np.array([length, 20], dtype=np.int32), buffer)
+    assert drafter.hierarchy.store.tokens == 0
+    buffer[0] = buffer[1]
+    drafter.propose([[int(buffer[0, 20])]], np.array([21], dtype=np.int32), buffer)
+    assert drafter.hierarchy.store.tokens >= 30
+
+
+class UnforgettingLevel(FailingLevel):
+    """Fails in what it is told, not in what it is asked."""
+
+    def extend(self, block: Any, gate: Gate) -> None:
+        """Adds nothing."""
+
+    def forget(self, slot: int) -> None:
+        """Fails."""
+        raise RuntimeError("on purpose")
+
+
+def test_a_level_that_cannot_forget_is_left_out_and_the_others_go_on(make_drafter: MakeDrafter) -> None:
+    good = make_drafter()
+    drafter = HierarchicalDrafter(good._config, good._limits, 4, (UnforgettingLevel(),))
+    runner = FakeRunner(drafter, 4, 512, 64, 8)
+    runner.run(_replays(6))
+    assert runner.emitted / runner.steps > 4.0
+    assert drafter.snapshot()["levels"]["failing"]["errors"] > 0
+
+
+def test_a_further_level_with_another_number_is_refused(make_drafter: MakeDrafter) -> None:
+    good = make_drafter()
+    level = FailingLevel()
+    level.number = 4
+    with pytest.raises(ValueError, match=r"must have the numbers \[3\], in this order, got \[4\]"):
+        HierarchicalDrafter(good._config, good._limits, 4, (level,))
 
 
 def test_failing_level_is_counted_and_left_out(

@@ -70,6 +70,20 @@ def test_tokens_that_turned_out_wrong_are_overwritten(plain, vocabulary: int) ->
     assert predicted[0].tolist() == expected(plain, tokens)[0][10:].tolist()
 
 
+def test_a_window_longer_than_the_model_reads_is_refused(vocabulary: int) -> None:
+    with pytest.raises(ConfigError, match=r"'intermediate.window' = 4096: .* reads 2048 tokens at most"):
+        WindowedModel(settings(window=4096), vocabulary, str(DRAFT))
+
+
+def test_a_model_with_learned_positions_runs_ragged_rows_in_a_window_as_long_as_it_reads(tmp_path) -> None:
+    config = transformers.GPT2Config(vocab_size=64, n_positions=128, n_embd=32, n_layer=1, n_head=2)
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    model = WindowedModel(settings(model=str(tmp_path), window=128), 64, None)
+    ragged = np.array([[1, 2, 3], [4, -1, -1]], dtype=np.int32)
+    predicted, _ = model.forward(np.arange(2), np.zeros(2, dtype=np.int32), ragged)
+    assert predicted.shape == (2, 3)
+
+
 def test_memory_is_all_there_after_the_first_pass(vocabulary: int) -> None:
     model = WindowedModel(settings(), vocabulary, str(DRAFT))
     model.forward(np.array([0]), np.zeros(1, dtype=np.int32), np.ones((1, 1), dtype=np.int32))

@@ -16,7 +16,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from hola_plugins.adacomp.index_settings import IndexSettings
 from hola_plugins.adacomp.manifest import StoreError
 from hola_plugins.adacomp.source import VectorIndex
-from hola_plugins.langchain import FaissStore
+from hola_plugins.langchain import AdaCompRetriever, FaissStore
 
 TEXTS = ["the cat sat", "the cat sat down", "a dog ran", "a bird flew away"]
 
@@ -111,6 +111,14 @@ def test_ids_are_made_up_where_they_are_missing(store):
     assert added[0] == "x"
     assert ids(store.get_by_ids(added)) == added
     assert store.add_texts([]) == []
+
+
+def test_ids_that_are_numbers_are_found_and_saved_as_text(tmp_path):
+    store = FaissStore.from_texts(TEXTS, HashedWords(), ids=[0, 1, 2, 3])
+    assert ids(store.similarity_search("a dog ran", k=1)) == ["2"]
+    assert AdaCompRetriever.from_vectorstore(store, k=1).invoke("a dog ran")[0].id == "2"
+    store.save(tmp_path / "store")
+    assert FaissStore.load(tmp_path / "store", HashedWords()).get_by_ids(["0"])[0].page_content == TEXTS[0]
 
 
 def test_delete_without_ids_deletes_all(store):

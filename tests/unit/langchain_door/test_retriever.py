@@ -3,6 +3,7 @@
 import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +23,16 @@ from hola_plugins.langchain.confidence import ModelConfidence
 EMBEDDINGS = HashedWords(256)
 PARTS = ("valve", "pump", "filter", "gauge", "boiler", "turbine", "rotor", "seal", "hose", "clamp")
 PLACES = ("north", "south", "east", "west", "upper", "lower", "inner", "outer")
+
+
+class CountedQueries(HashedWords):
+    """Counts the queries that it embeds."""
+
+    queries = 0
+
+    def embed_query(self, text):
+        self.queries += 1
+        return super().embed_query(text)
 
 
 def corpus():
@@ -121,6 +132,40 @@ def test_the_calibration_file_gives_the_same_answers(calibrated, tmp_path):
     other.load_calibration(tmp_path / "calibration.json")
     for query in questions()[0][:20]:
         assert other.explain(query).as_json() == calibrated.explain(query).as_json()
+
+
+def test_a_calibration_for_other_bounds_is_told_in_explain(calibrated, tmp_path):
+    calibrated.save_calibration(tmp_path / "calibration.json")
+    other = AdaCompRetriever(source=calibrated.source, embeddings=EMBEDDINGS, k_max=7)
+    other.load_calibration(tmp_path / "calibration.json")
+    (warning,) = other.explain(QUERY).warnings
+    assert "calibrated for k_min = 1 and k_max = 20, used with 1 and 7" in warning
+
+
+def test_weights_of_other_signals_and_a_target_of_zero_are_refused(calibrated):
+    weights = replace(calibrated.calibration, signals=("other", *calibrated.calibration.signals[1:]))
+    with pytest.raises(ValueError, match="signals must be those of the calibration"):
+        calibrated.calibrate(*questions(), weights=weights)
+    with pytest.raises(ValueError, match=r"target must be over 0 and under 1, got 0\.0"):
+        calibrated.calibrate(*questions(), target=0.0)
+
+
+def test_a_store_that_embeds_queries_itself_is_the_only_one_to_do_so():
+    counted = CountedQueries(256)
+    store = InMemoryVectorStore.from_documents(corpus(), counted)
+    retriever = AdaCompRetriever.from_vectorstore(store, most_widenings=0)
+    before = counted.queries
+    assert retriever.invoke(QUERY)
+    assert counted.queries == before + 1
+
+
+def test_passages_over_the_budget_count_among_the_tokens_before():
+    documents = [Document(id=str(n), page_content="the pump in the hall is checked") for n in range(6)]
+    retriever = AdaCompRetriever.from_documents(documents, EMBEDDINGS, token_budget=10)
+    story = retriever.explain("is the pump checked", k=6)
+    assert [one.dropped for one in story.passages].count("over_budget") == 5
+    assert story.tokens_before == 6 * story.passages[0].length
+    assert story.tokens_after <= 10
 
 
 def test_too_few_labels_are_told_in_explain(retriever):

@@ -1,0 +1,50 @@
+"""The proposer as vLLM makes it; a running engine is in tests/engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hola_plugins.hsd.config import ConfigError
+from hola_plugins.vllm import HSDProposer
+
+DRAFT = Path(__file__).parents[2] / "models" / "draft"
+
+
+def engine(rank: int = 0, drafts: int = 8, **hsd: Any) -> Any:
+    """Gives as much of an engine's configuration as the proposer reads."""
+    return SimpleNamespace(
+        additional_config={"hola": {"hsd": hsd}},
+        parallel_config=SimpleNamespace(distributed_executor_backend="mp", rank=rank, tensor_parallel_size=2),
+        speculative_config=SimpleNamespace(num_speculative_tokens=drafts),
+        model_config=SimpleNamespace(tokenizer=None, get_vocab_size=lambda: 2048, max_model_len=512),
+        scheduler_config=SimpleNamespace(max_num_seqs=4),
+    )
+
+
+def test_a_rank_that_drafts_nothing_reports_nothing(tmp_path):
+    file = tmp_path / "hsd.jsonl"
+    settings = {"telemetry": {"jsonl": str(file), "jsonl_interval_s": 1e-9}}
+    buffer = np.tile(np.arange(8, dtype=np.int32), (1, 64))
+    lines = []
+    for rank in (1, 0):
+        proposer = HSDProposer(engine(rank, **settings))
+        proposer.propose([[int(buffer[0, 99])]], np.array([100], dtype=np.int32), buffer)
+        lines.append(len(file.read_text().splitlines()) if file.exists() else 0)
+    assert lines == [0, 1]
+
+
+def test_a_window_shorter_than_two_drafts_is_refused():
+    with pytest.raises(ConfigError, match=r"'intermediate.window' = 128: must be at least twice .* 200"):
+        HSDProposer(engine(drafts=200, intermediate={"model": str(DRAFT), "window": 128}))
+
+
+def test_a_corpus_that_leaves_no_room_is_refused_with_the_remedy(tmp_path):
+    np.save(tmp_path / "corpus.npy", np.ones(4_000, dtype=np.int32))
+    settings = {"store": {"tokens": 4_096, "corpus": str(tmp_path / "corpus.npy")}}
+    with pytest.raises(ConfigError, match=r"at least 5024, got 4096; set 'store.tokens'"):
+        HSDProposer(engine(**settings)).load_model()
