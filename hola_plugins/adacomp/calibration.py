@@ -91,6 +91,17 @@ class Calibration:
             )
         return (text,)
 
+    def warnings_with(self, bounds: DepthBounds) -> tuple[str, ...]:
+        """Says besides that it was made for other depth bounds than these, where it was."""
+        if bounds == self.bounds:
+            return self.warnings
+        made = self.bounds
+        text = (
+            f"calibrated for k_min = {made.k_min} and k_max = {made.k_max}, used with {bounds.k_min} and "
+            f"{bounds.k_max}: its target is not promised; use the same, or calibrate again"
+        )
+        return (*self.warnings, text)
+
 
 def calibrate(
     examples: Sequence[LabelledQuery],

@@ -242,21 +242,8 @@ class AdaCompRetriever(RetrieverSettings):
             source_key=self.source_key,
             metadata_key=self.metadata_key,
             audit=self.audit,
-            warnings=self._warnings(calibration),
+            warnings=calibration.warnings_with(self._bounds()) if calibration is not None else (),
         )
-
-    def _warnings(self, calibration: Calibration | None) -> tuple[str, ...]:
-        """Says what is not promised."""
-        if calibration is None:
-            return ()
-        made, here = calibration.bounds, self._bounds()
-        if made == here:
-            return calibration.warnings
-        other = (
-            f"calibrated for k_min = {made.k_min} and k_max = {made.k_max}, used with {here.k_min} and {here.k_max}: "
-            "its target is not promised; use the same, or calibrate again"
-        )
-        return (*calibration.warnings, other)
 
     def _plan(self, k: int | None, calibration: Calibration | None) -> DepthPlan:
         return DepthPlan(
