@@ -102,7 +102,7 @@ def compress(
             )
         check_out(model, out, force)
         room = None if memory is None else parse_size(memory)
-        _compress(model, out, calibration, settings, device, sequence_length, dtype, room)
+        _compress(model, out, calibration, settings, device, sequence_length, dtype, room, force)
 
 
 def recipe(
@@ -139,6 +139,7 @@ def _compress(
     length: int,
     dtype: str,
     memory: int | None,
+    force: bool,
 ) -> None:
     """Runs the compression and shows what it reads, then what came of it."""
     quieten_host()
@@ -157,7 +158,7 @@ def _compress(
         )
     if hint := speed_hint(config.target_device, config.scheme_names):
         console.print(hint, markup=False)
-    report = compress_checkpoint(source, config, dtype, out, memory)
+    report = compress_checkpoint(source, config, dtype, out, memory, replace=force)
     shown = results_console()
     shown.print(render_summary(report))
     shown.print(f"\nIn the environment of vLLM: {serve_command(out)}", markup=False, soft_wrap=True)

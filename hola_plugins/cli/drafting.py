@@ -105,7 +105,7 @@ def draft(
         }
         _check_options(start, size or layers, bits, device)
         check_out(model, out, force)
-        _make(model, out, prompts, held_out, settings, start, bits, device, cache.expanduser())
+        _make(model, out, prompts, held_out, settings, start, bits, device, cache.expanduser(), force)
 
 
 def _make(
@@ -118,6 +118,7 @@ def _make(
     bits: float | None,
     device: str | None,
     cache: Path,
+    force: bool,
 ) -> None:
     """Makes the draft and shows what it reads, then what came of it."""
     _check_installed()
@@ -132,7 +133,7 @@ def _make(
     low = None if bits is None else _low_bits(bits, device, config.seed)
     source = read_draft_source(model, prompts, held_out, config)
     Console(stderr=True, highlight=False).print(_read(source.made_of, own=prompts is not None), markup=False)
-    with staged_folder(out) as folder:
+    with staged_folder(out, replace=force) as folder:
         made = make_draft(source, config, folder, start=start, low=low, cache=cache)
         if low is not None:
             from hola_plugins.llmcompressor.draft_bits import quantise_draft

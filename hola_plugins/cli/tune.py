@@ -36,9 +36,9 @@ def tune(
     last two on real servers, measured in turn. What is chosen is measured again on data that no search saw.
 
     The output folder receives tuned/: serve.yaml for vLLM, adacomp.json (and calibration.json) for the retriever,
-    recipe.yaml for llmcompressor, and tuned.json with every trial. A stopped run goes on where it was. Ends with
-    status 1 when nothing keeps the limits, or the choice breaks one on the data held out, and with 2 when the
-    configuration or its data will not do.
+    recipe.yaml for llmcompressor, and tuned.json with every trial. A stopped run goes on where it was, and what failed
+    is tried again. Ends with status 1 when nothing keeps the limits, or the choice breaks one on the data held out, and
+    with 2 when the configuration or its data will not do.
     """
     with ends_with_2("tune", _STOPPED):
         if init:

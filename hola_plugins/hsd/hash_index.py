@@ -89,8 +89,9 @@ def enter_position(memory: np.ndarray, capacity: int, buckets: int, position: in
             value = (value + np.uint64(token + 1)) * _MULTIPLIER
             depth += 1
         head = _head_of(value, capacity, buckets, order)
-        memory[capacity * (1 + order) + position] = memory[head]
-        memory[head] = position + 1
+        if memory[head] != position + 1:
+            memory[capacity * (1 + order) + position] = memory[head]
+            memory[head] = position + 1
 
 
 @njit(cache=True, inline="always")

@@ -124,7 +124,6 @@ def read_accuracy(task: Task, results: Mapping[str, Any], samples: Sequence[Mapp
     kept.sort(key=lambda one: one["doc_id"])
     if task.questions is not None and task.match == "contains":
         return _containing(task, kept)
-    right = tuple(bool(one[metric]) for one in kept if metric in one)
     stderr = results.get(f"{metric}_stderr,{chosen}")
     return Accuracy(
         task=task.task,
@@ -132,7 +131,7 @@ def read_accuracy(task: Task, results: Mapping[str, Any], samples: Sequence[Mapp
         value=results[f"{metric},{chosen}"],
         stderr=stderr if isinstance(stderr, float) else None,
         questions=len(kept),
-        right=right if len(right) == len(kept) else (),
+        right=_right([one.get(metric) for one in kept]),
     )
 
 
@@ -145,6 +144,11 @@ def _choose(task: Task, results: Mapping[str, Any]) -> str:
             f"task {task.task} has no metric {wanted!r}; it has {', '.join(metrics) or 'none'}"
         )
     return wanted
+
+
+def _right(scores: Sequence[Any]) -> tuple[bool, ...]:
+    """Gives which questions are right; empty where one has no score, or one between right and wrong."""
+    return tuple(one == 1 for one in scores) if all(one in (0, 1) for one in scores) else ()
 
 
 def _containing(task: Task, samples: Sequence[Mapping[str, Any]]) -> Accuracy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,15 +28,19 @@ class Contexts:
     Args:
         config: The configuration.
         state: What is finished.
+        versions: Packages of this environment, on which passages depend.
         show: Told what is being done.
 
     Raises:
         DataError: Prompts or queries that cannot be used.
     """
 
-    def __init__(self, config: PilotConfig, state: State, show: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: PilotConfig, state: State, versions: Mapping[str, str], show: Callable[[str], None]
+    ) -> None:
         self._config = config
         self._state = state
+        self._versions = versions
         self._show = show
         self._prompts = read_prompts(config.prompts) if config.prompts else []
         self._queries = read_queries(config.documents.queries) if config.documents else []
@@ -89,7 +93,7 @@ class Contexts:
         if depth == "adaptive":
             given = (one for one in (adaptive.labels, adaptive.calibration) if one is not None)
             settings += [adaptive.model_dump(mode="json"), [fingerprint(one) for one in given]]
-        return digest(depth, files, settings, fingerprint(documents.queries))
+        return digest(depth, files, settings, fingerprint(documents.queries), self._versions)
 
     def _passages(self, depth: Depth) -> Passages:
         """Gives what was retrieved at a depth, at once or from an earlier run."""

@@ -12,6 +12,7 @@ from hola_plugins.pilot.scores import Scores
 from hola_plugins.pilot.sections import Domain, LoBi
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.server_plan import ServerPlan
+from hola_plugins.pilot.state import digest
 
 
 def measure_cross_domain(
@@ -41,17 +42,26 @@ def measure_cross_domain(
     rows: list[CrossDomain] = []
     for fitted in domains:
         progress.show(f"compressing for {fitted.name}")
-        name = "cross-" + re.sub(r"[^A-Za-z0-9]+", "-", fitted.name).strip("-").lower()
+        name = _file_name(fitted.name)
         model = compressor.compress(name, settings.model_copy(update={"calibration": fitted.calibration}))
         plan = ServerPlan(
             name, str(model), baseline.dtype, engine=baseline.engine, variables=baseline.variables
         )
-        found = _scores_of(plan, domains, fleet, scores, progress)
+        try:
+            found = _scores_of(plan, domains, fleet, scores, progress)
+        finally:
+            fleet.release(plan)
         rows += [
             _row(fitted, measured, score, known)
             for measured, score, known in zip(domains, found, reference, strict=True)
         ]
     return tuple(rows)
+
+
+def _file_name(domain: str) -> str:
+    """Names the model of a domain for files: by what of its name they take, and by a digest of all of it."""
+    letters = re.sub(r"[^A-Za-z0-9]+", "-", domain).strip("-").lower()
+    return "-".join(filter(None, ("cross", letters, digest(domain)[:8])))
 
 
 def _scores_of(

@@ -17,6 +17,9 @@ _PREFIX = "pilot_"
 _STOP = {"exact": ["\n"], "contains": ["\n\n"]}
 """What ends an answer to an own question."""
 
+_TRIMMED = {"name": "none", "filter": [{"function": "remove_whitespace"}, {"function": "take_first"}]}
+"""What is compared of an answer, under the name that lm-eval gives to no filter: a blank follows the prompt's colon."""
+
 
 def check_data(task: Task) -> None:
     """Reads a task's local files once.
@@ -66,7 +69,9 @@ def _own(task: Task, folder: Path, ask: Callable[[str], str]) -> dict[str, Any]:
     """Defines a task of the user's questions."""
     data = folder / "questions.jsonl"
     questions = read_questions(task.questions) if task.questions else []
-    lines = [json.dumps({"prompt": ask(one.text), "answer": one.answer}) for one in questions[: task.limit]]
+    lines = [
+        json.dumps({"prompt": ask(one.text), "answer": one.answer.strip()}) for one in questions[: task.limit]
+    ]
     data.write_text("\n".join(lines) + "\n", encoding="utf-8")
     generation = {"until": _STOP[task.match], "do_sample": False, "max_gen_toks": task.max_tokens}
     return {
@@ -77,6 +82,7 @@ def _own(task: Task, folder: Path, ask: Callable[[str], str]) -> dict[str, Any]:
         "doc_to_text": "{{prompt}}",
         "doc_to_target": "{{answer}}",
         "generation_kwargs": generation,
+        "filter_list": [_TRIMMED],
         "metric_list": [{"metric": "exact_match", "ignore_case": True, "ignore_punctuation": True}],
         "num_fewshot": 0,
     }

@@ -30,6 +30,7 @@ class Request(_Part):
         tokens_in: Tokens of the prompt as it was sent, context included.
         tokens_out: Tokens of the answer.
         output: SHA-256 of the answer, to compare answers between stages.
+        searched: Whether passages were searched for it before it was sent, which takes its stage's `retrieval.seconds`.
     """
 
     repeat: int
@@ -40,13 +41,14 @@ class Request(_Part):
     tokens_in: int
     tokens_out: int
     output: str
+    searched: bool = False
 
 
 class Memory(_Part):
     """Memory of a stage, in bytes.
 
     Attributes:
-        weights: What its weights take, draft included.
+        weights: What its weights take, draft included; null where the target's are neither told by vLLM nor weighed.
         peak: Most resident memory of the engine's processes; on a GPU that of the device.
         checkpoint: Size of the weight files.
     """
@@ -65,7 +67,9 @@ class Accuracy(_Part):
         value: Score, 0 to 1.
         stderr: Its standard error.
         questions: How many were asked.
-        right: By question, whether it was answered rightly, for paired tests; empty where unknown.
+        right: By question, whether it was answered rightly, for paired tests; empty where unknown, or where a
+            question's score is more than right or wrong.
+        retrieves: Whether passages were retrieved for its questions, without which AdaComp cannot move it.
     """
 
     task: str
@@ -74,6 +78,7 @@ class Accuracy(_Part):
     stderr: float | None = None
     questions: int
     right: tuple[bool, ...] = ()
+    retrieves: bool = False
 
 
 class Retrieval(_Part):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from hola_plugins.pilot.contexts import Contexts
 from hola_plugins.pilot.process import ProcessError
@@ -66,6 +66,6 @@ class Rounds:
 
     def _key(self, plan: StagePlan, repeat: int) -> str:
         """Names what a round follows from."""
-        prompts = [(one.id, one.category, one.text) for one in self._dealt(plan.depth, repeat)]
+        prompts = [astuple(one) for one in self._dealt(plan.depth, repeat)]
         server = plan.server.key() if plan.server else None
         return digest(server, prompts, repr(self.traffic), self.versions)

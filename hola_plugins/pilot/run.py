@@ -103,6 +103,10 @@ class Pilot:
         return self._config.serve_python or Path(sys.executable)
 
     @cached_property
+    def _own_versions(self) -> dict[str, str]:
+        return versions_in(Path(sys.executable))
+
+    @cached_property
     def _serve_versions(self) -> dict[str, str]:
         return versions_in(self._serve_python)
 
@@ -123,7 +127,7 @@ class Pilot:
 
     @cached_property
     def _contexts(self) -> Contexts:
-        return Contexts(self._config, self._state, self._progress.show)
+        return Contexts(self._config, self._state, self._own_versions, self._progress.show)
 
     @cached_property
     def _compressor(self) -> Compressor | None:
@@ -197,7 +201,7 @@ class Pilot:
             contexts=self._contexts,
             rounds=Rounds(traffic, self._contexts, config.repeats, self._state, self._serve_versions),
             scores=Scores(evaluation, self._contexts, self._state, self._serve_versions),
-            footprints=Footprints(self._state),
+            footprints=Footprints(self._state, self._serve_versions),
             fleet=fleet,
             progress=self._progress,
         )

@@ -46,8 +46,9 @@ class Scores:
         found = self.get(server.plan, depth, task)
         if found is None:
             key = self._key(server.plan, depth, task)
-            found = self.evaluation.run(self._name(task, key), task, server, self.contexts.ask(depth))
+            answered = self.evaluation.run(self._name(task, key), task, server, self.contexts.ask(depth))
             server.check_running()
+            found = answered.model_copy(update={"retrieves": bool(self._passages(depth, task))})
             self.state.put(self._name(task, key), key, found.model_dump(mode="json"))
         return found
 
@@ -57,8 +58,15 @@ class Scores:
 
     def _key(self, plan: ServerPlan, depth: Depth, task: Task) -> str:
         """Names what a score follows from."""
-        files = [fingerprint(one) for one in (task.questions, task.data, task.train) if one is not None]
-        passages = self.contexts.key(depth) if task.questions else None
         return digest(
-            plan.key(), task.model_dump(mode="json"), files, passages, self.evaluation.chat, self.versions
+            plan.key(),
+            task.model_dump(mode="json"),
+            [fingerprint(one) for one in task.files],
+            self._passages(depth, task),
+            self.evaluation.chat,
+            self.versions,
         )
+
+    def _passages(self, depth: Depth, task: Task) -> str:
+        """Names the passages that a task's questions are sent with; empty where they are sent without."""
+        return self.contexts.key(depth) if task.questions else ""

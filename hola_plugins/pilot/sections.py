@@ -212,7 +212,7 @@ class Task(Settings):
     """Own JSON lines of question and answer; with documents, passages are retrieved for each."""
 
     match: Literal["exact", "contains"] = "exact"
-    """Own questions: whether the answer's first line is the expected text, or contains it; case is ignored."""
+    """Own questions: whether the answer's first line, trimmed, is the expected text, or contains it; case is ignored."""
 
     data: File | None = None
     """A local copy of the task's test data; null lets lm-eval load it from the hub."""
@@ -231,6 +231,11 @@ class Task(Settings):
 
     max_tokens: int = Field(default=64, ge=1)
     """Own questions: most tokens of an answer."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The local files that its questions, answers and examples come from."""
+        return tuple(one for one in (self.questions, self.data, self.train) if one is not None)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Task:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S = 0.5
 _WEIGHED = re.compile(r"Weights loaded: (\d+) bytes")
-_WEIGHTS = re.compile(r"Model loading took ([\d.]+) (GiB|MiB)")
+_TOLD = re.compile(r"Model loading took ([\d.]+) (GiB|MiB)")
 _UNITS = {"GiB": 1 << 30, "MiB": 1 << 20}
-
+_DRAFT = re.compile(r"Draft weights loaded: (\d+) bytes")
 
 _PORTS = range(20_000, 32_000)
 """Under the ports that the system gives to outgoing connections: none takes one before the server listens on it."""
@@ -66,11 +66,13 @@ class Server:
 
     @property
     def weights(self) -> int | None:
-        """What its weights take in memory, in bytes: what vLLM says, which is nothing on a CPU, and what this package does."""
+        """What its weights take in memory, drafts included, in bytes; None where the target's are not known.
+
+        vLLM tells the target's, but not on a CPU, where this package weighs them; drafts are this package's to tell.
+        """
         output = self._process.output()
-        found = _WEIGHTS.search(output)
-        said = round(float(found[1]) * _UNITS[found[2]]) if found else 0
-        return said + sum(map(int, _WEIGHED.findall(output))) or None
+        target = sum(map(int, _WEIGHED.findall(output))) or _told(output)
+        return target + sum(map(int, _DRAFT.findall(output))) if target else None
 
     def longest(self) -> int:
         """Gives the most tokens that a request and its answer may have.
@@ -213,6 +215,12 @@ class Fleet:
             return
         server.wait(self._timeout_s)
         self._ready.add(server.plan.name)
+
+
+def _told(output: str) -> int | None:
+    """Gives what vLLM says that the weights take, in bytes."""
+    found = _TOLD.search(output)
+    return round(float(found[1]) * _UNITS[found[2]]) if found else None
 
 
 def _free_port() -> int:

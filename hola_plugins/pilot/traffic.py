@@ -126,6 +126,7 @@ class Traffic:
             tokens_in=usage.prompt_tokens,
             tokens_out=usage.completion_tokens,
             output=hashlib.sha256("".join(texts).encode()).hexdigest(),
+            searched=prompt.searched,
         )
 
     async def _stream(self, client: Any, text: str, tokens: int) -> AsyncIterator[Any]:

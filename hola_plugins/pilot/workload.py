@@ -22,11 +22,13 @@ class Prompt:
         id: Its name; equal in all stages.
         category: Its kind.
         text: The text.
+        searched: Whether passages were searched for it, found or not.
     """
 
     id: str
     category: str
     text: str
+    searched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def with_passages(query: Query, passages: Sequence[str], template: str) -> Promp
     numbered = "\n\n".join(f"[{number}] {text}" for number, text in enumerate(passages, 1))
     parts = {"{passages}": numbered, "{question}": query.text}
     text = re.sub(r"\{passages\}|\{question\}", lambda found: parts[found[0]], template)
-    return Prompt(query.id, "documents", text.lstrip("\n"))
+    return Prompt(query.id, "documents", text.lstrip("\n"), searched=True)
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -35,6 +35,11 @@ class Environment:
         self.logs = logs
 
     @cached_property
+    def own_versions(self) -> dict[str, str]:
+        """Packages of the environment that retrieves, which is this one."""
+        return versions_in(Path(sys.executable))
+
+    @cached_property
     def versions(self) -> dict[str, str]:
         """Packages of vLLM's environment."""
         return versions_in(self._python)
@@ -84,7 +89,7 @@ class Bench:
         adaptive = {"adacomp": choice.adacomp} if choice.adacomp else {}
         self.pilot = pilot.model_copy(update={**adaptive, "repeats": 1})
         self.depth: Depth = "adaptive" if choice.adacomp else "fixed"
-        self.contexts = Contexts(self.pilot, state, show)
+        self.contexts = Contexts(self.pilot, state, environment.own_versions, show)
         traffic = Traffic(pilot.concurrency, pilot.max_tokens, pilot.chat, pilot.request_timeout_s)
         self.arena = Arena(fleet, traffic, repeats, show)
         evaluation = Evaluation(

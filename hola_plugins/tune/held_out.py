@@ -6,7 +6,7 @@ from typing import Any
 
 from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.stages import Depth
-from hola_plugins.pilot.state import State, digest
+from hola_plugins.pilot.state import State, digest, fingerprint
 from hola_plugins.tune.bench import Bench
 from hola_plugins.tune.choice import Choice
 from hola_plugins.tune.duel import Side
@@ -63,7 +63,9 @@ def _with_scores(bench: Bench, plan: ServerPlan, depth: Depth, figures: Figures)
 def _key(bench: Bench, sides: list[Side]) -> str:
     """Names what the figures follow from."""
     sent = [[(one.id, one.text) for one in side.prompts] for side in sides]
+    servers = [side.plan.key() for side in sides]
+    passages = [bench.contexts.key(depth) for depth in ("fixed", bench.depth)]
     tasks = [one.model_dump(mode="json") for one in bench.pilot.accuracy]
-    return digest(
-        [side.plan.key() for side in sides], sent, tasks, repr(bench.arena.traffic), bench.arena.repeats
-    )
+    files = [fingerprint(path) for one in bench.pilot.accuracy for path in one.files]
+    traffic = [repr(bench.arena.traffic), bench.arena.repeats]
+    return digest(servers, sent, passages, tasks, files, traffic, bench.scores.versions)

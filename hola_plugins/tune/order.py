@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from hola_plugins.pilot.compression import Compressor
 from hola_plugins.pilot.config import PilotConfig
-from hola_plugins.pilot.documents import document_files, open_documents
+from hola_plugins.pilot.documents import open_documents
 from hola_plugins.pilot.passages import adaptive_retriever
 from hola_plugins.pilot.progress import Progress
 from hola_plugins.pilot.sections import AdaComp
 from hola_plugins.pilot.server import Fleet
-from hola_plugins.pilot.state import State, digest, fingerprint
+from hola_plugins.pilot.state import State, digest
 from hola_plugins.pilot.workload import read_queries
 from hola_plugins.tune.bench import Bench, Environment
 from hola_plugins.tune.choice import Choice, Method, Searched, Tuned
 from hola_plugins.tune.config import TuneConfig
 from hola_plugins.tune.drafts import DraftTrials, draft_settings, draft_values
+from hola_plugins.tune.keys import drafts_key, retrieval_key, weights_key
 from hola_plugins.tune.limits import Figures, Limit, among, broken, limits_of
 from hola_plugins.tune.retrieval import RetrievalTrials, retrieval_values
 from hola_plugins.tune.search import Measure, Search, Trial, Values, best_of, judged, nearest_of
@@ -99,8 +100,7 @@ class Searches:
             raise ValueError(f"'floor.recall' needs labelled queries, and {documents.queries} has none")
         settings = self._pilot.adacomp
         trials = RetrievalTrials(self._index, queries, settings, self._progress.show)
-        files = [fingerprint(one) for one in (*document_files(documents), settings.labels) if one]
-        key = digest(documents.model_dump(mode="json"), files, settings.model_dump(mode="json"))
+        key = retrieval_key(documents, settings, self._environment.own_versions)
         best = self._search("retrieval", key, retrieval_values(space, settings), space.trials, trials.measure)
         return choice.model_copy(update={"adacomp": settings.model_copy(update=best.settings)})
 
@@ -114,9 +114,7 @@ class Searches:
         folder, versions = self._config.out / "checkpoints", self._environment.compress_versions
         made_by = Compressor(python, self._pilot.model, folder, self._environment.logs, self._state, versions)
         trials = WeightTrials(bench, choice, made_by, self._config.minimise)
-        key = digest(
-            self._sent(bench, choice), self._pilot.lobi.model_dump(mode="json"), self._config.minimise
-        )
+        key = weights_key(bench, choice, versions, self._config.minimise)
         plain = self._plain("lobi", key, trials.original)
         best = self._search("lobi", key, weight_values(space), space.trials, trials.measure, plain)
         if not best.settings:
@@ -132,7 +130,7 @@ class Searches:
             return self._skip("hsd", "not asked for: as in the pilot's configuration", drafting)
         bench = self._bench(choice)
         trials = DraftTrials(bench, choice)
-        key = digest(self._sent(bench, choice), self._pilot.hsd.model_dump(mode="json"))
+        key = drafts_key(bench, choice)
         plain = self._plain("hsd", key, trials.original)
         best = self._search("hsd", key, draft_values(space), space.trials, trials.measure, plain)
         chosen = draft_settings(self._pilot, best.settings) if best.settings else None
@@ -183,15 +181,6 @@ class Searches:
 
     def _bench(self, choice: Choice) -> Bench:
         return Bench(self._pilot, choice, self._environment, self._state, self._fleet, self._progress.show)
-
-    def _sent(self, bench: Bench, choice: Choice) -> str:
-        """Names what the latency of a setting follows from."""
-        prompts = [(one.id, one.text) for one in bench.prompts]
-        tasks = [one.model_dump(mode="json") for one in self._pilot.accuracy]
-        files = [fingerprint(path) for one in self._pilot.accuracy if (path := one.questions or one.data)]
-        server = choice.server(self._pilot, "search").key()
-        traffic = [repr(bench.arena.traffic), bench.arena.repeats]
-        return digest(prompts, tasks, files, server, traffic, self._environment.versions)
 
     @cached_property
     def _index(self) -> OpenIndex:

@@ -2,7 +2,7 @@
 
 Where all combinations fit into the trials, all are tried; otherwise optuna's TPE proposes them, with broken limits as
 its constraints. The first value of every list makes the first trial. A search that was stopped goes on: what was being
-measured then is measured again, what was finished is not.
+measured then, or failed, is measured again, what was finished is not.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,8 +81,12 @@ class Search:
         self.trials = min(trials, points)
         self._study = self._open(journal, name, seed)
         self._take_up()
+        self._failed = self._failures()
+        self._line_up(one.settings for one in self._failed.values())
         if points <= trials:
-            self._enqueue_all()
+            self._line_up(
+                dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())
+            )
 
     def run(self, measure: Measure, finished: Callable[[], None]) -> list[Trial]:
         """Measures what is not finished.
@@ -99,10 +103,25 @@ class Search:
         return self.results()
 
     def results(self) -> list[Trial]:
-        """Lists the finished trials in their order, judged by the limits of now."""
+        """Lists the finished trials in their order, judged by the limits of now.
+
+        Those that failed in an earlier run are left out: what stopped them may be mended.
+        """
+        found = (one for number, one in self._kept().items() if number not in self._failed)
+        return [judged(one, self._limits) for one in found]
+
+    def _kept(self) -> dict[int, Trial]:
+        """Gives what the journal holds of every trial that was measured, by its number."""
         found = self._study.get_trials(deepcopy=False)
-        kept = [Trial.model_validate(one.user_attrs["trial"]) for one in found if "trial" in one.user_attrs]
-        return [judged(one, self._limits) for one in kept]
+        return {
+            one.number: Trial.model_validate(one.user_attrs["trial"])
+            for one in found
+            if "trial" in one.user_attrs
+        }
+
+    def _failures(self) -> dict[int, Trial]:
+        """Gives the trials that have failed so far."""
+        return {number: one for number, one in self._kept().items() if one.status == "failed"}
 
     def _try(self, measure: Measure) -> None:
         """Measures one proposal."""
@@ -164,15 +183,15 @@ class Search:
         if not self._study.get_trials(deepcopy=False):
             self._study.enqueue_trial({name: one[0] for name, one in self._values.items()})
 
-    def _enqueue_all(self) -> None:
-        """Lines up every combination that is neither finished nor waiting."""
+    def _line_up(self, points: Iterable[dict[str, Any]]) -> None:
+        """Lines up those of some settings that are neither finished nor waiting."""
         waiting = self._study.get_trials(deepcopy=False, states=(self._optuna.trial.TrialState.WAITING,))
         known = [one.settings for one in self.results()]
         known += [one.system_attrs["fixed_params"] for one in waiting]
-        for point in itertools.product(*self._values.values()):
-            settings = dict(zip(self._values, point, strict=True))
+        for settings in points:
             if settings not in known:
                 self._study.enqueue_trial(settings)
+                known.append(settings)
 
 
 def judged(trial: Trial, limits: Sequence[Limit]) -> Trial:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from hola_plugins.tune.choice import Searched, Tuned
 from hola_plugins.tune.limits import Figures
+from hola_plugins.tune.search import Trial
 
 _TITLES = {"retrieval": "AdaComp", "lobi": "Lo-Bi", "hsd": "HSD"}
 
@@ -27,7 +28,7 @@ _ROWS = {
 
 def render_summary(tuned: Tuned) -> RenderableType:
     """Shows what was searched and chosen, and the figures of the choice in the search and on data held out."""
-    parts: list[RenderableType] = [_searches(tuned.searches)]
+    parts: list[RenderableType] = [_searches(tuned.searches), *_failures(tuned.searches)]
     if tuned.choice is not None:
         parts.append(_figures(tuned))
     if tuned.infeasible:
@@ -53,8 +54,27 @@ def _chosen(one: Searched) -> str:
     if one.chosen is None:
         return one.note or ""
     if not one.chosen.settings:
-        return "left out: no setting is better"
-    return ", ".join(f"{name}: {value}" for name, value in one.chosen.settings.items())
+        tried = [trial for trial in one.trials if trial.settings]
+        measured = any(trial.status != "failed" for trial in tried)
+        return f"left out: no setting {'is better' if measured else 'could be measured'}"
+    return _settings(one.chosen)
+
+
+def _settings(trial: Trial) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in trial.settings.items())
+
+
+def _failures(searches: tuple[Searched, ...]) -> Iterator[Text]:
+    """Says of every search how many settings could not be measured, and why the first could not."""
+    for one in searches:
+        failed = [trial for trial in one.trials if trial.status == "failed"]
+        if failed:
+            tried = sum(bool(trial.settings) for trial in one.trials)
+            yield Text(
+                f"{_TITLES[one.method]}: {len(failed)} of {tried} settings could not be measured and will be tried "
+                f"again by the next run; the first ({_settings(failed[0])}): {failed[0].error}",
+                style="red",
+            )
 
 
 def _figures(tuned: Tuned) -> Table:

@@ -152,6 +152,7 @@ def test_every_stage_is_measured_with_the_same_prompts(results: Results) -> None
     for stage in done:
         assert stage.failed_requests == 0
         assert all(0 < one.first_token_s <= one.latency_s for one in stage.requests)
+        assert all(one.searched == one.prompt.startswith("q") for one in stage.requests)
         assert all(0 < one.tokens_out <= 12 and one.tokens_in > 0 for one in stage.requests)
         assert stage.memory.peak is not None
         assert stage.memory.peak > 100 << 20
@@ -195,6 +196,7 @@ def test_questions_are_scored_by_lm_eval(results: Results) -> None:
         (score,) = stage.accuracy
         assert (score.task, score.metric, score.questions) == ("valves", "contains", 2)
         assert score.value == sum(score.right) / 2
+        assert score.retrieves
 
 
 def test_retrieval_is_calibrated_on_each_domain_and_measured_on_every_one(results: Results) -> None:
@@ -226,4 +228,6 @@ def test_a_mended_stage_is_measured_and_nothing_else(work: Workplace, results: R
     assert {"round-all-0.json", "round-all-1.json"} <= set(after) - set(before)
     last = mended.stages[4]
     assert (last.status, len(last.requests)) == ("done", len(mended.stages[0].requests))
+    before_it = [one for one in mended.stages[:4] if one.status == "done"][-1]
+    assert (last.memory.weights or 0) > (before_it.memory.weights or 0) > 0, "the draft's are added"
     assert mended.stages[:4] == results.stages[:4]

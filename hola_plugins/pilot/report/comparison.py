@@ -11,7 +11,7 @@ from hola_plugins.pilot.report.estimate import LEAST_UNITS, LEVEL, Estimate
 from hola_plugins.pilot.report.pairing import paired
 from hola_plugins.pilot.report.resampling import ratio_of_means
 from hola_plugins.pilot.report.scores import accuracy_change, recall_change
-from hola_plugins.pilot.results import Request, Stage
+from hola_plugins.pilot.results import Accuracy, Request, Stage
 
 Kind: TypeAlias = Literal["speed", "quality"]
 
@@ -92,6 +92,11 @@ def compare_all(stages: Sequence[Stage]) -> list[Comparison]:
     return corrected(found)
 
 
+def measure_of(score: Accuracy) -> str:
+    """Gives the name under which a score is compared."""
+    return f"{score.task} {words(score.metric)}"
+
+
 def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Corrects the probabilities for the number of comparisons (Holm 1979), in the order given."""
     known = [(one.estimate.p, place) for place, one in enumerate(comparisons) if one.estimate.p is not None]
@@ -113,9 +118,7 @@ def _compared(before: Stage, after: Stage) -> Iterator[Comparison]:
     for score in after.accuracy:
         if (score.task, score.metric) in known:
             change = accuracy_change(known[score.task, score.metric], score)
-            yield Comparison(
-                after.name, before.name, f"{score.task} {words(score.metric)}", "quality", change
-            )
+            yield Comparison(after.name, before.name, measure_of(score), "quality", change)
     if before.retrieval is not None and after.retrieval is not None:
         recall = recall_change(before.retrieval, after.retrieval)
         if recall is not None:

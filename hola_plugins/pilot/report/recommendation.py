@@ -6,11 +6,13 @@ Each step is judged against the last finished stage before it, so that it answer
 2. A step that lowers accuracy or recall stays off. A loss counts as soon as its own interval leaves out "no change".
 3. A gain is: lower latency, shorter time to first token, fewer prompt tokens, higher accuracy or recall (each sure
    after the correction for the number of comparisons), or weights at least 5 % smaller. Their files stand in where
-   the engine does not say what they take in memory, as on a CPU.
+   it is not known what they take in memory.
 4. A price is: higher latency, longer time to first token, more prompt tokens, or weights at least 5 % larger.
 5. Gains without a price: switch on. Gains at a price: weigh them. A latency that is lower by its own interval alone:
    undecided, at any price. No gain: leave off, or undecided where the sample is too small to show one.
-6. AdaComp and Lo-Bi may change answers: without accuracy or recall measured on both sides they stay undecided.
+6. AdaComp and Lo-Bi may change answers: they stay undecided where nothing that they can move was measured on both
+   sides. Lo-Bi moves every accuracy and no recall, because it is sent the same passages; AdaComp moves recall and the
+   accuracy of questions that passages are retrieved for.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from hola_plugins.pilot.report.comparison import Comparison
+from hola_plugins.pilot.report.comparison import Comparison, measure_of
 from hola_plugins.pilot.report.wording import measured, open_loss, too_small
 from hola_plugins.pilot.results import Stage
 
@@ -45,7 +47,13 @@ _OPENINGS: dict[Verdict, str] = {
     "leave off": "Leave off",
     "not measured": "Not measured:",
 }
-_CHANGES_ANSWERS = {"adacomp", "lobi"}
+_UNMEASURED = {
+    "adacomp": "neither recall nor the accuracy of questions that passages are retrieved for was measured",
+    "lobi": "no accuracy was measured",
+}
+"""What is missing where nothing was measured that a method can move, of the methods that may change answers."""
+
+_RECALL = "recall"
 _MEMORY = 0.05
 """Smallest share of memory that counts."""
 
@@ -106,8 +114,9 @@ def _judged(
         return "leave off", damage
     gains, prices = [*_gains(own), *_smaller(before, stage)], [*_slower(own), *_larger(before, stage)]
     verdict, reasons = _weighed(gains, prices, own)
-    if verdict != "leave off" and stage.name in _CHANGES_ANSWERS and not _quality(own):
-        return "undecided", [*reasons, "it may change answers, and neither accuracy nor recall was measured"]
+    missing = _UNMEASURED.get(stage.name)
+    if verdict != "leave off" and missing and not any(_moves(stage, one) for one in _quality(own)):
+        return "undecided", [*reasons, f"it may change answers, and {missing}"]
     return verdict, [*reasons, *filter(None, (open_loss(one) for one in own))]
 
 
@@ -140,6 +149,13 @@ def _failed_share(stage: Stage) -> float:
 
 def _quality(own: Sequence[Comparison]) -> list[Comparison]:
     return [one for one in own if one.kind == "quality"]
+
+
+def _moves(stage: Stage, one: Comparison) -> bool:
+    """Tells whether a stage's method can move a measure of quality."""
+    if stage.name == "lobi":
+        return one.measure != _RECALL
+    return one.measure in {_RECALL, *(measure_of(score) for score in stage.accuracy if score.retrieves)}
 
 
 def _lost(own: Sequence[Comparison]) -> Iterator[str]:

@@ -31,14 +31,14 @@ def recall_change(before: Retrieval, after: Retrieval) -> Estimate | None:
 
 
 def standard_error(score: Accuracy) -> float:
-    """Gives the standard error; where it is unknown, the largest that a score in [0, 1] can have.
+    """Gives the standard error; where it is unknown or 0, the largest that a score in [0, 1] can have.
 
-    That is the one of a share, with two questions added either way so that 0 and 1 are not taken for certain
-    (Agresti and Coull 1998).
+    It is 0 where all questions score the same, which does not make the next one certain. The largest is the one of a
+    share, with two questions added either way so that 0 and 1 are not taken for certain (Agresti and Coull 1998).
     """
-    if score.stderr is not None:
+    if score.stderr:
         return score.stderr
-    share = (score.value * score.questions + 2) / (score.questions + 4)
+    share = min(1.0, max(0.0, (score.value * score.questions + 2) / (score.questions + 4)))
     return math.sqrt(share * (1 - share) / (score.questions + 4))
 
 

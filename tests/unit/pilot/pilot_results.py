@@ -32,7 +32,9 @@ ADDS = {
 }
 
 
-def requests(factor=1.0, prompts=40, repeats=2, tokens_in=300, seed=0, noise=0.03, outputs="a"):
+def requests(
+    factor=1.0, prompts=40, repeats=2, tokens_in=300, seed=0, noise=0.03, outputs="a", searched=False
+):
     """Latencies of every prompt in every repeat, alike between stages but for a factor and some noise."""
     of_prompts = np.random.default_rng(0).lognormal(0.0, 0.5, prompts)
     draws = np.random.default_rng(seed + 1)
@@ -50,6 +52,7 @@ def requests(factor=1.0, prompts=40, repeats=2, tokens_in=300, seed=0, noise=0.0
                     tokens_in=tokens_in + prompt,
                     tokens_out=80 + prompt % 7,
                     output=f"{outputs}{prompt}",
+                    searched=searched,
                 )
             )
     return tuple(found)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Speaks as much of vLLM's server as a pilot needs, in milliseconds; started in place of an environment's Python.
 
-Models: "crash" ends at once, "hang" never gets healthy, "weighed" tells of two more models. Prompts: "refuse" gets status 400, "cut" a stream that breaks off.
+Models: "crash" ends at once, "hang" never gets healthy; LOADED names those that tell other weights than most.
+Prompts: "refuse" gets status 400, "cut" a stream that breaks off.
 An option that STAND_IN_REFUSES names is refused. What is not the server runs in the real Python.
 """
 
@@ -13,6 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 if "vllm.entrypoints.openai.api_server" not in sys.argv:
     os.execv(os.environ["STAND_IN_PYTHON"], [os.environ["STAND_IN_PYTHON"], *sys.argv[1:]])
+TOLD, DRAFT = "Model loading took 0.50 GiB memory and 1.0 seconds", "Draft weights loaded: 5 bytes"
+LOADED = {
+    "weighed": "Weights loaded: 7 bytes",
+    "weighed, with a draft": f"{DRAFT}\nWeights loaded: 7 bytes",
+    "told, with a draft": f"{TOLD}\n{DRAFT}",
+    "only a draft": DRAFT,
+    "too small to tell": TOLD.replace("0.50", "0.0"),
+}
 OPTIONS = dict(zip(sys.argv, sys.argv[1:], strict=False))
 
 
@@ -56,9 +65,7 @@ if OPTIONS["--model"] == "crash":
     sys.exit("no such model")
 if os.environ.get("STAND_IN_REFUSES") in OPTIONS:
     sys.exit(f"{os.environ['STAND_IN_REFUSES']} is refused")
-print("Model loading took 0.50 GiB and 1.0 seconds", flush=True)
-if OPTIONS["--model"] == "weighed":
-    print("Weights loaded: 7 bytes", "Weights loaded: 5 bytes", sep="\n", flush=True)
+print(LOADED.get(OPTIONS["--model"], TOLD), flush=True)
 if OPTIONS["--model"] == "hang":
     time.sleep(600)
 ThreadingHTTPServer(("127.0.0.1", int(OPTIONS["--port"])), Handler).serve_forever()

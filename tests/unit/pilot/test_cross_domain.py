@@ -5,17 +5,19 @@ from __future__ import annotations
 import pytest
 
 from hola_plugins.pilot.cross_domain import measure_cross_domain
+from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.results import Accuracy
 from hola_plugins.pilot.sections import Domain, LoBi
 from hola_plugins.pilot.server_plan import ServerPlan
 
+MATHS, SCIENCE = "cross-maths-56847092", "cross-natural-science-5fafdc21"
 VALUES = {
     ("baseline", "gsm8k"): 0.5,
     ("baseline", "arc_easy"): 0.6,
-    ("cross-maths", "gsm8k"): 0.48,
-    ("cross-maths", "arc_easy"): 0.4,
-    ("cross-natural-science", "gsm8k"): 0.2,
-    ("cross-natural-science", "arc_easy"): 0.58,
+    (MATHS, "gsm8k"): 0.48,
+    (MATHS, "arc_easy"): 0.4,
+    (SCIENCE, "gsm8k"): 0.2,
+    (SCIENCE, "arc_easy"): 0.58,
 }
 
 
@@ -25,10 +27,15 @@ class Answers:
     def __init__(self, known):
         self.known = set(known)
         self.started = []
+        self.running = set()
 
     def server(self, plan):
         self.started.append(plan.name)
+        self.running.add(plan.name)
         return plan
+
+    def release(self, plan):
+        self.running.discard(plan.name)
 
     def get(self, plan, depth, task):
         return self.score(plan, task) if (plan.name, task.task) in self.known else None
@@ -39,7 +46,11 @@ class Answers:
 
     def score(self, plan, task):
         return Accuracy(
-            task=task.task, metric="acc", value=VALUES[plan.name, task.task], stderr=0.1, questions=9
+            task=task.task,
+            metric="acc",
+            value=VALUES.get((plan.name, task.task), 0.0),
+            stderr=0.1,
+            questions=9,
         )
 
 
@@ -91,13 +102,40 @@ def test_every_model_is_measured_on_every_domain_beside_the_baseline(domains):
         ("Natural science!", "Natural science!", 0.58, 0.6),
     ]
     assert compressed.calibrations == {
-        "cross-maths": ("50%", "gsm8k.jsonl"),
-        "cross-natural-science": ("50%", "arc_easy.jsonl"),
+        MATHS: ("50%", "gsm8k.jsonl"),
+        SCIENCE: ("50%", "arc_easy.jsonl"),
     }
     assert steps.count == 3
+    assert answers.running == {"baseline"}, "servers of the domains do not pile up"
+
+
+@pytest.mark.parametrize("names", [("数学", "法律"), ("A/B", "a b")])
+def test_names_of_the_same_letters_get_models_and_servers_of_their_own(domains, names):
+    renamed = [one.model_copy(update={"name": name}) for one, name in zip(domains, names, strict=True)]
+    answers, compressed = Answers(()), Compressed()
+    table(renamed, answers, compressed, Steps())
+    assert [calibration for _, calibration in compressed.calibrations.values()] == [
+        "gsm8k.jsonl",
+        "arc_easy.jsonl",
+    ]
+    assert set(answers.started) == {"baseline", *compressed.calibrations}
+
+
+def test_a_server_that_fails_is_released(domains):
+    answers = Answers(())
+
+    def fail(plan, depth, task):
+        if plan.name == MATHS:
+            raise ProcessError("no memory is left")
+        return answers.score(plan, task)
+
+    answers.measure = fail
+    with pytest.raises(ProcessError):
+        table(domains, answers, Compressed(), Steps())
+    assert answers.running == {"baseline"}
 
 
 def test_a_server_whose_scores_are_known_is_not_started(domains):
-    answers = Answers([one for one in VALUES if one[0] != "cross-maths"])
+    answers = Answers([one for one in VALUES if one[0] != MATHS])
     assert len(table(domains, answers, Compressed(), Steps())) == 4
-    assert set(answers.started) == {"cross-maths"}
+    assert set(answers.started) == {MATHS}

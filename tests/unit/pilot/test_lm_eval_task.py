@@ -43,6 +43,39 @@ def test_own_questions_are_asked_as_the_stage_asks_them(lines, tmp_path):
     assert asked == [{"prompt": "Q: 0", "answer": "b"}, {"prompt": "Q: 1", "answer": "b"}]
 
 
+def model_that_answers(*answers):
+    """Gives a model of lm-eval that answers in the order of the questions."""
+    from lm_eval.api.model import LM
+
+    class Answers(LM):
+        def generate_until(self, requests, **_):
+            return list(answers)
+
+        loglikelihood = loglikelihood_rolling = None
+
+    return Answers()
+
+
+def test_lm_eval_takes_an_answer_for_right_whatever_blanks_surround_it(lines, tmp_path, monkeypatch):
+    from lm_eval import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    asked = ({"question": number, "answer": " Paris"} for number in "012")
+    task = Task(task="mine", questions=lines(*asked))
+    name = write_task(task, tmp_path / "out", str)
+    found = simple_evaluate(
+        model=model_that_answers(" Paris", "paris. ", "Not Paris"),
+        tasks=[name],
+        bootstrap_iters=0,
+        task_manager=TaskManager(include_path=str(tmp_path / "out"), include_defaults=False),
+    )
+    score = read_accuracy(task, found["results"][name], found["samples"][name])
+    assert (score.metric, score.right) == ("exact_match", (True, True, False))
+    assert score.value == pytest.approx(2 / 3)
+
+
 def test_local_data_goes_into_lm_evals_own_definition(lines, tmp_path):
     name = write_task(Task(task="arc_challenge", data=lines(ARC)), tmp_path / "out", str)
     written = definition(tmp_path / "out", name)
@@ -98,6 +131,12 @@ def test_a_score_is_read_question_by_question():
     score = read_accuracy(Task(task="gsm8k"), RESULTS, SAMPLES)
     assert (score.metric, score.value, score.stderr) == ("exact_match (strict-match)", 0.5, 0.5)
     assert (score.questions, score.right) == (2, (False, True))
+
+
+def test_a_score_between_right_and_wrong_is_neither():
+    samples = [{"doc_id": place, "filter": "none", "acc": value} for place, value in enumerate((1.0, 0.3))]
+    score = read_accuracy(Task(task="truthfulqa_mc2"), {"acc,none": 0.65, "acc_stderr,none": 0.35}, samples)
+    assert (score.value, score.stderr, score.questions, score.right) == (0.65, 0.35, 2, ())
 
 
 def test_another_metric_may_be_asked_for():

@@ -73,7 +73,33 @@ def test_the_files_stand_in_for_weights_that_the_engine_does_not_tell():
 def test_without_a_measure_of_quality_what_changes_answers_stays_undecided():
     faster = {"requests": requests(0.7, seed=1)}
     assert judged(stage(), stage("hsd", **faster))["hsd"].verdict == "switch on"
-    assert judged(stage(), stage("lobi", **faster))["lobi"].verdict == "undecided"
+    advice = judged(stage(), stage("lobi", **faster))["lobi"]
+    assert advice.verdict == "undecided"
+    assert advice.reasons[-1] == "it may change answers, and no accuracy was measured"
+
+
+def found(recall):
+    recalls = () if recall is None else (recall,) * 60
+    return Retrieval(recall=recall, tokens=400, skipped=0, queries=60, recalls=recalls)
+
+
+def test_recall_which_compression_cannot_move_does_not_vouch_for_it():
+    parts = {"requests": requests(0.7, seed=1), "retrieval": found(0.9)}
+    before = stage(retrieval=found(0.9))
+    assert judged(before, stage("adacomp", **parts))["adacomp"].verdict == "switch on"
+    assert judged(before, stage("lobi", **parts))["lobi"].verdict == "undecided"
+    scored = stage("lobi", accuracy=GOOD, **parts)
+    assert judged(stage(retrieval=found(0.9), accuracy=GOOD), scored)["lobi"].verdict == "switch on"
+
+
+@pytest.mark.parametrize(("retrieves", "verdict"), [(False, "undecided"), (True, "switch on")])
+def test_questions_that_search_nothing_do_not_vouch_for_adacomp(retrieves, verdict):
+    scores = (accuracy(124).model_copy(update={"retrieves": retrieves}),)
+    before = stage(retrieval=found(None), accuracy=scores)
+    after = stage("adacomp", requests=requests(0.7, seed=1), retrieval=found(None), accuracy=scores)
+    advice = judged(before, after)["adacomp"]
+    assert advice.verdict == verdict
+    assert ("retrieved for was measured" in advice.reasons[-1]) == (not retrieves)
 
 
 def test_no_gain_is_left_off_and_a_small_sample_is_undecided():
@@ -146,11 +172,14 @@ def test_every_comparison_that_shows_nothing_has_a_sentence_and_small_samples_a_
     assert "instead of 60 queries would narrow that to 2 points either way." in warning
 
 
-def test_the_time_of_the_search_is_waited_for_and_not_paid_for():
-    def searched(seconds):
-        return Retrieval(recall=0.9, tokens=400, skipped=0, queries=60, seconds=seconds)
+def searched(seconds):
+    return Retrieval(recall=0.9, tokens=400, skipped=0, queries=60, seconds=seconds)
 
-    before, after = stage(retrieval=searched(0.1)), stage("adacomp", retrieval=searched(0.3))
+
+def test_the_time_of_the_search_is_waited_for_and_not_paid_for():
+    asked = requests(searched=True)
+    before = stage(retrieval=searched(0.1), requests=asked)
+    after = stage("adacomp", retrieval=searched(0.3), requests=asked)
     plain, waited = analyse(priced(stage(), stage("adacomp"))), analyse(priced(before, after))
     for number, seconds in enumerate((0.1, 0.3)):
         then, now = plain.findings[number], waited.findings[number]
@@ -160,8 +189,18 @@ def test_the_time_of_the_search_is_waited_for_and_not_paid_for():
     (latency,) = [one for one in waited.comparisons if one.measure == "latency"]
     mean = plain.findings[0].speed.latency.mean
     assert latency.estimate.value == pytest.approx((mean + 0.3) / (mean + 0.1))
-    partly = analyse(results(before, stage("adacomp", retrieval=searched(None))))
+    partly = analyse(results(before, stage("adacomp", retrieval=searched(None), requests=asked)))
     assert partly.findings[0].speed == plain.findings[0].speed
+
+
+def test_prompts_that_search_nothing_do_not_wait_for_a_search():
+    def mixed(name, seconds):
+        both = (one.model_copy(update={"searched": one.prompt == "p0"}) for one in requests())
+        return stage(name, retrieval=searched(seconds), requests=tuple(both))
+
+    plain, waited = (analyse(results(mixed("baseline", 0), mixed("adacomp", one))) for one in (0, 0.4))
+    then, now = (one.findings[1].speed.latency.mean for one in (plain, waited))
+    assert now == pytest.approx(then + 0.4 / 40)
 
 
 def test_cost_is_machine_time_and_tokens():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.passages import retrieve_all
 from hola_plugins.pilot.run import FILE, Pilot
 from hola_plugins.pilot.workload import DataError
 
@@ -96,6 +98,38 @@ def test_a_second_run_measures_what_the_configuration_touches_and_nothing_else(
     run(**settings)
     after = rounds(tmp_path)
     assert {name.split("-")[1] for name in after if after[name] != before[name]} == again
+
+
+def test_other_packages_retrieve_anew(run, tmp_path, monkeypatch):
+    (tmp_path / "labels.jsonl").write_text('{"question": "a?", "answer": "b"}\n' * 4)
+    (tmp_path / "queries.jsonl").write_text('{"question": "what?"}\n')
+    retriever = SimpleNamespace(invoke=lambda question: [])
+    index = SimpleNamespace(store=SimpleNamespace(as_retriever=lambda search_kwargs: retriever))
+    calls = []
+
+    def measured(*_):
+        calls.append("crossed")
+        return ()
+
+    def retrieved(*arguments):
+        calls.append("passages")
+        return retrieve_all(*arguments)
+
+    monkeypatch.setattr("hola_plugins.pilot.contexts.open_documents", lambda *_: index)
+    monkeypatch.setattr("hola_plugins.pilot.contexts.retrieve_all", retrieved)
+    monkeypatch.setattr("hola_plugins.pilot.run.measure_cross_retrieval", measured)
+    done = []
+    for version in ("1", "1", "2"):
+        packages = {"sentence-transformers": version}
+        monkeypatch.setattr("hola_plugins.pilot.run.versions_in", lambda _, packages=packages: packages)
+        run(
+            stages=["baseline"],
+            documents={"path": ".", "queries": "queries.jsonl"},
+            cross_domain=[{"name": one, "labels": "labels.jsonl"} for one in ("here", "there")],
+        )
+        done.append(sorted(calls))
+        calls.clear()
+    assert done == [["crossed", "passages"], [], ["crossed", "passages"]]
 
 
 def test_fresh_measures_everything_anew(run, tmp_path):

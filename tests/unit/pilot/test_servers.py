@@ -10,6 +10,7 @@ import pytest
 
 from hola_plugins.pilot.footprint import Footprints
 from hola_plugins.pilot.process import ProcessError
+from hola_plugins.pilot.results import Memory
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.server_host import ServerHost
 from hola_plugins.pilot.server_plan import ServerPlan
@@ -52,9 +53,21 @@ def test_servers_run_together_and_end_with_the_block(new_fleet):
     assert not alive
 
 
-def test_weights_of_all_models_are_added_up(new_fleet):
+@pytest.mark.parametrize(
+    ("model", "weights"),
+    [
+        ("weighed", 7),
+        ("weighed, with a draft", 12),
+        ("told, with a draft", (1 << 29) + 5),
+        ("only a draft", None),
+        ("too small to tell", None),
+    ],
+)
+def test_a_drafts_weights_are_added_to_those_of_the_target_and_never_stand_for_them(
+    new_fleet, model, weights
+):
     with new_fleet() as fleet:
-        assert fleet.server(plan("a", "weighed")).weights == (1 << 29) + 12
+        assert fleet.server(plan("a", model)).weights == weights
 
 
 def test_one_at_a_time_stops_a_server_before_the_next(new_fleet):
@@ -102,11 +115,18 @@ def test_requests_without_an_answer_are_counted_and_never_among_the_answers(new_
     assert told[-1] == 4
 
 
-def test_memory_is_the_most_of_all_runs(new_fleet, tmp_path):
+def test_a_request_says_whether_passages_were_searched_for_it(new_fleet):
+    prompts = [Prompt("plain", "documents", "a b"), Prompt("query", "documents", "c d", searched=True)]
+    with new_fleet() as fleet:
+        found = TRAFFIC.run(fleet.server(plan("a")).url, prompts, 0, lambda _: None)
+    assert [one.searched for one in found.requests] == [False, True]
+
+
+def test_memory_is_the_most_of_all_runs_with_the_same_packages(new_fleet, tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     (model / "model.safetensors").write_bytes(b"weights")
-    footprints = Footprints(State(tmp_path / "state"))
+    footprints = Footprints(State(tmp_path / "state"), {"vllm": "1"})
     peaks = []
     for _ in range(2):
         with new_fleet() as fleet:
@@ -116,3 +136,5 @@ def test_memory_is_the_most_of_all_runs(new_fleet, tmp_path):
         peaks.append(found.peak)
     assert peaks[0] is not None
     assert peaks[1] >= peaks[0] > 1 << 20
+    upgraded = Footprints(State(tmp_path / "state"), {"vllm": "2"})
+    assert upgraded.get(plan("a", str(model))) == Memory()

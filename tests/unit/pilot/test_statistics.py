@@ -123,6 +123,21 @@ def test_without_single_answers_the_standard_errors_decide():
     assert high == 1.0
 
 
+def test_a_standard_error_of_nothing_is_taken_for_unknown():
+    perfect = accuracy(8, 8)
+    assert perfect.stderr == 0.0
+    assert score_interval(perfect) == score_interval(perfect.model_copy(update={"stderr": None}))
+    assert score_interval(perfect)[0] < 0.8
+    found = accuracy_change(accuracy(8, 8, paired=False), accuracy(8, 8, paired=False))
+    assert found.low < 0 < found.high
+
+
+def test_a_score_of_another_scale_and_no_standard_error_has_no_interval():
+    points = accuracy(25, 100, paired=False).model_copy(update={"value": 25.0, "stderr": None})
+    found = accuracy_change(points, points.model_copy(update={"value": 27.5}))
+    assert (found.value, found.low, found.high) == (2.5, None, None)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
 def test_the_interval_of_paired_scores_holds_the_difference(answers):

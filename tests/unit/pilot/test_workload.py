@@ -76,6 +76,7 @@ def test_a_query_is_sent_with_its_passages_or_alone():
         with_passages(query, ["A.", "B."], template).text
         == "[1] A.\n\n[2] B.\n\nQuestion: Why {passages}?\nAnswer:"
     )
+    assert with_passages(query, [], template).searched
     assert with_passages(query, [], template).text == "Question: Why {passages}?\nAnswer:"
 
 

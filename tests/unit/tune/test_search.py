@@ -89,6 +89,26 @@ def test_a_setting_that_fails_is_not_scored_and_the_others_go_on(search):
     assert [one.cost for one in failed] == [None, None]
 
 
+@pytest.mark.parametrize("trials", [20, 5])
+def test_what_failed_is_tried_again_by_the_next_run_and_once(search, trials):
+    working = Retrieval()
+
+    def broken(settings, report):
+        raise ValueError("no such package")
+
+    failed = search(trials).run(broken, ignore)
+    assert {one.status for one in failed} == {"failed"}
+    steps = []
+    found = search(trials).run(working.measure, lambda: steps.append(1))
+    assert len(found) == len(steps) == len(failed)
+    assert {one.status for one in found} == {"done"}
+    first = [one.settings for place, one in enumerate(failed) if one not in failed[:place]]
+    assert [one.settings for one in found[: len(first)]] == working.asked[: len(first)] == first
+    again = Retrieval()
+    assert search(trials).run(again.measure, ignore) == found
+    assert again.asked == []
+
+
 def test_a_hopeless_setting_is_stopped_early(search):
     reported = []
 

@@ -1,0 +1,44 @@
+"""What the terminal shows of a tuning."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from hola_plugins.tune.choice import Searched, Tuned
+from hola_plugins.tune.limits import Figures
+from hola_plugins.tune.search import Trial
+from hola_plugins.tune.summary import render_summary
+
+PLAIN = Trial(settings={}, status="done", figures=Figures(accuracy=0.9), cost=0.0)
+
+
+def done(budget):
+    return Trial(settings={"budget": budget}, status="done", figures=Figures(accuracy=0.9), cost=0.1)
+
+
+def failed(budget, error):
+    return Trial(settings={"budget": budget}, status="failed", error=error)
+
+
+def shown(*trials):
+    search = Searched(method="lobi", trials=(PLAIN, *trials), chosen=PLAIN)
+    console = Console(file=io.StringIO(), width=200)
+    console.print(render_summary(Tuned(searches=(search,))))
+    return console.file.getvalue()
+
+
+def test_settings_that_failed_are_not_called_worse():
+    text = shown(failed("45%", "no module named llmcompressor"), failed("60%", "another"))
+    assert "left out: no setting could be measured" in text
+    assert "2 of 2 settings could not be measured" in text
+    assert "the first (budget: 45%): no module named llmcompressor" in text
+    assert "is better" not in text
+
+
+def test_some_that_failed_are_counted_beside_the_others():
+    text = shown(done("45%"), failed("60%", "out of memory"))
+    assert "left out: no setting is better" in text
+    assert "1 of 2 settings could not be measured" in text
+    assert "could not be measured" not in shown(done("45%"))
