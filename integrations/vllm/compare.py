@@ -50,6 +50,15 @@ def _arguments() -> argparse.Namespace:
         help="interleaved rounds, over which the prompts are dealt (default: 3)",
     )
     parser.add_argument(
+        "--max-model-len",
+        type=int,
+        default=1024,
+        help="most tokens of a prompt and its answer; longer ones are left out (default: 1024)",
+    )
+    parser.add_argument(
+        "--kv-mib", type=int, default=512, help="memory for keys and values, MiB (default: 512)"
+    )
+    parser.add_argument(
         "--dtype", default="float32", help="dtype of the weights (default: float32, see README)"
     )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -58,7 +67,7 @@ def _arguments() -> argparse.Namespace:
 
 def _read_prompts(path: Path) -> list[dict[str, str]]:
     """Reads the prompts, or says which line is wrong."""
-    rows = []
+    rows: list[dict[str, str]] = []
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
@@ -73,6 +82,15 @@ def _read_prompts(path: Path) -> list[dict[str, str]]:
     return rows
 
 
+def _fitting(rows: list[dict[str, str]], options: argparse.Namespace) -> list[dict[str, str]]:
+    """Gives the prompts that leave room for their answers."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(options.model)
+    longest = options.max_model_len - options.tokens
+    return [row for row in rows if len(tokenizer(row["prompt"])["input_ids"]) <= longest]
+
+
 def _work(options: argparse.Namespace) -> None:
     """The engine's side: one round for each line on stdin."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -83,15 +101,15 @@ def _work(options: argparse.Namespace) -> None:
     llm = LLM(
         model=options.model,
         dtype=options.dtype,
-        max_model_len=1024,
+        max_model_len=options.max_model_len,
         max_num_seqs=32,
         enforce_eager=True,
         enable_prefix_caching=False,
-        kv_cache_memory_bytes=512 << 20,
+        kv_cache_memory_bytes=options.kv_mib << 20,
         disable_log_stats=False,
         **extra,
     )
-    prompts = [row["prompt"] for row in _read_prompts(options.prompts)]
+    prompts = [row["prompt"] for row in _fitting(_read_prompts(options.prompts), options)]
     params = SamplingParams(temperature=0.0, max_tokens=options.tokens)
     llm.generate(["1, 2, 3,"] * options.batch, params, use_tqdm=False)
     print("ready", file=answers)
@@ -188,7 +206,15 @@ def main() -> None:
     if options.worker:
         _work(options)
         return
-    rows = _read_prompts(options.prompts)
+    read = _read_prompts(options.prompts)
+    rows = _fitting(read, options)
+    if len(rows) < len(read):
+        print(
+            f"{len(read) - len(rows)} of {len(read)} prompts are left out: with {options.tokens} tokens of answer they "
+            f"are longer than --max-model-len {options.max_model_len}"
+        )
+    if not rows:
+        raise SystemExit(f"no prompt of {options.prompts} fits: raise --max-model-len, or lower --tokens")
     if not 1 <= options.rounds <= len(rows):
         raise SystemExit(f"--rounds must be from 1 to the {len(rows)} prompts, got {options.rounds}")
     results = _run(options)

@@ -46,6 +46,14 @@ CASES = {"full": full_results, "long": long_results, "one": lambda: results(stag
 @pytest.fixture(scope="module")
 def look(tmp_path_factory):
     """Opens a case at a width; gives what Chromium measured, and the folder with page.png and page.pdf."""
+    browser = subprocess.run(
+        [sys.executable, "-c", "import PySide6.QtWebEngineWidgets"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "cannot open shared object" in browser.stderr:
+        pytest.skip(f"Chromium lacks a library of the system: {browser.stderr.splitlines()[-1]}")
     seen = {}
 
     def at(case, width, scheme="light"):

@@ -52,6 +52,20 @@ def test_compare_gives_equal_output_for_every_method(tmp_path: Path) -> None:
     assert methods["HSD"]["drafts"] > 0
 
 
+def test_compare_leaves_out_what_is_too_long_and_says_so(tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text(json.dumps({"prompt": "1, 2, 3, " * 400}) + "\n")
+    answer = subprocess.run(
+        [sys.executable, str(FOLDER / "compare.py"), "--prompts", str(prompts)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert "1 of 1 prompts are left out" in answer.stdout
+    assert "raise --max-model-len" in answer.stderr
+
+
 def test_compare_names_a_bad_line(tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text('{"prompt": "a"}\n{"text": "b"}\n')

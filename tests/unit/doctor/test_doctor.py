@@ -123,6 +123,14 @@ def test_a_cpu_without_avx512_is_noted_with_a_remedy(tmp_path, monkeypatch, fact
     assert host.check_cpu().status is status
 
 
+def test_what_the_loader_cannot_read_is_not_preloaded(tmp_path, monkeypatch):
+    folder = tmp_path / "a b" / "lib"
+    folder.mkdir(parents=True)
+    (folder / "libiomp5.so").touch()
+    monkeypatch.setattr(preload, "_library_folders", lambda: [folder])
+    assert str(folder) not in preload.preload_value({})
+
+
 def test_preload_checks_follow_the_environment(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     (tmp_path / "lib").mkdir()
