@@ -17,11 +17,12 @@ from torch.utils.data import DataLoader
 
 from hola_plugins.llmcompressor.loading import half_of_free_memory, load
 from hola_plugins.llmcompressor.modifier import LoBiModifier
+from hola_plugins.lobi.calibration import divide
 from hola_plugins.lobi.calibration_file import read_documents
 from hola_plugins.lobi.calibration_rows import make_rows
 from hola_plugins.lobi.config import LoBiConfig
 from hola_plugins.lobi.default_text import NAME, default_documents
-from hola_plugins.lobi.model_source import file_bytes, read_config, read_tokenizer
+from hola_plugins.lobi.model_source import check_unquantised, file_bytes, read_config, read_tokenizer
 from hola_plugins.lobi.report_files import write_report
 from hola_plugins.lobi.staged_folder import staged_folder
 from hola_plugins.lobi.stock_recipe import RECIPE_FILE
@@ -58,10 +59,13 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
         seed: Seed of their order.
 
     Raises:
-        LoBiError: If there is no such model, or none of its tokenizer, or the text is empty, damaged or too short.
+        LoBiError: If there is no such model, or none of its tokenizer, if it is quantised, or the text is empty,
+            damaged or too short.
         OSError: If there is no such file.
     """
-    longest = getattr(read_config(model), "max_position_embeddings", None)
+    config = read_config(model)
+    check_unquantised(config, model)
+    longest = getattr(config, "max_position_embeddings", None)
     tokenizer = read_tokenizer(model)
     documents = default_documents() if calibration is None else read_documents(calibration)
     length = min(length, longest or length)
@@ -75,43 +79,59 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
 
 
 def compress_checkpoint(
-    source: Source, config: LoBiConfig, dtype: str, target: Path, memory: int | None = None
+    source: Source,
+    config: LoBiConfig,
+    dtype: str,
+    target: Path,
+    memory: int | None = None,
+    *,
+    replace: bool = False,
 ) -> dict[str, Any]:
     """Compresses a model into a folder that appears when all is done.
+
+    The rows that it is measured on are kept from llmcompressor too.
 
     Args:
         source: The model and its calibration rows.
         config: Lo-Bi's settings; ``report`` is set here.
         dtype: Dtype to load and store the model in; auto takes that of its checkpoint.
-        target: The folder; one that is there is replaced.
+        target: The folder.
         memory: Most bytes of weights in memory; by default half of what is free, and all where weights are cut.
+        replace: Whether a checkpoint that is there may be replaced.
 
     Returns:
         The report, which also lies in the folder as lobi_report.json, with what was read and the seconds.
 
     Raises:
-        LoBiError: If the model, the data or the budget cannot be handled.
+        LoBiError: If the model, the data or the budget cannot be handled, or the place is taken at the end.
         OSError: If the folder cannot be written, as on a full disk.
     """
     began = time.perf_counter()
-    with staged_folder(target) as folder, TemporaryDirectory(dir=folder) as spare:
+    with staged_folder(target, replace=replace) as folder, TemporaryDirectory(dir=folder) as spare:
         if memory is None and not config.changes_weights:
             memory = half_of_free_memory()
         model = load(source.model, dtype, memory, Path(spare))
         settings = config.model_dump() | {"report": str(folder / REPORT_FILE)}
+        fitting, kept = divide(source.rows, config.held_out)
         try:
             oneshot(
                 model=model,
                 tokenizer=source.tokenizer,
-                recipe=LoBiModifier(**settings),
-                dataset=DataLoader(source.rows, batch_size=1),
+                recipe=LoBiModifier(**settings).measure_on(kept),
+                dataset=DataLoader(fitting, batch_size=1),
                 output_dir=str(folder),
             )
         except (OSError, SafetensorError) as error:
             raise OSError(f"{target} was not written: {error}; is the disk full?") from error
         _forget_staging(folder / RECIPE_FILE)
         seconds = time.perf_counter() - began
-        return _complete(folder / REPORT_FILE, source, {"bytes": file_bytes(folder), "seconds": seconds})
+        run = {
+            "model": source.model,
+            "calibration": source.calibration | {"held_out": len(kept)},
+            "bytes": file_bytes(folder),
+            "seconds": seconds,
+        }
+        return _complete(folder / REPORT_FILE, run)
 
 
 def _forget_staging(recipe: Path) -> None:
@@ -124,10 +144,10 @@ def _forget_staging(recipe: Path) -> None:
     recipe.write_text(tidy, encoding="utf-8")
 
 
-def _complete(file: Path, source: Source, found: dict[str, Any]) -> dict[str, Any]:
+def _complete(file: Path, run: dict[str, Any]) -> dict[str, Any]:
     """Adds to the report what only the whole run knows."""
     report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     report["settings"]["report"] = None
-    report["run"] = {"model": source.model, "calibration": source.calibration, **found}
+    report["run"] = run
     write_report(file, report)
     return report

@@ -49,7 +49,7 @@ def quantise_draft(
     made_of = {"source": "the target's answers", "sequences": count, "sequence_length": _LENGTH}
     calibration = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in rows]
     source = Source(str(folder), tokenizer, calibration, made_of | {"seed": config.seed})
-    report = compress_checkpoint(source, config, "auto", folder)
+    report = compress_checkpoint(source, config, "auto", folder, replace=True)
     _match_names_at_their_end(folder / "config.json")
     return report
 

@@ -7,10 +7,11 @@ both. The quantisation itself is left to llmcompressor's own modifiers, whose ev
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from compressed_tensors.quantization import QuantizationScheme
@@ -50,6 +51,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     _outcome: Outcome | None = PrivateAttr(default=None)
     _report: dict[str, Any] = PrivateAttr(default_factory=dict)
     _planned: float = PrivateAttr(default=0.0)
+    _kept: Sequence[Any] | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -58,11 +60,20 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
             explain_unknown_keys(values, cls.model_fields)
         return values
 
+    def measure_on(self, rows: Sequence[Any]) -> Self:
+        """Has held-out text be these rows, which the calibration data does not hold, in place of some that it holds.
+
+        Args:
+            rows: Mappings with input_ids and, if padded, attention_mask.
+        """
+        self._kept = rows
+        return self
+
     def on_initialize(self, state: State, **kwargs: Any) -> bool:
         """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
         model = state.model
         config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
-        outcome = compress(model, state.data.calib, config)
+        outcome = compress(model, state.data.calib, config, self._kept)
         self.prune = outcome.prune
         if outcome.cut is not None:
             _forget_origin(model)
@@ -107,7 +118,8 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
                 self._report["seconds"]["quantisation"] = time.perf_counter() - self._planned
             self._tune(state.model, self._outcome)
             found = measure(state.model, self._outcome.text.held_out, self._outcome.original)
-            self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity}
+            seen = self._kept is None and self.requires_calibration_data
+            self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity, "seen": seen}
             if self.report is not None:
                 write_report(Path(self.report), self._report)
             self._outcome = None

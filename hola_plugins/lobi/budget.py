@@ -41,6 +41,7 @@ class Budget:
         self.groups = groups
         self.allowed = allowed
         self._bits = config.target_bits
+        self._may_be_cut = config.target_bits is None and config.prune != "auto"
         self.weights = sum(
             rows * columns
             for group in groups
@@ -161,10 +162,11 @@ class Budget:
         )
 
     def _remedy(self) -> str:
-        """Says what makes the budget feasible."""
+        """Says what makes the budget feasible: to cut the model lowers its bytes, not the bits of what remains."""
+        cut = ", or let the model be cut as well (prune: auto)" if self._may_be_cut else ""
         if all(list(names) == [UNQUANTISED] for names in self.allowed.values()):
             return (
                 "none of its layers can be quantised (transformers loads no quantised Conv1D, other shapes fit "
-                "no scheme); set prune: auto"
+                f"no scheme): raise the budget{cut}"
             )
-        return "raise it, add a choice of fewer bits, or let the model be cut as well (prune: auto)"
+        return f"raise it, or add a choice of fewer bits{cut}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from hola_plugins.lobi.config import LoBiError
+
+Row = TypeVar("Row")
 
 _MOST_TOKENS = 4096
 _MOST_LOGITS = 1 << 26
@@ -59,7 +61,11 @@ class Calibration:
 
 
 def read_calibration(
-    loader: Iterable[Any] | None, samples: int, held_out: float, vocabulary: int = 1
+    loader: Iterable[Any] | None,
+    samples: int,
+    held_out: float,
+    vocabulary: int = 1,
+    kept: Iterable[Any] | None = None,
 ) -> Calibration:
     """Reads at most ``samples`` rows and keeps a share of them for measuring.
 
@@ -68,20 +74,31 @@ def read_calibration(
         samples: Most rows.
         held_out: Share of the rows that is kept for measuring, at least one row.
         vocabulary: Size of the model's vocabulary, which bounds the tokens of a batch.
+        kept: Rows that were kept for measuring before, like those of the loader; None keeps some of the loader's.
 
     Raises:
         LoBiError: If there are not two rows of two tokens.
     """
-    rows = [row for row in _rows(loader or (), samples) if int(row[1].sum()) > 1]
-    if len(rows) < 2:
+    rows, measured = _usable(loader or (), samples), _usable(kept or (), samples)
+    if not rows or len(rows) + len(measured) < 2:
         raise LoBiError(
             f"the calibration data has {len(rows)} sequences of two tokens or more; Lo-Bi needs at least 2, "
             "and some dozens to be of use: pass dataset= to oneshot"
         )
-    every = min(len(rows), max(2, round(1 / held_out)))
+    fitting, measured = divide(rows, held_out) if kept is None else (rows, measured)
     tokens = tokens_a_batch(vocabulary)
-    fitting = [row for place, row in enumerate(rows) if (place + 1) % every]
-    return Calibration(_batches(fitting, tokens), _batches(rows[every - 1 :: every], tokens))
+    return Calibration(_batches(fitting, tokens), _batches(measured, tokens))
+
+
+def divide(rows: Sequence[Row], held_out: float) -> tuple[list[Row], list[Row]]:
+    """Divides rows into those for fitting, and every nth, at least one, which is kept for measuring.
+
+    Args:
+        rows: Two or more.
+        held_out: Share that is kept for measuring.
+    """
+    every = min(len(rows), max(2, round(1 / held_out)))
+    return [row for place, row in enumerate(rows) if (place + 1) % every], list(rows[every - 1 :: every])
 
 
 def every_nth_row(batches: Sequence[Batch], tokens: int) -> tuple[Batch, ...]:
@@ -99,6 +116,11 @@ def every_nth_row(batches: Sequence[Batch], tokens: int) -> tuple[Batch, ...]:
 def tokens_a_batch(vocabulary: int) -> int:
     """Gives the most tokens of a batch whose logits are held at a time."""
     return max(2, min(_MOST_TOKENS, _MOST_LOGITS // vocabulary))
+
+
+def _usable(loader: Iterable[Any], samples: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Gives the rows that hold a token which another one follows."""
+    return [row for row in _rows(loader, samples) if int(row[1].sum()) > 1]
 
 
 def _rows(loader: Iterable[Any], samples: int) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:

@@ -7,6 +7,8 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -17,8 +19,9 @@ from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig
 from hola_plugins.lobi.cut import Cut, apply_cut, plan_cut
 from hola_plugins.lobi.divergence import Quality, Recorded, measure, record
+from hola_plugins.lobi.model_source import check_unquantised
 from hola_plugins.lobi.quantisation_plan import Allocation, allocate_bits
-from hola_plugins.lobi.recovery import Recovery, recover
+from hola_plugins.lobi.recovery import Recovery, keep_adapter, recover
 from hola_plugins.lobi.saliency import lora_saliency
 from hola_plugins.lobi.saved_tensors import is_offloaded, saved_tensors
 from hola_plugins.lobi.structure import Structure, read_structure
@@ -64,30 +67,36 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def compress(model: Any, loader: Any, config: LoBiConfig) -> Outcome:
+def compress(model: Any, loader: Any, config: LoBiConfig, kept: Sequence[Any] | None = None) -> Outcome:
     """Runs all stages but the quantisation itself; the model is cut and recovered in place.
 
     Args:
         model: A causal language model of transformers.
         loader: Calibration data, see `read_calibration`.
         config: The settings.
+        kept: Rows that were kept for measuring, which the loader does not give; None keeps some that it gives.
 
     Raises:
         LoBiError: If the model, the data or the budget cannot be handled, before any change.
     """
+    check_unquantised(model.config, str(model.config.name_or_path or type(model).__name__))
     check_finite(model)
     _check_in_memory(model, config)
     vocabulary = model.config.get_text_config().vocab_size
-    text = read_calibration(loader, config.samples, config.held_out, vocabulary)
+    text = read_calibration(loader, config.samples, config.held_out, vocabulary, kept)
     structure = read_structure(model)
     cuts = candidate_cuts(model, structure, config)
     original = record(model, text.held_out)
     quality = measure(model, text.held_out, original)
     fitting = record(model, text.fitting, _FITTING_KEPT) if _distils(config, cuts) else []
     start = Outcome(structure, text, original, fitting, checkpoint_bytes(model, {}), quality)
-    if len(cuts) == 1:
-        return _run(model, start, config, cuts[0])
-    return _search(model, start, config, cuts)
+    run = _search(model, start, config, cuts) if len(cuts) > 1 else _run(model, start, config, cuts[0])
+    if config.lora.adapter is not None and not (run.recovery and run.recovery.steps):
+        logger.warning(
+            "%s receives no adapter: nothing was recovered, or that did not help and was taken back",
+            config.lora.adapter,
+        )
+    return run
 
 
 def check_finite(model: Any) -> None:
@@ -158,17 +167,27 @@ def _recover(model: Any, outcome: Outcome, config: LoBiConfig) -> None:
 
 def _search(model: Any, start: Outcome, config: LoBiConfig, cuts: Sequence[PruneConfig]) -> Outcome:
     """Runs each cut on a copy of the model, and takes the one whose plan is best."""
-    tried: list[tuple[float, Any, Outcome]] = []
-    for prune in cuts:
-        trial = copy.deepcopy(model)
-        outcome = _run(trial, start, config, prune)
-        if outcome.allocation is not None:
-            tried.append((outcome.allocation.best.quality.kl, trial, outcome))
-            logger.info("cut %s: KL %.4g on held-out text", prune, tried[-1][0])
-    _, best, outcome = min(tried, key=lambda one: one[0])
+    tried: list[tuple[float, Any, Outcome, Path]] = []
+    with TemporaryDirectory() as spare:
+        for number, prune in enumerate(cuts):
+            trial, adapter = copy.deepcopy(model), Path(spare, str(number))
+            outcome = _run(trial, start, _with_adapter(config, adapter), prune)
+            if outcome.allocation is not None:
+                tried.append((outcome.allocation.best.quality.kl, trial, outcome, adapter))
+                logger.info("cut %s: KL %.4g on held-out text", prune, tried[-1][0])
+        _, best, outcome, adapter = min(tried, key=lambda one: one[0])
+        if adapter.is_dir():
+            keep_adapter(adapter, config.lora.adapter)
     if outcome.prune.active:
         again = copy.copy(start)
         again.prune, again.seconds = outcome.prune, {}
         _cut(model, again, config)
     model.load_state_dict(best.state_dict())
     return outcome
+
+
+def _with_adapter(config: LoBiConfig, folder: Path) -> LoBiConfig:
+    """Gives settings under which an adapter that is to be kept goes to this folder."""
+    if config.lora.adapter is None:
+        return config
+    return config.model_copy(update={"lora": config.lora.model_copy(update={"adapter": str(folder)})})

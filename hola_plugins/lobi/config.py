@@ -73,7 +73,7 @@ class LoraConfig(_Settings):
     """Measurements without improvement after which recovery stops."""
 
     adapter: str | None = None
-    """Folder that receives the recovered peft adapter; null keeps none."""
+    """Folder that receives the peft adapter of a recovery that helped; null keeps none."""
 
 
 class TuneConfig(_Settings):
@@ -133,10 +133,10 @@ class LoBiConfig(_Settings):
     come near, and keep the best."""
 
     samples: int = Field(default=128, ge=2)
-    """Calibration sequences used for saliency, recovery and scores; GPTQ sees all."""
+    """Calibration sequences used for saliency, recovery and scores; GPTQ sees all that the host has."""
 
     held_out: float = Field(default=0.25, gt=0.0, lt=1.0)
-    """Share of those sequences kept for measuring."""
+    """Share of those sequences kept for measuring; `hola compress` keeps them from GPTQ as well."""
 
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     """Seed of every random number."""

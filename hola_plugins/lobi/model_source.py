@@ -67,6 +67,23 @@ def is_quantised(config: Any) -> bool:
     return getattr(config, "quantization_config", None) is not None
 
 
+def check_unquantised(config: Any, name: str) -> None:
+    """Refuses a model whose weights are quantised.
+
+    Args:
+        config: Its config.
+        name: What the message calls it.
+
+    Raises:
+        LoBiError: If they are.
+    """
+    if is_quantised(config):
+        raise LoBiError(
+            f"{name} is quantised, and layers that a plan leaves as they are would keep that scheme unseen by the "
+            "budget: give the model as it was before it was quantised"
+        )
+
+
 def file_bytes(folder: Path) -> int:
     """Gives the bytes of a checkpoint's weights on disk."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))

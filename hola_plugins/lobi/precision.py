@@ -39,6 +39,20 @@ def computed_in_float32(
     return wrapped
 
 
+@contextmanager
+def trained_in_float32(model: nn.Module) -> Iterator[None]:
+    """Holds a model's parameters in float32 while it is trained on a CPU, and in their own dtypes again after it.
+
+    Buffers stay as they are: the frequencies of rotary positions are float32 in a model of half precision too.
+    """
+    own = {name: parameter.dtype for name, parameter in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.data = _float32(parameter.data)
+    yield
+    for name, parameter in model.named_parameters():
+        parameter.data = parameter.data.to(own[name])
+
+
 def _converted(module: nn.Module) -> dict[str, torch.Tensor | None]:
     """Gives a module's own parameters, in float32 where they are of half precision on a CPU."""
     return {

@@ -21,7 +21,7 @@ from hola_plugins.lobi.guard import Measured, choose, largest_that_fit
 from hola_plugins.lobi.linear import is_transposed, weight_shape
 from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantise import NearestRounding
-from hola_plugins.lobi.saved_tensors import is_offloaded
+from hola_plugins.lobi.rounding import Rounding, choose_rounding
 from hola_plugins.lobi.scheme import ACTORDER, UNQUANTISED, parse_scheme
 from hola_plugins.lobi.score_cache import cache_key, cached_scores
 from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
@@ -38,9 +38,6 @@ _MOST_RIVALS = 8
 _SCORED_TOKENS = 4096
 """Tokens of the text that the backward pass scores on, at least: with more, plans came out no better."""
 
-_MOST_STATISTICS = 8 << 30
-"""Bytes of input statistics and rounded weights up to which scores and guard round as GPTQ does."""
-
 Allowed = dict[str, list[str]]
 """Names of the schemes that a group may have, by its name, fewest bytes first."""
 
@@ -54,6 +51,7 @@ class Allocation:
         scores: Their scores.
         measured: The chosen plan, and behind it all that it was compared with.
         bits: Mean stored bits of the weights that the chosen plan covers.
+        rounding: How weights were rounded for the scores and the comparison.
         seconds: Time of scoring, with solving, and of the comparison on held-out text.
     """
 
@@ -61,6 +59,7 @@ class Allocation:
     scores: Scores
     measured: list[Measured]
     bits: float
+    rounding: Rounding
     seconds: dict[str, float]
 
     @property
@@ -133,9 +132,11 @@ def allocate_bits(
     budget = make_budget(config, model, structure, original_bytes)
     groups, allowed = budget.groups, budget.allowed
     names = [name for group in groups for name in group.members]
-    rounding = functools.cache(lambda: _rounding(config, model, names, text))
-    settings = config.model_dump(include={"sensitivity", "quantizer", "seed"})
-    settings |= {"allowed": allowed, "scored_tokens": _SCORED_TOKENS, "actorder": ACTORDER}
+    chosen = choose_rounding(config, model, names)
+    rounding = functools.cache(lambda: _rounding(chosen, config, model, names, text))
+    settings = config.model_dump(include={"sensitivity", "seed"})
+    settings |= {"rounding": chosen, "allowed": allowed}
+    settings |= {"scored_tokens": _SCORED_TOKENS, "actorder": ACTORDER}
     key = cache_key(model, text.fitting, settings) if config.cache else ""
 
     def score() -> Scores:
@@ -153,7 +154,7 @@ def allocate_bits(
     scored = time.perf_counter()
     measured = choose(model, candidates, groups, text.held_out, original, rounding())
     seconds = {"scoring": scored - began, "comparison": time.perf_counter() - scored}
-    return Allocation(groups, scores, measured, budget.bits(measured[0].plan), seconds)
+    return Allocation(groups, scores, measured, budget.bits(measured[0].plan), chosen, seconds)
 
 
 def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) -> list[tuple[Plan, int]]:
@@ -175,15 +176,10 @@ def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) ->
     return uniform + [one for one in ruled[:_MOST_RIVALS] if score(one[0]) <= limit]
 
 
-def _rounding(config: LoBiConfig, model: Any, names: Sequence[str], text: Calibration) -> Quantiser:
-    """Gives the rounding of the chosen quantiser; to nearest where GPTQ's statistics would not fit.
-
-    They are held for all layers at once, so beside a model that does not fit itself they do not either.
-    """
-    schemes = [parse_scheme(name) for name in config.scheme_names]
-    shapes = [weight_shape(model.get_submodule(name)) for name in names]
-    held = sum(columns * (4 * columns + rows * len(schemes)) for rows, columns in shapes)
-    whole = not any(is_offloaded(module) for module in model.modules())
-    if config.quantizer == "gptq" and whole and held <= _MOST_STATISTICS:
-        return GptqRounding(model, text.fitting, names, schemes)
-    return NearestRounding(model.dtype)
+def _rounding(
+    chosen: Rounding, config: LoBiConfig, model: Any, names: Sequence[str], text: Calibration
+) -> Quantiser:
+    """Makes the rounding that was chosen; GPTQ's runs the model over the text."""
+    if chosen == "nearest":
+        return NearestRounding(model.dtype)
+    return GptqRounding(model, text.fitting, names, [parse_scheme(name) for name in config.scheme_names])

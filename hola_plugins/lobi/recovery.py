@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from torch.nn import functional
 from hola_plugins.lobi.calibration import Batch, Calibration
 from hola_plugins.lobi.config import LoraConfig
 from hola_plugins.lobi.divergence import Recorded, draw_rows, measure
+from hola_plugins.lobi.precision import trained_in_float32
 from hola_plugins.lobi.structure import Structure
 from hola_plugins.lobi.training import train
 
@@ -51,6 +54,8 @@ def recover(
 ) -> Recovery:
     """Trains LoRA factors on all linear layers and merges the best step into the weights, in place.
 
+    Where that helps, the folder that is to receive the adapter receives it.
+
     Args:
         model: The cut model.
         structure: Its structure.
@@ -65,18 +70,19 @@ def recover(
     """
     before = measure(model, text.held_out, held_out).kl
     weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    dtype, needs = model.dtype, {name: p.requires_grad for name, p in model.named_parameters()}
-    if next(model.parameters()).device.type == "cpu":
-        model.float()
-    best, steps = _train(model, structure, text, fitting, held_out, config, seed)
-    model.to(dtype)
-    after = measure(model, text.held_out, held_out).kl if steps else math.inf
-    if not after < before:
-        model.load_state_dict(weights)
-        logger.info(
-            "recovery did not help (best KL %.4g, %.4g without): taken back", min(best, after), before
-        )
-        after, steps = before, 0
+    needs = {name: p.requires_grad for name, p in model.named_parameters()}
+    with TemporaryDirectory() as adapter:
+        with trained_in_float32(model):
+            best, steps = _train(model, structure, text, fitting, held_out, config, seed, Path(adapter))
+        after = measure(model, text.held_out, held_out).kl if steps else math.inf
+        if after < before:
+            keep_adapter(Path(adapter), config.adapter)
+        else:
+            model.load_state_dict(weights)
+            logger.info(
+                "recovery did not help (best KL %.4g, %.4g without): taken back", min(best, after), before
+            )
+            after, steps = before, 0
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(needs[name])
     return Recovery(before, after, steps)
@@ -90,8 +96,9 @@ def _train(
     held_out: Sequence[Recorded],
     config: LoraConfig,
     seed: int,
+    adapter: Path,
 ) -> tuple[float, int]:
-    """Trains and merges the best step; gives its divergence and its number."""
+    """Trains and merges the best step, which the folder keeps as it was; gives its divergence and its number."""
     adapted = with_factors(model, structure, config.rank, seed)
     order = torch.Generator().manual_seed(seed)
     best, best_step = train(
@@ -102,9 +109,15 @@ def _train(
         config,
     )
     if config.adapter is not None:
-        adapted.save_pretrained(Path(config.adapter))
+        adapted.save_pretrained(adapter)
     adapted.merge_and_unload()
     return best, best_step
+
+
+def keep_adapter(found: Path, folder: str | None) -> None:
+    """Copies the files of an adapter to the folder that is to receive it; None keeps none."""
+    if folder is not None:
+        shutil.copytree(found, folder, dirs_exist_ok=True)
 
 
 def with_factors(model: Any, structure: Structure, rank: int, seed: int) -> Any:

@@ -54,7 +54,8 @@ def _prediction(allocation: Allocation) -> dict[str, Any]:
     """Gives what the chosen plan is expected to do."""
     best = allocation.best
     score = expected_divergence(best.plan, allocation)
-    return {"origin": best.plan.origin, "bits": allocation.bits, "score": score, **asdict(best.quality)}
+    found = {"origin": best.plan.origin, "bits": allocation.bits, "score": score, **asdict(best.quality)}
+    return found | {"rounding": allocation.rounding}
 
 
 def _unquantised_divergence(model: Any, outcome: Outcome) -> float:

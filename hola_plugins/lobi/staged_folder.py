@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import mkdtemp
 
 from hola_plugins.lobi.config import LoBiError
 
@@ -36,13 +37,19 @@ def check_place(target: Path, *, replace: bool) -> None:
 
 
 @contextmanager
-def staged_folder(target: Path) -> Iterator[Path]:
+def staged_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Gives an empty folder beside the target, which takes its place when the block ends without an error.
 
-    What a killed run left there is removed by the next run of the same target.
+    What a killed run left there is removed by the next run of the same target. Where the block has ended and the
+    place cannot be taken, the folder stays.
+
+    Args:
+        target: Where the folder is to be.
+        replace: Whether a checkpoint that is there at the end may be replaced.
 
     Raises:
-        LoBiError: If another run is filling the same folder.
+        LoBiError: If another run is filling the same folder, or the place is taken at the end.
+        OSError: If the folder cannot be moved there.
     """
     target = target.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,9 +57,10 @@ def staged_folder(target: Path) -> Iterator[Path]:
     with _locked(staging):
         try:
             yield staging
-            _take_place(staging, target)
-        finally:
+        except BaseException:
             shutil.rmtree(staging, ignore_errors=True)
+            raise
+        _finish(staging, target, replace=replace)
 
 
 @contextmanager
@@ -76,14 +84,31 @@ def _locked(staging: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def _finish(staging: Path, target: Path, *, replace: bool) -> None:
+    """Moves the folder to the target, or says where it is."""
+    stays = f"what was made is complete in {staging}: move it before another run clears that folder"
+    try:
+        check_place(target, replace=replace)
+        _take_place(staging, target)
+    except LoBiError as error:
+        raise LoBiError(f"{error}; {stays}") from error
+    except OSError as error:
+        raise OSError(f"{target} was not written: {error}; {stays}") from error
+
+
 def _take_place(staging: Path, target: Path) -> None:
-    """Moves the folder to the target; what was there goes once it has."""
+    """Moves the folder to the target; what was there goes once it has, and comes back where it cannot."""
     with suppress(OSError):
         target.rmdir()
     if not target.exists():
         staging.rename(target)
         return
-    old = target.with_name(f".{target.name}.replaced")
-    target.rename(old)
-    staging.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    aside = Path(mkdtemp(prefix=f".{target.name}.replaced-", dir=target.parent))
+    old = target.rename(aside / target.name)
+    try:
+        staging.rename(target)
+    except OSError:
+        old.rename(target)
+        aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

@@ -28,7 +28,10 @@ _HEAD = """\
 # {source}, in llmcompressor's own modifiers: oneshot(model=..., recipe="recipe.yaml", dataset=...)
 # {same}
 """
-_EXACT = "The same model and the same calibration rows in the same order give the same checkpoint."
+_EXACT = (
+    "The same model and the same calibration rows in the same order, without those that hola compress keeps for "
+    "measuring, give the same checkpoint."
+)
 _TUNED = (
     "The run also tuned scales and norms (tune.steps), which no stock modifier does: this gives the same bits and "
     "bytes, untuned."

@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 
 from hola_plugins.cli import app
 from hola_plugins.llmcompressor.checkpoint import REPORT_FILE
+from hola_plugins.lobi.calibration import divide
 
 ROOT = Path(__file__).parents[2]
 QUICK = ["--device", "cpu", "--samples", "12", "--sequence-length", "64"]
@@ -80,6 +81,7 @@ def test_the_checkpoint_is_complete_and_within_the_budget(small: tuple[Path, str
     assert model.config.quantization_config is not None
     assert f"{size / report['original']['bytes']:.1%}" in output
     assert f"{report['measured']['perplexity']:.3f}" in output
+    assert not report["measured"]["seen"]
     assert f"vllm serve {out} --speculative-config" in output
     assert "12 sequences of 64 tokens from Python's documentation" in messages
     assert "(--calibration) is the better choice" in messages
@@ -117,7 +119,9 @@ def test_the_stock_recipe_makes_the_same_tensors_without_this_package(
     hola("recipe", str(out), "--out", str(work / "stock.yaml"))
     made = json.loads((out / REPORT_FILE).read_text())["run"]["calibration"]
     source = read_source(str(TARGET), None, made["sequences"], made["sequence_length"], made["seed"])
-    torch.save(source.rows, work / "rows.pt")
+    fitting, kept = divide(source.rows, 0.25)
+    assert len(kept) == made["held_out"] == 3
+    torch.save(fitting, work / "rows.pt")
     command = [sys.executable, "-c", REMAKE, str(TARGET), str(work / "stock.yaml"), str(work / "rows.pt")]
     again = work / "again"
     done = subprocess.run(
@@ -163,12 +167,18 @@ def test_own_text_a_cut_and_a_second_run_over_the_first(work: Path) -> None:
 def test_what_will_not_do_is_refused_before_the_work(work: Path) -> None:
     bare = work / "bare"
     shutil.copytree(TARGET, bare, ignore=shutil.ignore_patterns("tokenizer*"))
+    quantised = work / "quantised"
+    shutil.copytree(TARGET, quantised)
+    config = json.loads((TARGET / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "compressed-tensors"}
+    (quantised / "config.json").write_text(json.dumps(config))
     empty = work / "empty.jsonl"
     empty.write_text("")
     short = work / "short.txt"
     short.write_text("The inlet valve closes first.")
     cases = [
         (str(bare), [], "has no tokenizer"),
+        (str(quantised), [], "quantised is quantised, and layers that a plan leaves as they are"),
         (str(TARGET), ["--calibration", str(empty)], "is empty"),
         (str(TARGET), ["--calibration", str(short)], "give at least 8"),
         (str(TARGET), ["--calibration", str(work / "missing")], "missing"),

@@ -13,7 +13,7 @@ import torch
 
 from hola_plugins.lobi.candidate_cuts import candidate_cuts
 from hola_plugins.lobi.compression import check_finite
-from hola_plugins.lobi.config import LoBiConfig, LoBiError
+from hola_plugins.lobi.config import LoBiConfig
 from hola_plugins.lobi.cut import Cut, apply_cut, rebuild
 from hola_plugins.lobi.draft.acceptance import Acceptance, measure_acceptance
 from hola_plugins.lobi.draft.config import DraftConfig
@@ -21,7 +21,8 @@ from hola_plugins.lobi.draft.distillation import Learned, distil
 from hola_plugins.lobi.draft.lesson import Lesson, hear_target
 from hola_plugins.lobi.draft.shape import Extent, choose_shape
 from hola_plugins.lobi.draft.source import DraftSource
-from hola_plugins.lobi.model_source import is_quantised, load_model, read_config, read_tokenizer
+from hola_plugins.lobi.draft.start import load_start
+from hola_plugins.lobi.model_source import load_model
 from hola_plugins.lobi.saliency import lora_saliency
 from hola_plugins.lobi.structure import Structure, read_structure
 
@@ -84,7 +85,8 @@ def make_draft(
     target, dtype = load_model(source.model)
     check_finite(target)
     structure = read_structure(target)
-    given = _load_start(start, source.tokenizer) if start else None
+    vocabulary = target.config.get_text_config().vocab_size
+    given = load_start(start, source.tokenizer, vocabulary) if start else None
     cut = choose_shape(target, structure, config) if given is None else None
     if low is not None:
         _check_budget(low, target if given is None else given, cut, dtype)
@@ -107,17 +109,6 @@ def _check_budget(low: LoBiConfig, model: Any, cut: Cut | None, dtype: torch.dty
     remains = cut or Cut(structure.mlps[0].width, None, structure.depth)
     trial = rebuild(model, structure, remains).to(dtype)
     candidate_cuts(trial, structure.first_layers(remains.layers), low)
-
-
-def _load_start(start: str, tokenizer: Any) -> Any:
-    """Loads a model to start from, and refuses one of another vocabulary."""
-    if is_quantised(read_config(start)):
-        raise LoBiError(
-            f"{start} is quantised, and its weights cannot be trained: start from what it was made of"
-        )
-    if read_tokenizer(start).get_vocab() != tokenizer.get_vocab():
-        raise LoBiError(f"{start} has another vocabulary than the target: a draft must have its tokenizer")
-    return load_model(start)[0]
 
 
 def _cut(target: Any, structure: Structure, lesson: Lesson, cut: Cut, config: DraftConfig) -> list[int]:

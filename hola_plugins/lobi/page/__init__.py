@@ -19,7 +19,8 @@ def render_page(report: Mapping[str, Any]) -> str:
 
     Args:
         report: What `hola_plugins.lobi.report.make_report` gives, also after a way through JSON. ``measured``
-            holds KL and perplexity of the quantised model; without it the page shows what is expected.
+            holds KL and perplexity of the quantised model, and whether the quantiser was calibrated with the
+            text they are measured on; without it the page shows what is expected.
 
     Returns:
         HTML that is well-formed XML as well. Every text in the report is escaped.
@@ -74,7 +75,8 @@ def _budget(report: Mapping[str, Any]) -> str:
 def _quality(report: Mapping[str, Any]) -> tuple[Mapping[str, float] | None, str]:
     """Gives KL and perplexity after the run, and how they were found; None where they are not known."""
     if "measured" in report:
-        return report["measured"], "measured on held-out text"
+        seen = f", which {report['settings']['quantizer']} has seen" if report["measured"]["seen"] else ""
+        return report["measured"], f"measured on held-out text{seen}"
     if "kl" in report["predicted"]:
         return report["predicted"], "of the plan on held-out text"
     return None, ""

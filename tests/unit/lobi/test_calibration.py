@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hola_plugins.lobi.calibration import Batch, every_nth_row, read_calibration
+from hola_plugins.lobi.calibration import Batch, divide, every_nth_row, read_calibration
 from hola_plugins.lobi.config import LoBiError
 
 
@@ -33,6 +33,20 @@ def test_every_row_is_fitted_on_or_held_out(count):
     assert fitting and held_out
     assert not fitting & held_out
     assert len(fitting | held_out) == count
+
+
+@pytest.mark.parametrize("count", [2, 8, 17])
+def test_rows_that_were_divided_before_give_the_same_text(count):
+    given = [*rows(count), *rows(2, length=12)]
+    text, again = read_calibration(given, 128, 0.25), read_calibration(*_divided(given))
+    for part, other in ((text.fitting, again.fitting), (text.held_out, again.held_out)):
+        assert [batch.ids.tolist() for batch in part] == [batch.ids.tolist() for batch in other]
+
+
+def _divided(given):
+    fitting, kept = divide(given, 0.25)
+    assert len(fitting) + len(kept) == len(given)
+    return fitting, 128, 0.25, 1, kept
 
 
 def test_no_more_rows_than_asked_are_read():

@@ -154,6 +154,20 @@ def test_a_budget_in_bits_is_drawn_where_it_ends(reports):
     assert report["predicted"]["bytes"] <= report["allowed"]["bytes"] < 1.05 * report["predicted"]["bytes"]
 
 
+def test_the_page_says_how_the_compared_plans_were_rounded(reports):
+    report = reports["ratio"]
+    assert "weights rounded to nearest." in render_page(report)
+    other = report | {"predicted": report["predicted"] | {"rounding": "gptq"}}
+    assert "weights rounded as GPTQ rounds them." in render_page(other)
+
+
+@pytest.mark.parametrize(("seen", "words"), [(True, ", which rtn has seen"), (False, "")])
+def test_the_page_says_whether_the_quantiser_has_seen_the_text(reports, seen, words):
+    report = reports["ratio"] | {"measured": {"kl": 0.5, "perplexity": 77.0, "seen": seen}}
+    notes = [one.text for one in parse(report).iter(f"{HTML}dd") if one.get("class") == "note"]
+    assert f"nats a token, measured on held-out text{words}" in notes
+
+
 def test_text_of_others_is_escaped(reports):
     report = copy.deepcopy(reports["ratio"])
     report["name"] = report["model"] = report["settings"]["cache"] = HOSTILE
@@ -167,7 +181,7 @@ def test_text_of_others_is_escaped(reports):
 
 
 def test_the_headline_follows_what_was_measured(reports):
-    report = reports["ratio"] | {"measured": {"kl": 0.4321, "perplexity": 77.125}}
+    report = reports["ratio"] | {"measured": {"kl": 0.4321, "perplexity": 77.125, "seen": False}}
     figures = [one.text for one in parse(report).iter(f"{HTML}dd") if one.get("class") == "figure"]
     size = report["predicted"]["bytes"]
     assert figures[0].endswith(f" → {in_bytes(size)}")
@@ -178,7 +192,9 @@ def test_the_headline_follows_what_was_measured(reports):
 
 
 def test_numbers_that_are_not_finite_are_said_and_drawn_on_the_edge(reports):
-    report = copy.deepcopy(reports["ratio"]) | {"measured": {"kl": math.nan, "perplexity": math.inf}}
+    report = copy.deepcopy(reports["ratio"]) | {
+        "measured": {"kl": math.nan, "perplexity": math.inf, "seen": False}
+    }
     report["plans"][-1] |= {"kl": math.nan, "perplexity": math.nan}
     page = render_page(json.loads(json.dumps(report)))
     assert "not a finite number" in page

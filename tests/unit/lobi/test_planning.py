@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import make, random_rows, target, target_rows
 
+from hola_plugins.lobi import rounding
 from hola_plugins.lobi.calibration import read_calibration
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import compress
@@ -130,6 +131,27 @@ def test_the_smallest_feasible_budget_that_is_named_is_feasible(setting):
         make_budget(load_config({"target_bytes": least - 1}), model, structure, 0)
 
 
+CUT = "or let the model be cut as well (prune: auto)"
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+@pytest.mark.parametrize(
+    ("budget", "offered"),
+    [
+        ({"target_bytes": 1000}, True),
+        ({"target_ratio": 0.01, "prune": {"layers": 0.34}}, True),
+        ({"target_bytes": 1000, "prune": "auto"}, False),
+        ({"target_bits": 1.0}, False),
+        ({"target_bits": 1.0, "prune": "auto"}, False),
+    ],
+)
+def test_a_cut_is_offered_where_it_helps_and_was_not_made(family, budget, offered):
+    with pytest.raises(InfeasibleBudgetError) as caught:
+        compress(make(family), random_rows(), load_config(budget))
+    assert (CUT in str(caught.value)) == offered
+    assert "raise " in str(caught.value)
+
+
 def test_the_guard_returns_a_uniform_plan_where_that_is_best(setting):
     model, text, structure, original = setting
     solver = Plan("solver", {group.name: "W4A16" for group in structure.groups})
@@ -204,6 +226,13 @@ def test_weights_that_are_no_numbers_are_refused():
         compress(model, random_rows(), load_config({"target_bits": 8.0}))
 
 
+def test_a_model_that_is_quantised_is_refused():
+    model = make("llama")
+    model.config.quantization_config = {"quant_method": "compressed-tensors"}
+    with pytest.raises(LoBiError, match=r"LlamaForCausalLM is quantised, .* give the model as it was before"):
+        compress(model, random_rows(), load_config({"target_bits": 8.0}))
+
+
 def test_scores_are_computed_once(tmp_path):
     first = cached_scores(str(tmp_path), "key", lambda: {"q": {"W8A8": 0.5}})
     assert cached_scores(str(tmp_path), "key", lambda: pytest.fail("scored again")) == first
@@ -216,6 +245,43 @@ def test_damaged_scores_are_computed_again(tmp_path, content, caplog):
     with caplog.at_level(logging.WARNING):
         assert cached_scores(str(tmp_path), "key", lambda: {"q": {"a": 1.0}}) == {"q": {"a": 1.0}}
     assert json.loads((tmp_path / "key.json").read_text()) == {"q": {"a": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("most", "words"),
+    [(1_000_000, "the model is too large for any choices"), (9_500_000, "give at most 3 choices")],
+)
+def test_plans_that_cannot_be_rounded_as_gptq_does_are_marked_and_warned_of(monkeypatch, caplog, most, words):
+    config = load_config({"guard": False, "choices": NAMES, "target_ratio": 0.5})
+    assert compress(target(), target_rows(), config).allocation.rounding == "gptq"
+    assert "rounded to nearest" not in caplog.text
+    monkeypatch.setattr(rounding, "_MOST_BYTES", most)
+    assert compress(target(), target_rows(), config).allocation.rounding == "nearest"
+    (warning,) = (one for one in caplog.records if one.name == rounding.__name__)
+    assert "weights rounded to nearest, though GPTQ makes the checkpoint" in warning.message
+    assert warning.message.endswith(f"and at most {most:,} are held; {words}")
+
+
+def test_a_model_of_which_some_is_offloaded_is_rounded_to_nearest_with_a_warning(monkeypatch, caplog):
+    monkeypatch.setattr(rounding, "is_offloaded", lambda module: isinstance(module, torch.nn.Linear))
+    model = make("llama")
+    assert rounding.choose_rounding(load_config({}), model, []) == "nearest"
+    assert caplog.messages[-1].endswith("give it more memory (hola compress: a larger --memory)")
+    caplog.clear()
+    assert rounding.choose_rounding(load_config({"quantizer": "rtn"}), model, []) == "nearest"
+    assert not caplog.messages
+
+
+def test_scores_of_one_rounding_are_not_read_for_another(tmp_path, monkeypatch):
+    settings = {"cache": str(tmp_path), "guard": False, "choices": NAMES, "target_ratio": 0.5}
+    monkeypatch.setattr(rounding, "_MOST_BYTES", 0)
+    nearest_scores = compress(target(), target_rows(), load_config(settings)).allocation.scores
+    monkeypatch.undo()
+    gptq_scores = compress(target(), target_rows(), load_config(settings)).allocation.scores
+    assert gptq_scores != nearest_scores
+    again = compress(target(), target_rows(), load_config(settings | {"quantizer": "rtn"})).allocation
+    assert again.scores == nearest_scores
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_another_budget_is_solved_from_kept_scores(tmp_path):

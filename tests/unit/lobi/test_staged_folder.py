@@ -50,12 +50,70 @@ def test_the_next_run_clears_what_a_killed_one_left_and_replaces_the_old(tmp_pat
     for folder in (target, left):
         folder.mkdir()
         fill(folder, "old")
-    with staged_folder(target) as folder:
+    with staged_folder(target, replace=True) as folder:
         assert folder == left
         assert not names(folder)
         fill(folder, "new")
     assert (target / "config.json").read_text() == "new"
     assert names(tmp_path) == ["small"]
+
+
+def test_a_folder_that_an_earlier_run_moved_aside_is_not_in_the_way(tmp_path: Path) -> None:
+    target, aside = tmp_path / "small", tmp_path / ".small.replaced"
+    for folder in (target, aside):
+        folder.mkdir()
+        fill(folder, "old")
+    with staged_folder(target, replace=True) as folder:
+        fill(folder, "new")
+    assert (target / "config.json").read_text() == "new"
+    assert names(tmp_path) == [".small.replaced", "small"]
+    assert (aside / "config.json").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("name", "replace", "words"),
+    [("config.json", False, "--force"), ("thesis.txt", True, "something else than a checkpoint")],
+)
+def test_what_appeared_meanwhile_stays_and_what_was_made_is_named(
+    tmp_path: Path, name: str, replace: bool, words: str
+) -> None:
+    target, made = tmp_path / "small", tmp_path / ".small.unfinished"
+
+    def finish_too_late() -> None:
+        with staged_folder(target, replace=replace) as folder:
+            fill(folder, "new")
+            target.mkdir()
+            (target / name).write_text("mine")
+
+    with pytest.raises(LoBiError, match=f"{words}.*; what was made is complete in {made}"):
+        finish_too_late()
+    assert names(target) == [name]
+    assert (target / name).read_text() == "mine"
+    assert (made / "config.json").read_text() == "new"
+
+
+def test_a_last_move_that_fails_loses_neither_the_new_nor_the_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, made = tmp_path / "small", tmp_path / ".small.unfinished"
+    target.mkdir()
+    fill(target, "old")
+    rename = Path.rename
+
+    def refuse(path: Path, place: Path) -> Path:
+        if path == made:
+            raise OSError("no such luck")
+        return rename(path, place)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with (
+        pytest.raises(OSError, match=f"no such luck; what was made is complete in {made}"),
+        staged_folder(target, replace=True) as folder,
+    ):
+        fill(folder, "new")
+    assert (target / "config.json").read_text() == "old"
+    assert (made / "config.json").read_text() == "new"
+    assert names(tmp_path) == [made.name, "small"]
 
 
 def test_two_runs_do_not_fill_one_folder(tmp_path: Path) -> None:

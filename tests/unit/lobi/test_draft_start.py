@@ -1,0 +1,69 @@
+"""A model to start a draft from gets the target's vocabulary, and says what it said before."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from small_models import FAMILIES, TARGET, make, target, target_rows
+
+from hola_plugins.lobi.config import LoBiError
+from hola_plugins.lobi.draft.config import load_draft_config
+from hola_plugins.lobi.draft.making import make_draft
+from hola_plugins.lobi.draft.source import DraftSource
+from hola_plugins.lobi.draft.start import load_start, resize_vocabulary
+
+KNOWN = 100
+"""Tokens that the tokenizer of the small vocabulary of 128 would know."""
+
+
+def logits(model):
+    torch.manual_seed(2)
+    with torch.no_grad():
+        return model(input_ids=torch.randint(0, KNOWN, (4, 24))).logits
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("size", [KNOWN, 160])
+def test_another_vocabulary_changes_no_token_that_is_known(family, size, tied, tmp_path):
+    model = make(family, tie_word_embeddings=tied)
+    before = logits(model)
+    resize_vocabulary(model, size)
+    model.save_pretrained(tmp_path)
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    after = logits(loaded)
+    assert loaded.config.vocab_size == after.shape[-1] == size
+    assert torch.allclose(after[..., :KNOWN], before[..., :KNOWN], atol=1e-5)
+    assert int(after.argmax(-1).max()) < 128
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return transformers.AutoTokenizer.from_pretrained(TARGET)
+
+
+def test_a_draft_of_a_sibling_that_pads_its_vocabulary_otherwise_has_the_targets_size(tmp_path, tokenizer):
+    sibling = target()
+    resize_vocabulary(sibling, 2112)
+    sibling.save_pretrained(tmp_path / "sibling")
+    tokenizer.save_pretrained(tmp_path / "sibling")
+    prompts = [row["input_ids"].tolist() for row in target_rows(12, 16)]
+    source = DraftSource(str(TARGET), tokenizer, prompts[:4], prompts[4:8], prompts[8:], {})
+    config = load_draft_config({"steps": 0, "answer_tokens": 8})
+    made = make_draft(source, config, tmp_path / "draft", start=str(tmp_path / "sibling"))
+    draft = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "draft")
+    assert draft.config.vocab_size == 2048
+    assert torch.equal(draft.get_input_embeddings().weight.float(), target().get_input_embeddings().weight)
+    assert made.before.rate == 1.0
+
+
+def test_a_start_with_another_tokenizer_is_refused(tmp_path):
+    other = transformers.AutoTokenizer.from_pretrained(TARGET)
+    other.add_tokens(["<of its own>"])
+    other.save_pretrained(tmp_path)
+    target().save_pretrained(tmp_path)
+    with pytest.raises(LoBiError, match="another vocabulary than the target"):
+        load_start(str(tmp_path), transformers.AutoTokenizer.from_pretrained(TARGET), 2048)
