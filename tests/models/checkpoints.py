@@ -25,7 +25,7 @@ SHAPES: dict[str, dict[str, int]] = {
     "draft": {
         "hidden_size": 128,
         "intermediate_size": 256,
-        "num_hidden_layers": 1,
+        "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
     },

@@ -75,6 +75,19 @@ def copying_share(model: LlamaForCausalLM, tokenizer: Tokenizer, passages: Seque
     return right / (COPIED_TOKENS * len(passages))
 
 
+def followed_share(model: LlamaForCausalLM, tokenizer: Tokenizer, passages: Sequence[str]) -> float:
+    """Return the share of the same tokens that the model ranks first, given those before: copying once begun."""
+    right = 0
+    for passage in passages:
+        asked = tokenizer.encode(f"Text: {passage}\nCopy:").ids
+        wanted = tokenizer.encode(" " + passage).ids[:COPIED_TOKENS]
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([asked + wanted], device=model.device)).logits[0]
+        first = logits[len(asked) - 1 : -1].argmax(-1).tolist()
+        right += sum(a == b for a, b in zip(first, wanted, strict=True))
+    return right / (COPIED_TOKENS * len(passages))
+
+
 def own_agreement(
     target: LlamaForCausalLM, draft: LlamaForCausalLM, prompts: Sequence[Sequence[int]], tokens: int = 64
 ) -> float:
@@ -110,8 +123,13 @@ def print_report(out: Path, device: torch.device) -> None:
         tqdm.write(f"{kind:<10} {cells}  {result.agreement:17.3f}  {own:19.3f}")
     long = [text for text in sources.paragraphs if len(tokenizer.encode(text).ids) >= COPIED_TOKENS]
     for name, model in zip(names, models, strict=True):
-        share = copying_share(model, tokenizer, long[:COPY_PROMPTS])
-        print(f"{name}: {share:.1%} of {COPIED_TOKENS} tokens of unseen passages copied in place")
+        passages = long[:COPY_PROMPTS]
+        share = copying_share(model, tokenizer, passages)
+        followed = followed_share(model, tokenizer, passages)
+        print(
+            f"{name}: {share:.1%} of {COPIED_TOKENS} tokens of unseen passages copied in place, "
+            f"{followed:.1%} ranked first given those before"
+        )
 
 
 def main() -> None:
