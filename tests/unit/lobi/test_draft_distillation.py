@@ -56,7 +56,7 @@ def learn(draft, lesson, check=None, **settings):
 @pytest.mark.parametrize("train", ["all", "lora"])
 def test_training_raises_the_acceptance_and_leaves_the_best(draft, lesson, train):
     before = measure_acceptance(draft, lesson[2]).rate
-    found = learn(draft, lesson, steps=16, train=train)
+    found = learn(draft, lesson, steps=16, train=train, learning_rate=2e-4)
     assert found.before == before
     assert found.after == max(rate for _, rate in found.curve) > before
     assert measure_acceptance(draft, lesson[2]).rate == pytest.approx(found.after, abs=0.02)
