@@ -22,11 +22,13 @@ from hola_plugins.hsd.windowed_model import WindowedModel
 
 MODELS = Path(__file__).parents[2] / "models"
 PROMPTS = (
-    "A list is a mutable sequence of items. To add an item at its end, call",
-    "The with statement is used to wrap the execution of a block with methods defined by",
-    "Question: a box holds 4 rows of 6 apples. How many apples are there? Answer:",
-    "Return the absolute value of a number. The argument may be an integer or",
+    "Q: Sam has 12 books and buys 7 more. Then he gives 2 books to a friend. How many books has Sam now?\nA:",
+    "Tom found a small grey stone in the garden. He",
+    "One day Mia and her brother walked to the lake.",
+    "In the morning the ship left the harbour and",
 )
+"""Stories and maths, in which the target does not repeat itself at once: lookups alone foresee little."""
+
 ROWS, LENGTH, LONGEST = 4, 512, 6
 
 
