@@ -97,7 +97,7 @@ def test_a_failing_level_leaves_the_output_alone(engines: Engines) -> None:
 @pytest.fixture(scope="module")
 def isolated(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
     """An isolated store with a corpus of what the model says to two prompts."""
-    prompts = repetitive(2)
+    prompts = free_text(2)
     texts = [prompt + one["text"] for prompt, one in zip(prompts, engines[0].generate(prompts), strict=True)]
     corpus = tmp_path_factory.mktemp("corpus") / "corpus.txt"
     corpus.write_text("\n".join(texts))
@@ -112,7 +112,7 @@ def isolated(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_a_corpus_serves_the_first_request(engines: Engines, isolated: EngineProcess) -> None:
-    prompts = repetitive(2)
+    prompts = free_text(2)
     answers = engines[0].generate(prompts)
     assert [one["ids"] for one in isolated.generate(prompts)] == [one["ids"] for one in answers]
     assert isolated.snapshot()["levels"]["store"]["accepted"] > 16
