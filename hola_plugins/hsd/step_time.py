@@ -1,9 +1,10 @@
 """The step time of the target as a function of the tokens it runs, learned while serving.
 
 Only ratios matter for the choice of draft lengths, so a common drift (longer contexts, a busier machine)
-is divided out: of what a measurement moves its own point, in logarithms, the drift takes a fixed share, which moves
-all points of the octave. Drift and points then hold each other: noise makes neither wander. The curve is kept per octave of the number of requests, because the attention of one
-request with 8 tokens costs other than that of 8 requests with one.
+is divided out: of what a measurement moves its own point, in logarithms, the drift takes a fixed share, which
+moves all points of the octave. Drift and points then hold each other: noise makes neither wander. The curve
+is kept per octave of the number of requests, because the attention of one request with 8 tokens costs other
+than that of 8 requests with one.
 """
 
 from __future__ import annotations
