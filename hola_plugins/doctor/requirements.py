@@ -43,7 +43,7 @@ MODULES = (
 """What HSD needs."""
 
 OTHER_HOSTS = (
-    Requirement("langchain_core", ">=1.4,<2", ("1.7",), "pip install 'hola-plugins[langchain]'"),
+    Requirement("langchain_core", ">=1.4,<2", ("1.7", "1.8"), "pip install 'hola-plugins[langchain]'"),
     Requirement("llmcompressor", ">=0.14,<0.15", ("0.14",), "pip install 'hola-plugins[llmcompressor]'"),
 )
 """The hosts of the other methods, which may be missing: one environment holds one engine."""

