@@ -47,9 +47,9 @@ def restore_graph(faiss: Any, index: Any, vectors: Float32, arrays: Mapping[str,
         raise ValueError(f"the graph lacks {', '.join(missing)}")
     levels, neighbors, entry = (of_type(name, arrays, np.int32) for name in _NAMES)
     graph = index.hnsw
-    highest = int(levels.max(initial=0))
-    if levels.shape != (len(vectors),) or not 1 <= int(levels.min()) <= highest <= 64:
-        raise ValueError(f"graph_levels must be {len(vectors)} numbers from 1 to 64")
+    highest, most = int(levels.max(initial=0)), graph.cum_nneighbor_per_level.size() - 1
+    if levels.shape != (len(vectors),) or not 1 <= int(levels.min()) <= highest <= most:
+        raise ValueError(f"graph_levels must be {len(vectors)} numbers from 1 to {most}")
     places = np.array([graph.cum_nb_neighbors(level) for level in range(highest + 1)], dtype=np.uint64)
     offsets = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(places[levels])])
     _check_neighbors(levels, neighbors, places, offsets)

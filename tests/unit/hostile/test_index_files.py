@@ -150,6 +150,13 @@ def test_any_content_with_a_hash_that_fits(stores, tmp_path, kind, name, data):
     load_or_refuse(tmp_path / "forged")
 
 
+def test_a_graph_with_more_layers_than_faiss_makes_is_refused(stores, tmp_path):
+    levels = np.ones(90, dtype=np.int32)
+    levels[0] = 60
+    forge(stores, tmp_path / "forged", "hnsw", "graph_levels.npy", npy(levels))
+    assert "graph_levels must be 90 numbers from 1 to" in load_or_refuse(tmp_path / "forged")
+
+
 @pytest.mark.parametrize(
     "content",
     [
