@@ -103,6 +103,7 @@ class Tracker:
         self._exact = exact
         self._row_slots = np.full(max_rows, -1, dtype=np.int32)
         self._call = 0
+        self._as_before = False
         self.last_call: Int64 = np.full(slots, -1, dtype=np.int64)
 
     @property
@@ -136,12 +137,16 @@ class Tracker:
                 self.last_call[slot] = self._call
                 slots[row] = slot
                 taken.append(slot)
+        before = self._row_slots.tobytes()
         self._row_slots[:rows] = slots
         self._row_slots[rows:] = -1
+        self._as_before = self._row_slots.tobytes() == before
         return slots, taken
 
     def left(self) -> list[int]:
         """Gives the slots that took part in the last call and not in this one."""
+        if self._as_before:
+            return []
         return [int(slot) for slot in np.flatnonzero(self.last_call == self._call - 1)]
 
     def used(self) -> int:
