@@ -37,8 +37,8 @@ def tune(
 
     The output folder receives tuned/: serve.yaml for vLLM, adacomp.json (and calibration.json) for the retriever,
     recipe.yaml for llmcompressor, and tuned.json with every trial. A stopped run goes on where it was, and what failed
-    is tried again. Ends with status 1 when nothing keeps the limits, or the choice breaks one on the data held out, and
-    with 2 when the configuration or its data will not do.
+    is tried again. Ends with status 1 when nothing keeps the limits, the choice breaks one on the data held out, or every
+    setting of a method failed, and with 2 when the configuration or its data will not do.
     """
     with ends_with_2("tune", _STOPPED):
         if init:
@@ -83,4 +83,4 @@ def _run(path: Path, *, resume: bool) -> None:
     shown = results_console()
     shown.print(render_summary(tuned))
     shown.print(f"\nfiles: {config.out / FOLDER}", markup=False, soft_wrap=True)
-    raise typer.Exit(1 if tuned.infeasible or tuned.broken else 0)
+    raise typer.Exit(0 if tuned.sound else 1)

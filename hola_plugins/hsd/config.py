@@ -99,7 +99,7 @@ class TelemetryConfig(_Settings):
     """Seconds between log lines; 0 switches them off."""
 
     jsonl: str | None = None
-    """File that receives one snapshot a line, for `hola stats`; replicas of data parallelism add to the same file."""
+    """File that receives one snapshot a line, for `hola stats`; the second replica of data parallelism takes NAME.1.jsonl."""
 
     jsonl_interval_s: float = Field(default=10.0, gt=0.0)
     """Seconds between lines of that file."""

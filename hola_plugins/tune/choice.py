@@ -62,6 +62,12 @@ class Searched(BaseModel):
     chosen: Trial | None = None
     note: str | None = None
 
+    @property
+    def unmeasured(self) -> bool:
+        """Whether settings were tried and every one of them failed, so that what is chosen says nothing of them."""
+        tried = [trial for trial in self.trials if trial.settings]
+        return bool(tried) and all(trial.status == "failed" for trial in tried)
+
 
 class Tuned(BaseModel):
     """Everything that a tuning found.
@@ -91,3 +97,9 @@ class Tuned(BaseModel):
     compress_command: str | None = None
     versions: dict[str, str] = {}
     config_sha256: str = ""
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is a choice, it breaks no limit on the data held out, and every method could be measured."""
+        measured = not any(one.unmeasured for one in self.searches)
+        return measured and not self.infeasible and not self.broken

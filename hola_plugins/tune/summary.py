@@ -54,9 +54,7 @@ def _chosen(one: Searched) -> str:
     if one.chosen is None:
         return one.note or ""
     if not one.chosen.settings:
-        tried = [trial for trial in one.trials if trial.settings]
-        measured = any(trial.status != "failed" for trial in tried)
-        return f"left out: no setting {'is better' if measured else 'could be measured'}"
+        return f"left out: no setting {'could be measured' if one.unmeasured else 'is better'}"
     return _settings(one.chosen)
 
 

@@ -56,6 +56,7 @@ class HSDProposer:
         elif parallel.rank % parallel.tensor_parallel_size:
             silent = TelemetryConfig(log_interval_s=0.0)
             config = config.model_copy(update={"levels": (), "telemetry": silent})
+        config = _with_own_file(config, parallel.data_parallel_index)
         speculative = vllm_config.speculative_config
         longest = speculative.num_speculative_tokens
         model = vllm_config.model_config
@@ -135,6 +136,15 @@ class HSDProposer:
         return self.drafter.propose(
             sampled_token_ids, num_tokens_no_spec, token_ids_cpu, _step_tokens(slot_mappings)
         )
+
+
+def _with_own_file(config: HSDConfig, replica: int) -> HSDConfig:
+    """Gives a replica of data parallelism a telemetry file of its own: hsd.jsonl, hsd.1.jsonl, hsd.2.jsonl."""
+    if not replica or config.telemetry.jsonl is None:
+        return config
+    file = Path(config.telemetry.jsonl)
+    own = str(file.with_name(f"{file.stem}.{replica}{file.suffix}"))
+    return config.model_copy(update={"telemetry": config.telemetry.model_copy(update={"jsonl": own})})
 
 
 class HSDWorkerExtension:

@@ -73,7 +73,11 @@ def test_the_last_of_two_pipeline_stages_drafts(
     assert last["errors"] == 0
 
 
-def test_both_data_parallel_replicas_draft_for_their_own_requests(expected: list[dict[str, Any]]) -> None:
+def test_both_data_parallel_replicas_draft_for_their_own_requests(
+    expected: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    written = {"telemetry": {"jsonl": str(tmp_path / "hsd.jsonl"), "jsonl_interval_s": 1e-9}}
+    settings = {"hola": {"hsd": _STATIC["hola"]["hsd"] | written}}
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(MODEL)]
     command += [
         "--served-model-name",
@@ -85,7 +89,7 @@ def test_both_data_parallel_replicas_draft_for_their_own_requests(expected: list
         "1024",
     ]
     command += ["--speculative-config", json.dumps(HSD), "--worker-extension-cls", EXTENSION]
-    command += ["--additional-config", json.dumps(_STATIC), "--kv-cache-memory-bytes", str(256 << 20)]
+    command += ["--additional-config", json.dumps(settings), "--kv-cache-memory-bytes", str(256 << 20)]
     environment = os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
     with serving([*command, "--data-parallel-size", "2"], environment) as address:
         client = OpenAI(base_url=f"{address}/v1", api_key="none")
@@ -101,3 +105,4 @@ def test_both_data_parallel_replicas_draft_for_their_own_requests(expected: list
         with urllib.request.urlopen(request) as answer:
             replicas = json.loads(answer.read())["results"]
     assert all(replica["tokens"]["accepted"] > 0 and replica["errors"] == 0 for replica in replicas)
+    assert {file.name for file in tmp_path.iterdir()} == {"hsd.jsonl", "hsd.1.jsonl"}

@@ -22,10 +22,13 @@ def failed(budget, error):
     return Trial(settings={"budget": budget}, status="failed", error=error)
 
 
+def tuned(*trials, **found):
+    return Tuned(searches=(Searched(method="lobi", trials=(PLAIN, *trials), chosen=PLAIN),), **found)
+
+
 def shown(*trials):
-    search = Searched(method="lobi", trials=(PLAIN, *trials), chosen=PLAIN)
     console = Console(file=io.StringIO(), width=200)
-    console.print(render_summary(Tuned(searches=(search,))))
+    console.print(render_summary(tuned(*trials)))
     return console.file.getvalue()
 
 
@@ -42,3 +45,11 @@ def test_some_that_failed_are_counted_beside_the_others():
     assert "left out: no setting is better" in text
     assert "1 of 2 settings could not be measured" in text
     assert "could not be measured" not in shown(done("45%"))
+
+
+def test_a_method_that_could_not_be_measured_at_all_is_no_success():
+    assert not tuned(failed("45%", "out of memory"), failed("60%", "out of memory")).sound
+    assert tuned(done("45%"), failed("60%", "out of memory")).sound
+    assert tuned().sound
+    assert not tuned(done("45%"), broken=("recall 0.7 is under 0.8",)).sound
+    assert not tuned(done("45%"), infeasible="no setting keeps all limits").sound

@@ -15,11 +15,13 @@ from hola_plugins.vllm import HSDProposer
 DRAFT = Path(__file__).parents[2] / "models" / "draft"
 
 
-def engine(rank: int = 0, drafts: int = 8, **hsd: Any) -> Any:
+def engine(rank: int = 0, drafts: int = 8, replica: int = 0, **hsd: Any) -> Any:
     """Gives as much of an engine's configuration as the proposer reads."""
     return SimpleNamespace(
         additional_config={"hola": {"hsd": hsd}},
-        parallel_config=SimpleNamespace(distributed_executor_backend="mp", rank=rank, tensor_parallel_size=2),
+        parallel_config=SimpleNamespace(
+            distributed_executor_backend="mp", rank=rank, tensor_parallel_size=2, data_parallel_index=replica
+        ),
         speculative_config=SimpleNamespace(num_speculative_tokens=drafts),
         model_config=SimpleNamespace(tokenizer=None, get_vocab_size=lambda: 2048, max_model_len=512),
         scheduler_config=SimpleNamespace(max_num_seqs=4),
@@ -36,6 +38,16 @@ def test_a_rank_that_drafts_nothing_reports_nothing(tmp_path):
         proposer.propose([[int(buffer[0, 99])]], np.array([100], dtype=np.int32), buffer)
         lines.append(len(file.read_text().splitlines()) if file.exists() else 0)
     assert lines == [0, 1]
+
+
+def test_every_replica_of_data_parallelism_writes_a_file_of_its_own(tmp_path):
+    settings = {"telemetry": {"jsonl": str(tmp_path / "hsd.jsonl"), "jsonl_interval_s": 1e-9}}
+    buffer = np.tile(np.arange(8, dtype=np.int32), (1, 64))
+    for replica in range(3):
+        proposer = HSDProposer(engine(replica=replica, **settings))
+        proposer.propose([[int(buffer[0, 99])]], np.array([100], dtype=np.int32), buffer)
+    written = {file.name: len(file.read_text().splitlines()) for file in tmp_path.iterdir()}
+    assert written == {"hsd.jsonl": 1, "hsd.1.jsonl": 1, "hsd.2.jsonl": 1}
 
 
 def test_a_window_shorter_than_two_drafts_is_refused():
