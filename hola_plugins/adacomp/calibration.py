@@ -23,7 +23,7 @@ from hola_plugins.adacomp.signals import Float64, Signal, measure_all, names_of
 from hola_plugins.adacomp.source import Candidates
 
 Promise: TypeAlias = Literal["coverage", "recall"]
-"""coverage: all relevant passages of a query are kept, in that share of queries. recall: mean recall."""
+"""coverage: all relevant passages of a query are kept, in that share of queries that have some. recall: mean recall."""
 
 _FOLDS = 10
 
@@ -58,8 +58,8 @@ class Calibration:
         floor: Evidence (see `gate.evidence`) under which the corpus has nothing; -inf never.
         promise: What the target is a share of.
         target: The share.
-        labels: Labelled queries behind the threshold.
-        reach: Share of the labelled queries whose relevant passages all lie within the depth limit.
+        labels: Labelled queries behind the threshold: those with a relevant passage.
+        reach: Share of them whose relevant passages all lie within the depth limit.
         bounds: Depth bounds in force; others void the promise.
     """
 
@@ -81,8 +81,8 @@ class Calibration:
         needed, k_max = fewest_labels(self.target), self.bounds.k_max
         if self.labels < needed:
             text = (
-                f"{self.labels} labelled queries cannot carry a target of {self.target:g}: every query gets "
-                f"k_max = {k_max} passages; give at least {needed}, better 200"
+                f"{self.labels} labelled queries with a relevant passage cannot carry a target of {self.target:g}: every "
+                f"query gets k_max = {k_max} passages; give at least {needed}, better 200"
             )
         else:
             text = (
@@ -119,11 +119,11 @@ def calibrate(
     without it (cross-conformal), so that none is spent on a split; the target then holds up to the small
     difference between weights of nine tenths and of all. With `model` it holds exactly.
 
-    What is promised holds for the queries that the none-gate lets through; it turns away at most `false_skips` of
-    the real ones besides.
+    What is promised holds for the queries that have a relevant passage and that the none-gate lets through; it turns
+    away at most `false_skips` of them besides. Queries without a relevant passage teach the weights alone.
 
     Args:
-        examples: Labelled queries, those without any relevant passage included or not as they occur.
+        examples: Labelled queries; those without any relevant passage may be among them.
         signals: What to weigh.
         target: Share wanted, in (0, 1).
         promise: What it is a share of.
@@ -137,11 +137,13 @@ def calibrate(
     _check(len(examples), signals, target, false_skips, model)
     bounds = bounds or DepthBounds()
     rows = [measure_all(signals, example.query, example.candidates) for example in examples]
-    needs = _needs(examples, rows, bounds, model)
+    needs = [need for need in _needs(examples, rows, bounds, model) if len(need)]
+    if not needs:
+        raise ValueError("no labelled query has a relevant passage: give some that have, 200 are good")
     if promise == "coverage":
-        threshold = coverage_threshold([float(need.min(initial=np.inf)) for need in needs], target)
+        threshold = coverage_threshold([float(need.min()) for need in needs], target)
     else:
-        threshold = recall_threshold([need for need in needs if len(need)], target)
+        threshold = recall_threshold(needs, target)
     return Calibration(
         signals=names_of(signals),
         model=model or _fit(examples, rows),
@@ -151,7 +153,7 @@ def calibrate(
         ),
         promise=promise,
         target=target,
-        labels=len(examples),
+        labels=len(needs),
         reach=float(np.mean([bool(np.all(need > NEVER)) for need in needs])),
         bounds=bounds,
     )

@@ -28,6 +28,14 @@ def questions(seed, count):
     return [labelled(rng) for _ in range(count)]
 
 
+def without_relevant(seed, count):
+    rng = np.random.default_rng(seed)
+    return [
+        LabelledQuery("q", candidates(rng.normal(0.3, 0.1, 40)), np.zeros(40, dtype=bool))
+        for _ in range(count)
+    ]
+
+
 def coverage_and_depth(calibration, test):
     policy = CalibratedPolicy(calibration, SIGNALS)
     kept = [policy.decide(q.query, q.candidates, BOUNDS).kept for q in test]
@@ -35,12 +43,12 @@ def coverage_and_depth(calibration, test):
     return np.mean(covered), np.mean([len(rows) for rows in kept])
 
 
+@pytest.mark.parametrize("besides", [0, 100])
 @pytest.mark.parametrize("target", [0.7, 0.85])
-def test_unseen_questions_are_covered_at_the_target(target):
+def test_unseen_questions_are_covered_at_the_target(target, besides):
     test = questions(99, 300)
-    found = [
-        coverage_and_depth(calibrate(questions(s, 100), SIGNALS, target=target), test)[0] for s in range(8)
-    ]
+    labels = [[*questions(s, 100), *without_relevant(s, besides)] for s in range(8)]
+    found = [coverage_and_depth(calibrate(some, SIGNALS, target=target), test)[0] for some in labels]
     assert abs(np.mean(found) - target) < 4 * math.sqrt(target * (1 - target) / 100 / len(found)) + 0.02
 
 
@@ -63,7 +71,7 @@ def test_weights_from_elsewhere_need_only_the_threshold():
 def test_too_few_labels_warn_and_give_the_depth_limit_in_the_fused_order():
     calibration = calibrate(questions(6, 5), SIGNALS, target=0.9)
     (warning,) = calibration.warnings
-    assert "5 labelled queries cannot carry a target of 0.9" in warning
+    assert "5 labelled queries with a relevant passage cannot carry a target of 0.9" in warning
     decision = CalibratedPolicy(calibration, SIGNALS).decide("q", candidates(np.linspace(1, 0, 40)), BOUNDS)
     assert (decision.reason, decision.k, decision.kept) == ("depth_limit", 20, tuple(range(20)))
 
@@ -124,6 +132,27 @@ def test_questions_without_a_relevant_passage_do_not_open_the_gate():
     examples = questions(22, 100)
     besides = [LabelledQuery("q", candidates([0.01, 0.0]), np.zeros(2, dtype=bool)) for _ in range(10)]
     assert calibrate([*examples, *besides], SIGNALS).floor == calibrate(examples, SIGNALS).floor
+
+
+@pytest.mark.parametrize("promise", ["coverage", "recall"])
+def test_questions_without_a_relevant_passage_carry_no_promise(promise):
+    elsewhere, examples = calibrate(questions(3, 150), SIGNALS).model, questions(23, 100)
+    alone, mixed = (
+        calibrate(labels, SIGNALS, target=0.8, promise=promise, model=elsewhere)
+        for labels in (examples, [*examples, *without_relevant(24, 100)])
+    )
+    assert (mixed.threshold, mixed.labels, mixed.reach) == (alone.threshold, alone.labels, alone.reach)
+
+
+def test_labels_without_any_relevant_passage_are_refused():
+    elsewhere = calibrate(questions(3, 150), SIGNALS).model
+    with pytest.raises(ValueError, match="no labelled query has a relevant passage: give some"):
+        calibrate(without_relevant(25, 60), SIGNALS, model=elsewhere)
+
+
+def test_few_labels_with_a_relevant_passage_among_many_warn():
+    (warning,) = calibrate([*questions(6, 5), *without_relevant(26, 95)], SIGNALS).warnings
+    assert warning.startswith("5 labelled queries with a relevant passage cannot carry")
 
 
 def test_the_file_gives_the_same_decisions(tmp_path):
