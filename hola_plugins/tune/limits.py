@@ -51,18 +51,21 @@ class Limit:
     kind: Literal["floor", "ceiling"]
     value: float
 
-    def violation(self, figures: Figures) -> float | None:
-        """Gives by which share of the limit a figure breaks it, at most 0 where it keeps it; None if not measured."""
+    def violation(self, figures: Figures) -> float:
+        """Gives by which share of the limit a figure breaks it, at most 0 where it keeps it; 1 where it was not measured."""
         found = getattr(figures, self.figure)
         if found is None:
-            return None
+            return 1.0
         short = self.value - found if self.kind == "floor" else found - self.value
         return float(short) / self.value
 
     def describe(self, figures: Figures) -> str:
         """Says how a figure stands to the limit."""
         found = getattr(figures, self.figure)
-        return f"{self.figure} is {found:.4g}, its {self.kind} {self.value:g}"
+        if found is None:
+            return f"{self.figure} was not measured, its {self.kind} is {self.value:g}"
+        off = f"{self.violation(figures):.1%} off"
+        return f"{self.figure} is {found:.4g}, its {self.kind} {self.value:g} ({off})"
 
 
 def limits_of(config: TuneConfig) -> tuple[Limit, ...]:
@@ -78,15 +81,10 @@ def among(limits: Iterable[Limit], names: Collection[str]) -> tuple[Limit, ...]:
 
 
 def violations(limits: Iterable[Limit], figures: Figures) -> Mapping[str, float]:
-    """Gives by how much each limit is broken, of those whose figure was measured."""
-    found = {one.figure: one.violation(figures) for one in limits}
-    return {name: value for name, value in found.items() if value is not None}
+    """Gives by how much each limit is broken."""
+    return {one.figure: one.violation(figures) for one in limits}
 
 
 def broken(limits: Iterable[Limit], figures: Figures) -> list[str]:
-    """Says which limits figures break, and by how much."""
-    return [
-        f"{one.describe(figures)} ({value:.1%} off)"
-        for one in limits
-        if (value := one.violation(figures)) is not None and value > 0
-    ]
+    """Says which limits figures break, and by how much; a figure that was not measured keeps none."""
+    return [one.describe(figures) for one in limits if one.violation(figures) > 0]

@@ -96,8 +96,6 @@ class Searches:
             missing = "documents" if documents is None else "floor.recall, without which least is best"
             return self._skip("retrieval", "not asked for" if space is None else f"needs {missing}", choice)
         queries = read_queries(documents.queries)
-        if not any(one.relevant or one.answers for one in queries):
-            raise ValueError(f"'floor.recall' needs labelled queries, and {documents.queries} has none")
         settings = self._pilot.adacomp
         trials = RetrievalTrials(self._index, queries, settings, self._progress.show)
         key = retrieval_key(documents, settings, self._environment.own_versions)

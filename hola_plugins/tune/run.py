@@ -22,6 +22,7 @@ from hola_plugins.pilot.accuracy import check_installed
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.config_file import read_config
 from hola_plugins.pilot.lm_eval_task import check_data
+from hola_plugins.pilot.passages import labelled_queries
 from hola_plugins.pilot.progress import Progress
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.state import State, locked
@@ -141,10 +142,16 @@ def check_limits(config: TuneConfig, pilot: PilotConfig) -> None:
         raise ValueError(
             f"'floor.accuracy' = {config.floor.accuracy:g} needs questions: give 'accuracy' in {config.pilot}"
         )
-    if config.floor.recall is not None and pilot.documents is None:
+    if config.floor.recall is None:
+        return
+    needed = f"'floor.recall' = {config.floor.recall:g} needs"
+    if pilot.documents is None:
+        raise ValueError(f"{needed} documents with labelled queries: give 'documents' in {config.pilot}")
+    labelled = len(labelled_queries(pilot.documents.queries))
+    if labelled < 2:
         raise ValueError(
-            f"'floor.recall' = {config.floor.recall:g} needs documents with labelled queries: give 'documents' "
-            f"in {config.pilot}"
+            f"{needed} two labelled queries at least, one to search with and one held out, and "
+            f"{pilot.documents.queries} has {labelled or 'none'}: give 'relevant' or 'answers' in more of its lines"
         )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.sections import Task
-from hola_plugins.pilot.workload import DataError, lines, rows
+from hola_plugins.pilot.workload import DataError, lines, read_prompts, read_queries, read_questions, rows
 
 Part = Literal["search", "held-out"]
 PARTS: tuple[Part, ...] = ("search", "held-out")
@@ -16,6 +19,8 @@ PARTS: tuple[Part, ...] = ("search", "held-out")
 
 class Splitter:
     """Splits files of JSON lines by a hash of each line, so that equal files are split equally.
+
+    Rows with labels and rows without are split apart: both parts get their share of either.
 
     Args:
         folder: Where the parts go.
@@ -32,8 +37,10 @@ class Splitter:
         """Gives a pilot's configuration for each part, over its part of prompts, queries and questions.
 
         Raises:
-            DataError: A file too small to split, or a task whose questions are not in a file.
+            DataError: A file that cannot be used or is too small to split, or a task whose questions are not in a
+                file; it names the file that the configuration names.
         """
+        _check(config)
         return {part: self._config(config, part) for part in PARTS}
 
     def _config(self, config: PilotConfig, part: Part) -> PilotConfig:
@@ -61,11 +68,7 @@ class Splitter:
     def _part(self, source: Path, part: Part) -> Path:
         """Writes one part of a file; ids that follow from line numbers stay apart within it."""
         found = dict(lines(source))
-        numbers = sorted((number for number, _ in rows(source)), key=lambda one: self._rank(found[one]))
-        if len(numbers) < 2:
-            raise DataError(f"{source} holds one line: a search and what is held out need at least two")
-        held = min(max(1, round(len(numbers) * self._share)), len(numbers) - 1)
-        chosen = sorted(numbers[:held] if part == "held-out" else numbers[held:])
+        chosen = sorted(number for group in _groups(source) for number in self._share_of(group, found, part))
         name = hashlib.sha256(str(source).encode()).hexdigest()[:8]
         path = self._folder / f"{source.stem}-{name}-{part}.jsonl"
         text = "".join(found[number] + "\n" for number in chosen)
@@ -74,5 +77,41 @@ class Splitter:
             path.write_text(text, encoding="utf-8")
         return path
 
+    def _share_of(self, numbers: list[int], found: Mapping[int, str], part: Part) -> list[int]:
+        """Gives a part's share of lines; each part gets one at least."""
+        ranked = sorted(numbers, key=lambda one: self._rank(found[one]))
+        held = min(max(1, round(len(ranked) * self._share)), len(ranked) - 1)
+        return ranked[:held] if part == "held-out" else ranked[held:]
+
     def _rank(self, line: str) -> str:
         return hashlib.sha256(f"{self._seed} {line}".encode()).hexdigest()
+
+
+def _check(config: PilotConfig) -> None:
+    """Reads what is split, so that a mistake is named by the file and the line that the user wrote."""
+    if config.prompts is not None:
+        read_prompts(config.prompts)
+    if config.documents is not None:
+        read_queries(config.documents.queries)
+    for task in config.accuracy:
+        if task.questions is not None:
+            read_questions(task.questions)
+
+
+def _groups(source: Path) -> list[list[int]]:
+    """Gives the line numbers of rows with labels and of rows without; all together where a group has one row.
+
+    Raises:
+        DataError: A file with one row.
+    """
+    groups = defaultdict(list)
+    for number, row in rows(source):
+        groups[_is_labelled(row)].append(number)
+    found = list(groups.values())
+    if sum(map(len, found)) < 2:
+        raise DataError(f"{source} holds one line: a search and what is held out need at least two")
+    return found if min(map(len, found)) > 1 else [list(chain.from_iterable(found))]
+
+
+def _is_labelled(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("relevant") or row.get("answers", "answer" in row))

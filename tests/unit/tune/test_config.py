@@ -13,6 +13,7 @@ from hola_plugins.pilot.config_file import ConfigError, read_config
 from hola_plugins.tune.config import TuneConfig
 from hola_plugins.tune.run import check_limits
 
+LABEL = '"answer": "b"'
 PILOT = "model: model\nprompts: prompts.jsonl\n"
 
 
@@ -62,6 +63,18 @@ def test_a_limit_on_what_is_not_measured_is_refused(write, tmp_path, text, words
     config = read_config(write(text), TuneConfig)
     with pytest.raises(ValueError, match=words):
         check_limits(config, read_config(tmp_path / "pilot.yaml", PilotConfig))
+
+
+@pytest.mark.parametrize(("labelled", "count"), [(0, "none"), (1, "1")])
+def test_a_floor_of_recall_needs_labels_on_both_sides(write, tmp_path, labelled, count):
+    queries = tmp_path / "queries.jsonl"
+    rows = [f'{{"question": "what {n}"{", " + LABEL if n < labelled else ""}}}\n' for n in range(9)]
+    queries.write_text("".join(rows))
+    (tmp_path / "pilot.yaml").write_text(PILOT + "documents: {path: model, queries: queries.jsonl}\n")
+    config = read_config(write("floor: {recall: 0.5}\n"), TuneConfig)
+    with pytest.raises(ValueError, match="two labelled queries at least") as error:
+        check_limits(config, read_config(tmp_path / "pilot.yaml", PilotConfig))
+    assert f"{queries} has {count}:" in str(error.value)
 
 
 def test_what_init_writes_is_read(tmp_path):

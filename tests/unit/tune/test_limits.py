@@ -21,7 +21,11 @@ def trial(recall, latency, cost):
 def test_a_violation_is_a_share_of_the_limit():
     found = violations([RECALL, LATENCY], Figures(recall=0.6, latency_s=1.0))
     assert found == pytest.approx({"recall": 0.25, "latency_s": -0.5})
-    assert violations([RECALL, LATENCY], Figures()) == {}
+
+
+def test_a_limit_whose_figure_was_not_measured_is_not_kept():
+    assert not trial(None, 1.0, 1.0).feasible
+    assert broken([RECALL, LATENCY], Figures(latency_s=1.0)) == ["recall was not measured, its floor is 0.8"]
 
 
 def test_a_limit_that_is_just_met_is_kept():

@@ -9,6 +9,8 @@ from hola_plugins.pilot.sections import Documents, Task
 from hola_plugins.pilot.workload import DataError, read_prompts, read_queries, read_questions
 from hola_plugins.tune.split import Splitter
 
+LABELS = ('"relevant": ["a.md"]', '"answers": ["b"]')
+
 
 @pytest.fixture
 def pilot(tmp_path):
@@ -39,6 +41,30 @@ def test_queries_and_questions_of_one_file_are_held_out_together(pilot, tmp_path
     for part in parts.values():
         asked = {one.text for one in read_questions(part.accuracy[0].questions)}
         assert {one.text for one in read_queries(part.documents.queries)} == asked
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_both_parts_hold_labelled_queries(pilot, tmp_path, seed):
+    rows = [f'{{"question": "what {n}"{", " + LABELS[n] if n < 2 else ""}}}\n' for n in range(12)]
+    pilot.documents.queries.write_text("".join(rows))
+    parts = Splitter(tmp_path / "out" / "data", 0.3, seed).split(pilot.model_copy(update={"accuracy": ()}))
+    found = [read_queries(part.documents.queries) for part in parts.values()]
+    assert [sum(bool(one.relevant or one.answers) for one in queries) for queries in found] == [1, 1]
+    assert sum(map(len, found)) == 12
+
+
+def test_two_queries_of_which_one_is_labelled_are_split(pilot, tmp_path):
+    pilot.documents.queries.write_text('{"question": "one", "answer": "1"}\n{"question": "two"}\n')
+    parts = Splitter(tmp_path / "out" / "data", 0.3, 0).split(pilot.model_copy(update={"accuracy": ()}))
+    assert [len(read_queries(part.documents.queries)) for part in parts.values()] == [1, 1]
+
+
+def test_a_mistake_is_named_by_the_users_own_file(pilot, tmp_path):
+    queries = pilot.documents.queries
+    queries.write_text(queries.read_text() + '{"query": "what?"}\n')
+    with pytest.raises(DataError) as error:
+        Splitter(tmp_path / "out" / "data", 0.3, 0).split(pilot)
+    assert str(error.value).startswith(f"{queries}, line 11: 'question' must be a text")
 
 
 def test_what_cannot_be_held_out_is_refused(pilot, tmp_path):
