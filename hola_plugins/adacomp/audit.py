@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 class AuditTrail:
     """Appends records to a file, each whole, from any number of threads.
@@ -23,11 +25,17 @@ class AuditTrail:
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Appends one record, with the time in UTC before it.
+        """Appends one record, with the time in UTC before it; what JSON has no word for is written as its text.
 
         Raises:
             OSError: The file cannot be written; an audited query must not go unrecorded.
         """
-        line = json.dumps({"time": datetime.now(UTC).isoformat(), **record}, ensure_ascii=False)
+        stamped = {"time": datetime.now(UTC).isoformat(), **record}
+        line = json.dumps(stamped, ensure_ascii=False, default=_plain)
         with self._lock, self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"{line}\n")
+
+
+def _plain(value: object) -> object:
+    """Gives numpy's numbers and arrays as Python's, and anything else as its text."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -23,12 +23,12 @@ class Evidence:
 
     Attributes:
         text: Its text.
-        source: Where it comes from; None if unknown.
+        source: Where it comes from, one place or several; None if unknown.
         relevance: Calibrated probability of being relevant; None without calibration.
     """
 
     text: str
-    source: str | None = None
+    source: str | Sequence[str] | None = None
     relevance: float | None = None
 
 
@@ -50,7 +50,8 @@ class EvidenceFilter:
     """Rules for passages.
 
     Attributes:
-        allowed_sources: Sources that may be shown; None allows all. A passage without a source is not one of them.
+        allowed_sources: Sources that may be shown; None allows all. A passage without a source is not one of them; of
+            one with several, all must be.
         min_relevance: Least calibrated relevance, in [0, 1]; passages without one pass.
         near_duplicate: Share of five-word shingles in common, of the shorter passage's, from which the
             lower-ranked of two is dropped; None keeps all.
@@ -95,7 +96,7 @@ class EvidenceFilter:
         shingles: frozenset[int],
         shown: list[frozenset[int]],
     ) -> Verdict | None:
-        if self.allowed_sources is not None and passage.source not in self.allowed_sources:
+        if self.allowed_sources is not None and not _all_in(passage.source, self.allowed_sources):
             return "source_not_allowed"
         if passage.relevance is not None and passage.relevance < self.min_relevance:
             return "below_minimum_relevance"
@@ -106,6 +107,12 @@ class EvidenceFilter:
         ):
             return "near_duplicate"
         return None
+
+
+def _all_in(source: object, allowed: frozenset[str]) -> bool:
+    """Says whether a source, or each of several, is allowed; what metadata holds may be of any type."""
+    sources = source if isinstance(source, list | tuple | set | frozenset) else [source]
+    return bool(sources) and all(isinstance(one, Hashable) and one in allowed for one in sources)
 
 
 def _shingles(text: str) -> frozenset[int]:

@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from hola_plugins.adacomp.audit import AuditTrail
 from hola_plugins.adacomp.groundedness import Support, supports
 from hola_plugins.files.input_file import parse_json
+from hola_plugins.langchain.answer_text import text_of
 
 EVENT = "adacomp.guard"
 """Name of the event that every checked answer sends; its data is the verdict."""
@@ -33,8 +34,9 @@ class AnswerGuard(RunnableSerializable[State, State]):
         chain = build_chain(retriever, model) | AnswerGuard(on_failure="withhold", audit="answers.jsonl")
 
     It takes a mapping with the answer and the documents and gives it back with ``guard``, the verdict: ``passed``,
-    ``reasons`` and the support of every sentence. A withheld answer is replaced by ``withheld``; the audit trail
-    keeps the original.
+    ``reasons`` and the support of every sentence. The answer may be a string, a message, or structured output, which
+    is judged as its JSON; it stays what it is unless it is withheld. A withheld answer is replaced by ``withheld``;
+    the audit trail keeps the original.
 
     Attributes:
         minimum_support: Support under which a sentence counts as invented, 0 to 1; see
@@ -125,8 +127,8 @@ class AnswerGuard(RunnableSerializable[State, State]):
     def _check(self, state: State) -> tuple[State, State]:
         """Gives the state with its verdict, and the verdict alone."""
         answer, evidence = self._parts(state)
-        question = state.get(self.question_key)
-        judged = supports(answer, evidence, self.entails, str(question or "")) if self.minimum_support else []
+        question = text_of(state.get(self.question_key))
+        judged = supports(answer, evidence, self.entails, question) if self.minimum_support else []
         reasons = [] if answer.strip() in self.allowed else list(self._reasons(answer, evidence, judged))
         action = "passed" if not reasons else "flagged" if self.on_failure == "flag" else "withheld"
         verdict = {
@@ -139,7 +141,7 @@ class AnswerGuard(RunnableSerializable[State, State]):
             ],
         }
         if self._trail is not None:
-            self._trail.write({"event": EVENT, "question": question, "answer": answer, **verdict})
+            self._trail.write({"event": EVENT, "question": question or None, "answer": answer, **verdict})
         shown = self.withheld if action == "withheld" else state[self.answer_key]
         return {**state, self.answer_key: shown, "guard": verdict}, verdict
 
@@ -151,8 +153,7 @@ class AnswerGuard(RunnableSerializable[State, State]):
                 f"the guard needs a mapping with {self.answer_key!r} and {self.documents_key!r}, got {got}: keep both "
                 "with RunnablePassthrough.assign, or set answer_key and documents_key"
             )
-        answer = state[self.answer_key]
-        return str(getattr(answer, "text", answer)), [one.page_content for one in state[self.documents_key]]
+        return text_of(state[self.answer_key]), [one.page_content for one in state[self.documents_key]]
 
     def _reasons(self, answer: str, evidence: list[str], judged: list[Support]) -> Any:
         """Yields what is wrong with an answer, a sentence each."""

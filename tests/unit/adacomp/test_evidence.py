@@ -3,6 +3,7 @@
 import json
 import threading
 
+import numpy as np
 import pytest
 
 from hola_plugins.adacomp.audit import AuditTrail
@@ -20,6 +21,22 @@ def test_only_allowed_sources_pass():
     rules = EvidenceFilter(allowed_sources=frozenset({"manual"}))
     passages = Evidence(PLAIN, "manual"), Evidence("Other.", "forum"), Evidence("No source at all.")
     assert verdicts(rules, *passages) == [None, "source_not_allowed", "source_not_allowed"]
+
+
+@pytest.mark.parametrize(
+    ("source", "dropped"),
+    [
+        (["manual"], None),
+        (["manual", "norm"], None),
+        (["manual", "forum"], "source_not_allowed"),
+        ([], "source_not_allowed"),
+        ([["manual"]], "source_not_allowed"),
+        ({"name": "manual"}, "source_not_allowed"),
+    ],
+)
+def test_of_several_sources_all_must_be_allowed(source, dropped):
+    rules = EvidenceFilter(allowed_sources=frozenset({"manual", "norm"}))
+    assert verdicts(rules, Evidence(PLAIN, source)) == [dropped]
 
 
 def test_minimum_relevance_concerns_those_that_have_one():
@@ -102,3 +119,10 @@ def test_every_record_of_many_threads_is_one_line(tmp_path):
     records = [json.loads(line) for line in trail.path.read_text(encoding="utf-8").splitlines()]
     assert len(records) == 160
     assert all(set(record) == {"time", "query"} for record in records)
+
+
+def test_what_json_has_no_word_for_is_recorded_too(tmp_path):
+    trail = AuditTrail(tmp_path / "audit.jsonl")
+    trail.write({"tokens": np.int64(7), "scores": np.array([0.5, 1.0]), "path": tmp_path})
+    (record,) = map(json.loads, trail.path.read_text(encoding="utf-8").splitlines())
+    assert (record["tokens"], record["scores"], record["path"]) == (7, [0.5, 1.0], str(tmp_path))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableLambda
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from hola_plugins import AnswerGuard
 from hola_plugins.langchain.answer_guard import EVENT
@@ -92,6 +94,54 @@ def test_pattern_and_schema(settings, answer, reason):
     ]
     assert verdict["passed"] == (reason is None)
     assert reason is None or reason in verdict["reasons"][0]
+
+
+class Finding(BaseModel):
+    text: str = Field(alias="valve")
+
+
+@dataclass
+class Plain:
+    valve: str
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"valve": {"type": "string"}},
+    "required": ["valve"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize("answer", [{"valve": "inlet"}, Finding(valve="inlet"), Plain("inlet")])
+@pytest.mark.parametrize("support", [0.0, 0.5])
+def test_structured_answers_are_judged_as_their_json_and_stay_what_they_are(answer, support):
+    result = AnswerGuard(json_schema=SCHEMA, minimum_support=support).invoke(GOOD | {"answer": answer})
+    assert result["guard"]["passed"] and result["answer"] is answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ({"valve": 7}, "breaks the schema at $.valve"),
+        ([Finding(valve="inlet")], "breaks the schema at $"),
+        (None, "is empty"),
+    ],
+)
+def test_structured_answers_that_break_the_schema_fail(answer, reason):
+    guard = AnswerGuard(json_schema=SCHEMA, minimum_support=0.0, on_failure="withhold")
+    result = guard.invoke(GOOD | {"answer": answer})
+    assert reason in result["guard"]["reasons"][0] and result["answer"] == guard.withheld
+
+
+def test_a_chat_as_the_question_is_audited_by_its_text(tmp_path):
+    chat = [HumanMessage("Which valve closes?"), AIMessage("At what pressure?"), HumanMessage("2 bar.")]
+    guard = AnswerGuard(audit=tmp_path / "audit.jsonl")
+    answer = AIMessage("The inlet valve closes first.")
+    result = guard.invoke({"question": chat, "answer": answer, "documents": DOCUMENTS})
+    assert result["guard"]["passed"] and result["answer"] is answer
+    record = json.loads((tmp_path / "audit.jsonl").read_text())
+    assert record["question"] == "Which valve closes?\nAt what pressure?\n2 bar."
 
 
 @pytest.mark.parametrize(
