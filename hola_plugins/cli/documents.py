@@ -40,11 +40,11 @@ def index(
     Only new and changed files are embedded; files that went are forgotten. A run that was stopped goes on where
     it was. Ends with status 2 when nothing could be indexed.
     """
-    from hola_plugins.corpus.files import SUFFIXES, find_files
-    from hola_plugins.corpus.indexing import Indexer, open_store
-    from hola_plugins.corpus.settings import default_index, updated_settings
-
     with ends_with_2("index", _STOPPED):
+        from hola_plugins.corpus.files import SUFFIXES, find_files
+        from hola_plugins.corpus.indexing import Indexer, open_store
+        from hola_plugins.corpus.settings import default_index, updated_settings
+
         files = find_files(folder, include or ())
         if not files:
             raise ValueError(f"no file to index in {folder}: it reads {', '.join(SUFFIXES)}")
@@ -70,10 +70,10 @@ def ask(
     No model is asked. Kept sentences are green, the rest of their passages is dim. A calibration saved as
     calibration.json in the index is used. Ends with status 2 when the index cannot be asked.
     """
-    from hola_plugins.corpus.answer_view import render_answer
-    from hola_plugins.corpus.asking import open_index
-
     with ends_with_2("ask", _STOPPED):
+        from hola_plugins.corpus.answer_view import render_answer
+        from hola_plugins.corpus.asking import open_index
+
         answer = open_index(where).ask(question, k=k, budget=budget)
         if as_json:
             typer.echo(json.dumps(answer.as_json()))
