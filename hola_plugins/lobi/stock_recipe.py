@@ -64,6 +64,10 @@ def stock_recipe(source: Path) -> StockRecipe:
     """
     yaml = _yaml()
     file = source / RECIPE_FILE if source.is_dir() else source
+    if not file.exists():
+        raise LoBiError(
+            f"no {file.name} in {file.parent}: give the folder that `hola compress` made, its recipe or its report"
+        )
     recipe = _from_report(file) if file.suffix == ".json" else _read_yaml(file, yaml)
     found: list[LoBiConfig] = []
     stock = _replaced(recipe, file, found)

@@ -97,7 +97,11 @@ def test_compress_without_llmcompressor_names_the_extra(hola, tmp_path):
 
 
 def test_recipe_of_nothing_ends_with_2(hola, tmp_path):
-    assert hola("recipe", str(tmp_path)).exit_code == 2
+    answer = hola("recipe", str(tmp_path))
+    assert (
+        answer.exit_code,
+        "give the folder that `hola compress` made" in " ".join(answer.output.split()),
+    ) == (2, True)
 
 
 @pytest.mark.parametrize("arguments", [["ask", "x", "y", "--k", "0"], ["ask", "x", "y", "--budget", "0"]])

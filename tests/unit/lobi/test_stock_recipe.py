@@ -122,7 +122,7 @@ def test_what_no_stock_recipe_can_make_is_refused_with_the_reason(
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(LoBiError, match=r"no recipe\.yaml in .*: give the folder that `hola compress` made"):
         stock_recipe(tmp_path)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("a_stage: {a_modifiers: {GPTQModifier: {}}}")
