@@ -1,4 +1,4 @@
-"""Depth policies that need no labels, and what every policy offers."""
+"""What every depth policy offers, and the one that needs no labels."""
 
 from __future__ import annotations
 
@@ -17,31 +17,6 @@ class DepthPolicy(Protocol):
 
     def decide(self, query: str, candidates: Candidates, bounds: DepthBounds) -> DepthDecision:
         """Decides for one query; at least one candidate is given and, unless the corpus has nothing, kept."""
-
-
-@dataclass(frozen=True, slots=True)
-class FixedPolicy:
-    """Keeps the same number for every query.
-
-    Attributes:
-        k: Passages to keep; the bounds do not apply.
-
-    Raises:
-        ValueError: A k under 1.
-    """
-
-    k: int
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(
-                f"k must be >= 1, got {self.k}; leave it None for a depth that follows the query"
-            )
-
-    def decide(self, query: str, candidates: Candidates, bounds: DepthBounds) -> DepthDecision:
-        """Keeps the first k."""
-        order = tuple(range(len(candidates)))
-        return DepthDecision("fixed_k", order, min(self.k, len(order)))
 
 
 @dataclass(frozen=True, slots=True)

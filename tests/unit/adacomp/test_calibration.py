@@ -15,7 +15,7 @@ from hola_plugins.adacomp.decision import DepthBounds
 from hola_plugins.adacomp.fusion import ranked
 from hola_plugins.adacomp.gate import EvidenceGate, evidence, evidence_floor
 from hola_plugins.adacomp.logistic import fit_logistic, probability
-from hola_plugins.adacomp.policy import FixedPolicy, GapPolicy
+from hola_plugins.adacomp.policy import GapPolicy
 from hola_plugins.adacomp.signals import ScoreShape, WordCoverage, measure_all
 from hola_plugins.adacomp.source import WordMatch
 
@@ -231,15 +231,12 @@ def test_separable_labels_do_not_run_away():
     assert np.isfinite(model.log_odds(rows)).all()
 
 
-def test_policies_without_labels():
+def test_the_policy_without_labels():
     found = candidates([0.9, 0.88, 0.5, 0.49, 0.48, 0.47])
     assert GapPolicy(0).decide("q", found, BOUNDS).kept == (0, 1)
     assert GapPolicy(2).decide("q", found, BOUNDS).kept == (0, 1, 2, 3)
     assert GapPolicy(2).decide("q", found, DepthBounds(5, 20)).k == 5
     assert GapPolicy(0).decide("q", candidates([0.4]), BOUNDS).k == 1
-    assert FixedPolicy(100).decide("q", found, BOUNDS).k == 6
-    with pytest.raises(ValueError, match="k must be >= 1, got 0"):
-        FixedPolicy(0)
     with pytest.raises(ValueError, match="1 <= k_min <= k_max, got 3 and 2"):
         DepthBounds(3, 2)
 
