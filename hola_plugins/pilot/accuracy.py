@@ -72,7 +72,7 @@ class Evaluation:
         with LoggedProcess(f"lm-eval, task {task.task},", command, log, _VARIABLES) as process:
             process.finish()
         if not results.is_file():
-            raise ProcessError(f"lm-eval left no results of task {task.task} in {folder}")
+            raise process.failed(f"left no results in {folder}")
         found = json.loads(results.read_text(encoding="utf-8"))
         return read_accuracy(task, found["results"], found["samples"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,13 +12,21 @@ from types import TracebackType
 from typing import Self
 
 _TAIL_LINES = 15
-"""Last lines of a log that an error repeats."""
+"""Last lines of a log that an error repeats where no exception stands in it."""
 
-_TAIL_BYTES = 1 << 16
+_SHOWN = 600
+"""Characters of an exception that an error repeats."""
+
+_ORIGIN = re.compile(r"^(?:\([^)]*\) )?(?:ERROR [^\[]*\[[^\]]*\] ?)?")
+"""What vLLM puts before a line: the process, and for an error time and place."""
+
+_EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)(?:: .*)?")
+_FOLLOWED = ("The above exception was the direct cause", "During handling of the above exception")
+"""Beginnings of the lines between an exception and the one that was raised for it."""
 
 
 class ProcessError(RuntimeError):
-    """A command that failed; the message holds the last lines of its log."""
+    """A command that failed; the message holds the place of its log and, as far as that tells it, the reason."""
 
 
 class LoggedProcess:
@@ -72,7 +81,7 @@ class LoggedProcess:
         """
         status = self._process.poll()
         if status is not None:
-            raise ProcessError(f"{self.name} ended with status {status}:\n{self._tail()}")
+            raise self.failed(f"ended with status {status}")
 
     def finish(self) -> None:
         """Waits for its end.
@@ -82,11 +91,11 @@ class LoggedProcess:
         """
         status = self._process.wait()
         if status:
-            raise ProcessError(f"{self.name} ended with status {status}:\n{self._tail()}")
+            raise self.failed(f"ended with status {status}")
 
     def failed(self, why: str) -> ProcessError:
-        """Gives the error of a command that runs but does not do its work."""
-        return ProcessError(f"{self.name} {why}:\n{self._tail()}")
+        """Gives the error of a command that did not do its work."""
+        return ProcessError(f"{self.name} {why} (log: {self._log}):\n{_reason(self.output().splitlines())}")
 
     def let_go(self) -> None:
         """Has it ended, without waiting."""
@@ -98,9 +107,18 @@ class LoggedProcess:
         self.let_go()
         self._process.wait()
 
-    def _tail(self) -> str:
-        """Gives the last lines of its log."""
-        with self._log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            lines = file.read().decode("utf-8", errors="replace").splitlines()
+
+def _reason(lines: Sequence[str]) -> str:
+    """Gives the first exception of a log, from which those of the processes above it follow, else the last lines."""
+    bare = [_ORIGIN.sub("", line) for line in lines]
+    found = ""
+    for line, below in zip(bare, [*bare[1:], ""], strict=False):
+        if line.startswith(_FOLLOWED):
+            found = ""
+        elif found and line.startswith("Traceback"):
+            break
+        elif not found and _EXCEPTION.fullmatch(line):
+            found = f"{line} {below.strip()}" if below.startswith("  ") else line
+    if not found:
         return "\n".join(lines[-_TAIL_LINES:])
+    return found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."

@@ -44,10 +44,43 @@ def wait_until_gone(pids: list[int]) -> list[int]:
 def test_a_failure_repeats_the_last_lines(tmp_path):
     program = "import sys; print('first'); print('the reason', file=sys.stderr); sys.exit(3)"
     with LoggedProcess("the command", [sys.executable, "-c", program], tmp_path / "log") as process:
-        with pytest.raises(ProcessError, match=r"(?s)the command ended with status 3:.*the reason"):
+        with pytest.raises(ProcessError, match=r"(?s)the command ended with status 3 \(log: .*the reason"):
             process.finish()
         with pytest.raises(ProcessError, match="status 3"):
             process.check_running()
+
+
+WORKER = "(Worker pid=7) ERROR 11-30 11:08:59 [executor.py:953]"
+LOG = f"""\
+(APIServer pid=5) WARNING 11-30 11:08:20 [utils.py:255] This can cause errors like `OSError: [Errno 24]`
+(APIServer pid=5) WARNING 11-30 11:08:20 [plugins.py:9] ImportError: no such plugin, it is left out
+{WORKER} Traceback (most recent call last):
+{WORKER}   File "stores.py", line 9, in get
+{WORKER} KeyError: 'node 0'
+{WORKER}
+{WORKER} During handling of the above exception, another exception occurred:
+{WORKER}
+{WORKER} Traceback (most recent call last):
+{WORKER}     raise ValueError(
+{WORKER} ValueError: 1 validation error for Memory
+{WORKER}   available is less than desired
+{WORKER}     For further information ask the operator
+Traceback (most recent call last):
+  File "engine.py", line 44, in start
+RuntimeError: Engine core initialization failed. See root cause above.
+{chr(10).join("[rank0] leaked one" for _ in range(30))}
+"""
+"""What vLLM writes when a worker cannot start: the reason first, and what follows from it last."""
+
+
+def test_a_failure_names_the_log_and_the_exception_that_the_others_follow_from(tmp_path):
+    log = tmp_path / "log"
+    program = f"import sys; print({LOG!r}); sys.exit(1)"
+    process = LoggedProcess("the server", [sys.executable, "-c", program], log)
+    with process, pytest.raises(ProcessError) as caught:
+        process.finish()
+    reason = "ValueError: 1 validation error for Memory available is less than desired"
+    assert str(caught.value) == f"the server ended with status 1 (log: {log}):\n{reason}"
 
 
 def test_leaving_the_block_ends_the_command_and_its_children(tmp_path):

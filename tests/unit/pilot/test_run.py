@@ -139,13 +139,16 @@ def test_fresh_measures_everything_anew(run, tmp_path):
     assert not set(before.values()) & set(rounds(tmp_path).values())
 
 
-def test_a_stage_that_fails_leaves_the_others_and_is_tried_again(run):
+def test_a_stage_that_fails_leaves_the_others_and_is_tried_again(run, tmp_path):
     results, problems = run(environment={"STAND_IN_REFUSES": "--speculative-config"})
     baseline, hsd = results.stages
     assert (baseline.status, len(baseline.requests)) == ("done", 3)
     assert (hsd.status, hsd.requests, hsd.memory.peak) == ("failed", (), None)
     assert "--speculative-config is refused" in hsd.error
-    assert [one.splitlines()[0] for one in problems] == ["+ HSD: the server of hsd ended with status 1:"]
+    log = tmp_path / "pilot" / "logs" / "server-hsd.log"
+    assert [one.splitlines()[0] for one in problems] == [
+        f"+ HSD: the server of hsd ended with status 1 (log: {log}):"
+    ]
     results, problems = run()
     assert ([one.status for one in results.stages], problems) == (["done", "done"], [])
 

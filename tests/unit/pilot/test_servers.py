@@ -86,7 +86,7 @@ def test_a_server_that_does_not_start_is_named_with_its_last_words_and_not_tried
         fleet.start([plan("a", "crash"), plan("b")])
         for _ in range(2):
             with pytest.raises(
-                ProcessError, match=r"(?s)the server of a ended with status 1:.*no such model"
+                ProcessError, match=r"(?s)the server of a ended with status 1 .*no such model"
             ):
                 fleet.server(plan("a", "crash"))
         fleet.server(plan("b"))
