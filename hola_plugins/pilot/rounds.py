@@ -49,11 +49,16 @@ class Rounds:
             answered: Told how many requests of how many have ended.
 
         Raises:
-            ProcessError: The server ended, or answered nothing; nothing is kept then.
+            ProcessError: The server ended, lost a request, or answered nothing; nothing is kept then, so that the
+                round is measured anew. What it refuses by rule is counted.
         """
         prompts = self._dealt(plan.depth, repeat)
         found = self.traffic.run(server.url, prompts, repeat, lambda done: answered(done, len(prompts)))
         server.check_running()
+        if found.lost:
+            server.check_survives()
+            count = f"{len(found.lost)} of {len(prompts)} requests"
+            raise ProcessError(f"{count} got no answer, the first because: {found.lost[0]}")
         if not found.requests:
             raise ProcessError(f"no request was answered, the first because: {found.failures[0]}")
         self.state.put(self._name(plan, repeat), self._key(plan, repeat), found.model_dump(mode="json"))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from hola_plugins.pilot.server_plan import ServerPlan
 
 _LOOK_EVERY_S = 0.5
+_LAST_S = 5.0
+"""Seconds in which a server whose engine died ends, answering each request with an error until then."""
+
 _WEIGHED = re.compile(r"Weights loaded: (\d+) bytes")
 _TOLD = re.compile(r"Model loading took ([\d.]+) (GiB|MiB)")
 _UNITS = {"GiB": 1 << 30, "MiB": 1 << 20}
@@ -94,17 +97,12 @@ class Server:
         Raises:
             ProcessError: It ended, or did not answer in time.
         """
-        import httpx
-
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             self.check_running()
-            try:
-                httpx.get(f"{self.address}/health", timeout=5).raise_for_status()
-            except httpx.HTTPError:
-                time.sleep(_LOOK_EVERY_S)
-            else:
+            if self._is_healthy():
                 return
+            time.sleep(_LOOK_EVERY_S)
         raise self._process.failed(f"did not answer within {timeout_s:g} s")
 
     def check_running(self) -> None:
@@ -114,6 +112,29 @@ class Server:
             ProcessError: It has.
         """
         self._process.check_running()
+
+    def check_survives(self) -> None:
+        """Checks, after a request that it lost, that it does not end in the next moments and is healthy then.
+
+        Raises:
+            ProcessError: It ends, or is not.
+        """
+        until = time.monotonic() + _LAST_S
+        while time.monotonic() < until:
+            self.check_running()
+            time.sleep(_LOOK_EVERY_S)
+        self.check_running()
+        if not self._is_healthy():
+            raise self._process.failed("does not answer any more")
+
+    def _is_healthy(self) -> bool:
+        """Tells whether it answers."""
+        import httpx
+
+        try:
+            return httpx.get(f"{self.address}/health", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
 
     def let_go(self) -> None:
         """Has it ended, without waiting."""

@@ -31,6 +31,7 @@ class Round(BaseModel):
     Attributes:
         requests: Every answered request.
         failures: Why the others got no answer, one line each.
+        lost: Those of the failures that are no refusal: the server or the way to it failed, or time ran out.
         seconds: What it took.
     """
 
@@ -38,6 +39,7 @@ class Round(BaseModel):
 
     requests: tuple[Request, ...]
     failures: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     seconds: float
 
 
@@ -78,6 +80,7 @@ class Traffic:
         free = asyncio.Semaphore(self.concurrency)
         requests: list[Request] = []
         failures: list[str] = []
+        lost: list[str] = []
 
         async def one(prompt: Prompt) -> None:
             async with free:
@@ -85,6 +88,7 @@ class Traffic:
                     requests.append(await self._timed(client, prompt, repeat))
                 except failures_of as error:
                     failures.append(f"{prompt.id}: {error}")
+                    lost.extend([] if _is_refusal(error) else failures[-1:])
                 answered(len(requests) + len(failures))
 
         async with openai.AsyncOpenAI(
@@ -96,7 +100,7 @@ class Traffic:
             seconds = time.perf_counter() - began
         order = {prompt.id: place for place, prompt in enumerate(prompts)}
         requests.sort(key=lambda request: order[request.prompt])
-        return Round(requests=tuple(requests), failures=tuple(failures), seconds=seconds)
+        return Round(requests=tuple(requests), failures=tuple(failures), lost=tuple(lost), seconds=seconds)
 
     async def _warm_up(self, client: Any, failures: tuple[type[Exception], ...]) -> None:
         """Sends as many requests as will be in flight; what fails here fails again when it counts."""
@@ -155,6 +159,11 @@ async def _drain(stream: AsyncIterator[Any]) -> None:
     """Waits for the end of a stream."""
     async for _ in stream:
         pass
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tells whether the server answers that it does not take a request, as it would every time."""
+    return isinstance(error, _openai().APIStatusError) and 400 <= error.status_code < 500
 
 
 def _openai() -> Any:

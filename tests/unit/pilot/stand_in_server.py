@@ -2,13 +2,15 @@
 """Speaks as much of vLLM's server as a pilot needs, in milliseconds; started in place of an environment's Python.
 
 Models: "crash" ends at once, "hang" never gets healthy; LOADED names those that tell other weights than most.
-Prompts: "refuse" gets status 400, "cut" a stream that breaks off.
+Prompts: "refuse" gets status 400, "cut" a stream that breaks off. At "daze" all else fails too, as where an engine died;
+at "die", to a server with the option that STAND_IN_DIES names, it ends soon after.
 An option that STAND_IN_REFUSES names is refused. What is not the server runs in the real Python.
 """
 
 import json
 import os
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -28,8 +30,10 @@ OPTIONS = dict(zip(sys.argv, sys.argv[1:], strict=False))
 class Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
+    dazed = False
+
     def do_GET(self):
-        self.send_response(200)
+        self.send_response(503 if Handler.dazed else 200)
         self.end_headers()
         self.wfile.write(json.dumps({"data": [{"max_model_len": 512}]}).encode())
 
@@ -37,8 +41,12 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         chat = self.path.endswith("/chat/completions")
         prompt = body["messages"][0]["content"] if chat else body["prompt"]
-        if prompt == "refuse":
-            self.send_error(400)
+        if prompt == "daze" or (prompt == "die" and os.environ.get("STAND_IN_DIES") in OPTIONS):
+            Handler.dazed = True
+        if prompt == "die" and Handler.dazed:
+            threading.Timer(1.0, end).start()
+        if prompt == "refuse" or Handler.dazed:
+            self.send_error(500 if Handler.dazed else 400)
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -59,6 +67,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments):
         pass
+
+
+def end():
+    print("RuntimeError: the engine died", flush=True)
+    os._exit(0)
 
 
 if OPTIONS["--model"] == "crash":

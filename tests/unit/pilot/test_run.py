@@ -161,9 +161,46 @@ def test_requests_that_fail_are_counted(run, tmp_path):
     assert problems == []
 
 
+def test_a_server_that_dies_in_the_last_round_fails_its_stage_which_is_measured_anew(
+    run, tmp_path, monkeypatch
+):
+    with (tmp_path / "prompts.jsonl").open("a") as file:
+        file.write('{"prompt": "die"}\n')
+    monkeypatch.setenv("STAND_IN_DIES", "--speculative-config")
+    results, problems = run()
+    assert [one.status for one in results.stages] == ["done", "failed"]
+    assert (len(problems), problems[0].splitlines()[-1]) == (1, "RuntimeError: the engine died")
+    monkeypatch.delenv("STAND_IN_DIES")
+    results, problems = run()
+    assert ([len(one.requests) for one in results.stages], problems) == ([4, 4], [])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("cut", "1 of 2 requests got no answer, the first because: prompt-4: the stream ended before"),
+        ("daze", "the server of baseline does not answer any more (log: "),
+    ],
+)
+def test_a_round_with_a_lost_request_is_not_kept(run, tmp_path, monkeypatch, prompt, words):
+    monkeypatch.setattr("hola_plugins.pilot.server._LAST_S", 0.0)
+    with (tmp_path / "prompts.jsonl").open("a") as file:
+        file.write(json.dumps({"prompt": prompt}) + "\n")
+    results, problems = run(stages=["baseline"])
+    assert [one.status for one in results.stages] == ["failed"]
+    assert problems[0].startswith(f"Baseline: {words}")
+    assert list(rounds(tmp_path)) == ["round-baseline-0.json"]
+
+
 def test_one_server_at_a_time_gives_the_same(run):
     results, problems = run(one_at_a_time=True)
     assert ([len(one.requests) for one in results.stages], problems) == ([3, 3], [])
+
+
+def test_without_repeats_there_are_as_many_as_fit(run):
+    results, _ = run(repeats=None)
+    assert (results.repeats, results.prompts) == (3, 1)
+    assert [one.repeat for one in results.stages[0].requests] == [0, 1, 2]
 
 
 def test_more_repeats_than_prompts_are_refused(run):

@@ -110,6 +110,7 @@ def test_requests_without_an_answer_are_counted_and_never_among_the_answers(new_
         ("3", 3, 2, 2),
     ]
     assert sorted(one.split(":")[0] for one in found.failures) == ["1", "2"]
+    assert [one.split(":")[0] for one in found.lost] == ["2"]
     assert all(0 < one.first_token_s <= one.latency_s for one in found.requests)
     assert found.requests[0].output != found.requests[1].output
     assert told[-1] == 4
