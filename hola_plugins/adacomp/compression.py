@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from hola_plugins.adacomp.cuts import between_words
 from hola_plugins.adacomp.source import Float32
 
 LengthFunction: TypeAlias = Callable[[str], int]
@@ -43,20 +44,41 @@ class _Draft:
     """The sentences chosen so far from one passage."""
 
     sentences: Sequence[str]
+    gaps: Sequence[str]
     kept: list[int] = field(default_factory=list)
     length: int = 0
 
+    @property
+    def text(self) -> str:
+        return join(self.sentences, self.gaps, self.kept)
+
     def with_sentence(self, place: int) -> tuple[list[int], str]:
         kept = sorted([*self.kept, place])
-        return kept, join(self.sentences, kept)
+        return kept, join(self.sentences, self.gaps, kept)
 
 
-def join(sentences: Sequence[str], kept: Sequence[int]) -> str:
-    """Puts kept sentences together, with a mark where others are left out between them."""
+def gaps_before(text: str, sentences: Sequence[str]) -> list[str]:
+    """Gives what stands in a text between each of its sentences and the one before it."""
+    gaps, end = [], 0
+    for sentence in sentences:
+        start = text.index(sentence, end)
+        gaps.append(text[end:start])
+        end = start + len(sentence)
+    return gaps
+
+
+def join(sentences: Sequence[str], gaps: Sequence[str], kept: Sequence[int]) -> str:
+    """Puts kept sentences together: neighbours as they stand in the text, others with a mark between them.
+
+    Args:
+        sentences: Those of the passage.
+        gaps: Theirs, from `gaps_before`.
+        kept: Places of the kept sentences, in order.
+    """
     parts: list[str] = []
     for position, place in enumerate(kept):
         if position:
-            parts.append(" " if place == kept[position - 1] + 1 else ELISION)
+            parts.append(gaps[place] if place == kept[position - 1] + 1 else ELISION)
         parts.append(sentences[place])
     return "".join(parts)
 
@@ -71,11 +93,12 @@ def compress(
     """Keeps the best sentences that fit together.
 
     Sentences are taken greedily by score; one that does not fit is passed over for shorter ones. Where no
-    whole sentence fits, the beginning of the best one is kept, so that a small budget is not a silent loss.
+    whole sentence fits, the beginning of the best one is kept, so that a small budget is not a silent loss: as many
+    words as fit, or signs, in scripts without spaces and where not even the first word fits.
 
     Args:
         texts: The passages; returned as they are if all fit together.
-        sentences: Those of each passage, in order.
+        sentences: Those of each passage, as they stand in it, in order.
         scores: One a sentence, by passage.
         budget: Most total length of the returned texts, at least 1.
         length: Any function of a text; it need not be additive.
@@ -94,12 +117,12 @@ def compress(
             CompressedPassage(row, text, tuple(range(len(sentences[row]))), originals[row], originals[row])
             for row, text in enumerate(texts)
         ]
-    drafts = [_Draft(of_passage) for of_passage in sentences]
+    drafts = [_Draft(some, gaps_before(text, some)) for text, some in zip(texts, sentences, strict=True)]
     left = budget
     for row, place in _by_score(scores):
         left -= _try(drafts[row], place, left, length)
     found = [
-        CompressedPassage(row, join(d.sentences, d.kept), tuple(d.kept), d.length, originals[row])
+        CompressedPassage(row, d.text, tuple(d.kept), d.length, originals[row])
         for row, d in enumerate(drafts)
         if d.kept
     ]
@@ -131,20 +154,20 @@ def _beginning(
     budget: int,
     length: LengthFunction,
 ) -> list[CompressedPassage]:
-    """Gives as many words of the best sentence as fit; nothing where not even one does."""
+    """Gives as much of the best sentence as fits; nothing where not even a sign does."""
     places = _by_score(scores)
     if not places:
         return []
     row, place = places[0]
-    parts = sentences[row][place].split()
-    fits, too_many = 0, len(parts) + 1
+    sentence = sentences[row][place]
+    fits, too_many = 0, len(sentence) + 1
     while too_many - fits > 1:
         middle = (fits + too_many) // 2
-        if length(" ".join(parts[:middle])) <= budget:
+        if length(sentence[:middle].rstrip()) <= budget:
             fits = middle
         else:
             too_many = middle
-    text = " ".join(parts[:fits])
+    text = sentence[: between_words(sentence, fits)].rstrip()
     if not text or length(text) > budget:
         return []
     return [CompressedPassage(row, text, (place,), length(text), originals[row], truncated=True)]

@@ -5,8 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from hola_plugins.adacomp.cuts import between_signs, is_unspaced
+
 LONGEST = 1000
 """Characters after which a sentence without an end is cut at a space, so that tables and logs split too."""
+
+LONGEST_UNSPACED = 100
+"""The same in scripts without spaces between words, in which a sign says as much as a short word."""
+
+_PAUSES = " ，、；："  # noqa: RUF001
+"""Where a long sentence is cut: Thai and its neighbours put spaces between clauses, East Asian scripts commas."""
 
 _END = re.compile(
     "[.!?…\u061f\u06d4\u0589\u1362\u0964\u0965]+"
@@ -112,11 +120,15 @@ def _continues(text: str, start: int, dot: int, end: int) -> bool:
 
 
 def _bounded(sentence: str) -> Iterator[str]:
-    """Cuts what is longer than `LONGEST` at a space, or hard where there is none."""
+    """Cuts what is too long at its last pause, or between signs where there is none."""
+    longest = LONGEST_UNSPACED if is_unspaced(sentence[:LONGEST]) else LONGEST
     start = 0
-    while len(sentence) - start > LONGEST:
-        space = sentence.rfind(" ", start + 1, start + LONGEST)
-        stop = space if space > start else start + LONGEST
+    while len(sentence) - start > longest:
+        pause = max(sentence.rfind(mark, start + 1, start + longest) for mark in _PAUSES)
+        if pause > start:
+            stop = pause if sentence[pause] == " " else pause + 1
+        else:
+            stop = between_signs(sentence, start + longest, start)
         yield sentence[start:stop]
         start = stop
     yield sentence[start:]

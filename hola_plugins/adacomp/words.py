@@ -9,11 +9,13 @@ _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u
 """Scripts written without spaces (Japanese, Chinese, Thai, Lao, Burmese, Khmer): each sign is a word."""
 
 _LETTERS = rf"[^\W_{_UNSPACED}]"
-_UNSPACED_SIGN = re.compile(rf"[{_UNSPACED}]")
+UNSPACED_SIGN = re.compile(rf"[{_UNSPACED}]")
+"""A sign of such a script."""
+
 _MARKS = "".join(
     sign
     for sign in map(chr, range(0x300, 0xFE30))
-    if unicodedata.category(sign) in {"Mn", "Mc"} and not _UNSPACED_SIGN.match(sign)
+    if unicodedata.category(sign) in {"Mn", "Mc"} and not UNSPACED_SIGN.match(sign)
 )
 """Vowel signs, points and accents, which Python does not count as parts of a word."""
 

@@ -1,15 +1,17 @@
 """The compressor's invariants: never over the budget, never out of order; and the splitter it stands on."""
 
 import re
+import unicodedata
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hola_plugins.adacomp.compression import ELISION, compress, join
+from hola_plugins.adacomp.compression import ELISION, compress, gaps_before, join
+from hola_plugins.adacomp.cuts import between_words
 from hola_plugins.adacomp.sentence_score import overlaps, score_sentences, smooth
-from hola_plugins.adacomp.sentences import LONGEST, split_sentences
+from hola_plugins.adacomp.sentences import LONGEST, LONGEST_UNSPACED, split_sentences
 from hola_plugins.adacomp.words import approximate_tokens
 
 LENGTHS = {
@@ -41,7 +43,8 @@ def test_never_over_the_budget_and_never_out_of_order(of_passages, seed, budget,
     for passage in kept:
         assert list(passage.kept) == sorted(set(passage.kept))
         whole = passage.text == texts[passage.row] or passage.truncated
-        assert whole or passage.text == join(of_passages[passage.row], passage.kept)
+        some = of_passages[passage.row]
+        assert whole or passage.text == join(some, gaps_before(texts[passage.row], some), passage.kept)
 
 
 @settings(deadline=None)
@@ -63,7 +66,68 @@ def test_a_budget_under_every_sentence_keeps_the_beginning_of_the_best():
     scores = [np.array([0.0], dtype=np.float32), np.array([1.0], dtype=np.float32)]
     (kept,) = compress([p[0] for p in parts], parts, scores, 8, len)
     assert (kept.row, kept.text, kept.truncated) == (1, "eee fff", True)
-    assert compress([p[0] for p in parts], parts, scores, 2, len) == []
+    (kept,) = compress([p[0] for p in parts], parts, scores, 2, len)
+    assert (kept.text, kept.truncated) == ("ee", True)
+    assert compress([p[0] for p in parts], parts, scores, 2, lambda text: len(text) + 2) == []
+
+
+CHINESE = "阀门七号在启动程序开始后三十秒内首先关闭然后主泵停止运转并且所有压力传感器将数据发送到中央控制室"
+JAPANESE = "第七バルブは起動手順の開始から三十秒以内に最初に閉じその後主ポンプが停止しすべての圧力センサー"
+THAI = "วาล์วหมายเลขเจ็ดจะปิดก่อนภายในสามสิบวินาทีหลังจากเริ่มขั้นตอนจากนั้นปั๊มหลักจะหยุดทำงานและเซ็นเซอร์"
+
+
+@pytest.mark.parametrize("budget", [20, 50])
+@pytest.mark.parametrize(
+    "text", [CHINESE, JAPANESE, THAI, f"第一 {CHINESE}"], ids=["zh", "ja", "th", "spaced"]
+)
+def test_scripts_without_spaces_keep_a_beginning_that_fills_the_budget(text, budget):
+    scores = [np.zeros(len(split_sentences(text)), dtype=np.float32)]
+    (kept,) = compress([text], [split_sentences(text)], scores, budget, approximate_tokens)
+    assert text.startswith(kept.text) and kept.truncated
+    assert budget - 3 <= kept.length <= budget
+
+
+def test_a_beginning_ends_between_words_and_never_before_a_mark():
+    assert between_words("one two", 5) == 4
+    assert between_words("看这个ABC", 4) == 3
+    assert between_words("https://example.com", 8) == 8
+    assert between_words("cafe\u0301s", 4) == 3
+    assert between_words("\u0301\u0301\u0301", 2) == 2
+    for most in range(1, len(THAI)):
+        assert unicodedata.category(THAI[between_words(THAI, most)])[0] != "M"
+
+
+TABLE = """# Valves
+
+| valve | closes |
+|-------|--------|
+| V1 | first |
+
+- item one
+- item two
+
+```python
+def f(x):
+    # a comment
+    if x:
+
+        return 1
+```"""
+
+
+def test_a_passage_that_is_kept_whole_keeps_its_lines():
+    texts = [TABLE, "Other words. " * 50]
+    parts = [split_sentences(text) for text in texts]
+    scores = [np.ones(len(parts[0]), dtype=np.float32), np.zeros(len(parts[1]), dtype=np.float32)]
+    table, *_ = compress(texts, parts, scores, len(TABLE) + 30, len)
+    assert table.text == TABLE
+
+
+def test_neighbours_are_joined_as_they_stand_in_the_text():
+    text = "一つ。二つ。  Three.\n\nFour. Five."
+    parts = split_sentences(text)
+    assert join(parts, gaps_before(text, parts), [0, 1, 2, 3]) == "一つ。二つ。  Three.\n\nFour."
+    assert join(parts, gaps_before(text, parts), [0, 2, 4]) == f"一つ。{ELISION}Three.{ELISION}Five."
 
 
 @pytest.mark.parametrize("budget", [0, -3])
@@ -101,6 +165,21 @@ def test_ten_megabytes_without_a_full_stop_are_cut():
     found = split_sentences(text)
     assert max(map(len, found)) <= LONGEST
     assert sum(one.count("word") for one in found) == 2_000_000
+
+
+def test_sentences_of_scripts_without_spaces_are_cut_at_their_pauses():
+    clause = "ปั๊มน้ำหลักของโรงงานเริ่มทำงานเวลาแปดนาฬิกาทุกเช้า"
+    assert split_sentences(" ".join([clause] * 9)) == [clause] * 9
+    assert split_sentences("、".join([CHINESE] * 3)) == [f"{CHINESE}、{CHINESE}、", CHINESE]
+    assert len(split_sentences("word " * 150 + CHINESE)) == 1
+
+
+@pytest.mark.parametrize("text", [CHINESE * 30, THAI * 30, "ก" + "\u0e49" * 500], ids=["zh", "th", "marks"])
+def test_what_has_no_pause_is_cut_between_signs(text):
+    found = split_sentences(text)
+    assert "".join(found) == text
+    assert max(map(len, found)) <= LONGEST_UNSPACED
+    assert text[-1] == "\u0e49" or all(unicodedata.category(one[0])[0] != "M" for one in found)
 
 
 def test_rare_words_weigh_more_and_neighbours_gain():
