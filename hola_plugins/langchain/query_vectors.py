@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import run_in_executor
 
 from hola_plugins.adacomp.source import Float32
+
+logger = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -37,12 +40,26 @@ class _Batch:
         self._embed = embed
         self._lock = threading.Lock()
         self._vectors: list[list[float]] | None = None
+        self._tried = False
 
-    def vector(self, query: str) -> list[float]:
+    def vector(self, query: str) -> list[float] | None:
+        """Gives the vector of a query; None where the one call failed, and each query is embedded alone."""
         with self._lock:
-            if self._vectors is None:
-                self._vectors = self._embed([*self.queries])
-            return self._vectors[self.queries[query]]
+            if not self._tried:
+                self._tried = True
+                self._vectors = self._embedded()
+        return None if self._vectors is None else self._vectors[self.queries[query]]
+
+    def _embedded(self) -> list[list[float]] | None:
+        try:
+            vectors = self._embed([*self.queries])
+        except Exception:
+            logger.warning("the queries of a batch are embedded one by one", exc_info=True)
+            return None
+        if len(vectors) != len(self.queries):
+            logger.warning("%d queries got %d vectors: embedded one by one", len(self.queries), len(vectors))
+            return None
+        return vectors
 
 
 _BATCH: ContextVar[_Batch | None] = ContextVar("query_vectors", default=None)
@@ -53,7 +70,7 @@ _BATCH: ContextVar[_Batch | None] = ContextVar("query_vectors", default=None)
 def embedded_together(
     embeddings: Embeddings | None, queries: Sequence[str], *, symmetric: bool
 ) -> Iterator[None]:
-    """Within it these queries are embedded in one call, by whichever of them comes first.
+    """Within it these queries are embedded in one call, by whichever of them comes first; alone if that fails.
 
     Args:
         embeddings: Embeds them in one call if it has `embed_queries`, or else if `symmetric`; None embeds nothing.
@@ -82,7 +99,8 @@ def embed(embeddings: Embeddings | None, query: str) -> Float32 | None:
     if embeddings is None:
         return None
     batch = _batch_of(embeddings, query)
-    return _checked(embeddings.embed_query(query) if batch is None else batch.vector(query))
+    vector = None if batch is None else batch.vector(query)
+    return _checked(embeddings.embed_query(query) if vector is None else vector)
 
 
 async def aembed(embeddings: Embeddings | None, query: str) -> Float32 | None:
@@ -90,9 +108,8 @@ async def aembed(embeddings: Embeddings | None, query: str) -> Float32 | None:
     if embeddings is None:
         return None
     batch = _batch_of(embeddings, query)
-    if batch is None:
-        return _checked(await embeddings.aembed_query(query))
-    return _checked(await run_in_executor(None, batch.vector, query))
+    vector = None if batch is None else await run_in_executor(None, batch.vector, query)
+    return _checked(await embeddings.aembed_query(query) if vector is None else vector)
 
 
 def _batch_of(embeddings: Embeddings, query: str) -> _Batch | None:

@@ -140,3 +140,42 @@ def test_the_gate_still_closes_where_the_policy_fails():
     told = made.explain("who painted this landscape")
     assert (told.reason, told.documents) == ("no_evidence", ())
     assert "RuntimeError: broken" in told.warnings[0]
+
+
+class Together(HashedWords):
+    """Embeds queries together, which fails or gives too few vectors; alone, which fails for a broken one."""
+
+    def __init__(self, gives):
+        super().__init__(256)
+        self.gives, self.calls = gives, 0
+
+    def embed_query(self, text):
+        if "broken" in text:
+            raise ValueError("the query is too long")
+        return super().embed_query(text)
+
+    def embed_queries(self, texts):
+        self.calls += 1
+        return self.gives(self, texts)
+
+
+@pytest.mark.parametrize(
+    "gives",
+    [
+        lambda model, texts: [model.embed_query(text) for text in texts],
+        lambda model, texts: [HashedWords.embed_query(model, text) for text in texts if "broken" not in text],
+    ],
+)
+def test_a_query_that_cannot_be_embedded_fails_alone_in_its_batch(gives, caplog):
+    model = Together(gives)
+    made = retriever(k=4).model_copy(update={"embeddings": model})
+    asked = [f"when is the {part} checked" for part in PARTS]
+    alone = [made.invoke(query) for query in asked]
+    for found in (
+        made.batch(["broken", *asked], return_exceptions=True),
+        asyncio.run(made.abatch(["broken", *asked], return_exceptions=True)),
+    ):
+        assert "the query is too long" in str(found[0])
+        assert found[1:] == alone
+    assert model.calls == 2
+    assert caplog.text.count("one by one") == 2
