@@ -13,6 +13,7 @@ from hola_plugins.adacomp.head_words import HeadWords
 
 if TYPE_CHECKING:
     from hola_plugins.adacomp.lexical import LexicalIndex
+    from hola_plugins.adacomp.passage import Passage
 
 Float32: TypeAlias = NDArray[np.float32]
 """Scores or vectors."""
@@ -116,6 +117,9 @@ class VectorIndex(Protocol):
 
     def vectors(self, ids: Sequence[str]) -> Float32:
         """Gives the normalised vectors of passages, float32[len(ids), d]; a KeyError names an unknown id."""
+
+    def passages(self) -> Sequence[Passage]:
+        """Gives every passage, in the order of adding."""
 
     def documents(self, ids: Sequence[str]) -> list[Any]:
         """Gives the host's documents of these ids, in that order; the caller may change them freely."""

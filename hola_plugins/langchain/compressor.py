@@ -10,7 +10,7 @@ from langchain_core.callbacks import Callbacks
 from langchain_core.documents import Document
 from langchain_core.documents.compressor import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
-from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic import ConfigDict, Field
 
 from hola_plugins.adacomp.compression import CompressedPassage, compress
 from hola_plugins.adacomp.fusion import made_up_similarities
@@ -49,7 +49,8 @@ class SentenceCompressor(BaseDocumentCompressor):
     metadata_key: str = "adacomp"
     """Key of the metadata that says what was kept."""
 
-    _vectors: SentenceVectors = PrivateAttr(default_factory=SentenceVectors)
+    sentence_vectors: SentenceVectors = Field(default_factory=SentenceVectors, repr=False)
+    """Remembers the embeddings of the sentences seen last; compressors may share one."""
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: Callbacks | None = None
@@ -99,7 +100,7 @@ class SentenceCompressor(BaseDocumentCompressor):
             return None
         if vector is None:
             vector = np.asarray(self.embeddings.embed_query(query), dtype=np.float32)
-        vectors = self._vectors.embed(sentences, self.embeddings)
+        vectors = self.sentence_vectors.embed(sentences, self.embeddings)
         lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector)
         similarity: Float32 = (vectors @ vector) / np.maximum(lengths, np.float32(1e-12))
         return similarity

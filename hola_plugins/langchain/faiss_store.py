@@ -21,7 +21,8 @@ from hola_plugins.adacomp.passage_store import PassageStore
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.store_folder import read_store, write_store
 from hola_plugins.langchain.fingerprints import fingerprint
-from hola_plugins.langchain.metadata_filter import MetadataFilter, as_test
+from hola_plugins.langchain.metadata_filter import MetadataFilter, passing
+from hola_plugins.langchain.sources import as_document
 
 IndexChoice = IndexSettings | Literal["flat", "ivf", "hnsw"]
 
@@ -139,7 +140,8 @@ class FaissStore(VectorStore):
             effort: Factor on the clusters (ivf) or candidates (hnsw) that this one search visits.
 
         Raises:
-            ValueError: An embedding of another dimension or with a NaN or infinity, k or effort below 1.
+            ValueError: An embedding of another dimension or with a NaN or infinity, k or effort below 1, or an
+                operator in a filter.
         """
         vector = np.asarray(embedding, dtype=np.float32)
         found, scores, _ = self._search(vector, k, filter, effort)
@@ -249,19 +251,12 @@ class FaissStore(VectorStore):
         """Finds passages, their cosines and their vectors."""
         if wanted is None:
             return self.passages.nearest(vector, k, effort=effort)
-        test = as_test(wanted)
-        allowed = [one for one in self.passages.passages() if test(as_document(one))]
+        allowed = passing(self.passages.passages(), wanted)
         return self.passages.nearest(vector, k, allowed=allowed, effort=effort)
 
     def _select_relevance_score_fn(self) -> Any:
         """Maps a cosine to LangChain's relevance, 0 to 1, higher is nearer."""
         return lambda cosine: min(max((1.0 + cosine) / 2.0, 0.0), 1.0)
-
-
-def as_document(passage: Passage) -> Document:
-    """Gives a document that the caller may change."""
-    metadata = copy.deepcopy(dict(passage.metadata))
-    return Document(id=passage.id, page_content=passage.text, metadata=metadata)
 
 
 def _passages(

@@ -13,7 +13,7 @@ from hola_plugins.adacomp.fusion import LEXICAL_WEIGHT
 from hola_plugins.adacomp.probe import probe
 from hola_plugins.adacomp.source import Changing, Float32, VectorIndex
 from hola_plugins.adacomp.widening import SearchStep
-from hola_plugins.langchain.metadata_filter import as_test
+from hola_plugins.langchain.metadata_filter import check_filter, passing
 from hola_plugins.langchain.sources import Found, Hybrid
 
 
@@ -27,7 +27,8 @@ class IndexSource:
         changing: The index, where it can give its content at one moment; each query then has a view of its own.
 
     Raises:
-        ValueError: Another search keyword.
+        TypeError: A filter that is neither a mapping nor callable.
+        ValueError: Another search keyword, or an operator in a filter.
     """
 
     takes_vectors = True
@@ -48,17 +49,23 @@ class IndexSource:
         self._changing = changing
         self._kwargs = search_kwargs
         self._filter = search_kwargs.get("filter")
+        if self._filter is not None:
+            check_filter(self._filter)
+        self._passing: list[str] | None = None
 
     def pinned(self) -> IndexSource:
         """Gives a source of the content as it is, so that documents that come and go cannot mix in one answer."""
-        if self._changing is None:
-            return self
-        return IndexSource(self._changing.view(words=self._hybrid == "corpus"), self._hybrid, self._kwargs)
+        index = self._index
+        if self._changing is not None:
+            index = self._changing.view(words=self._hybrid == "corpus")
+        return IndexSource(index, self._hybrid, self._kwargs)
 
     def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
         """Searches; an empty index gives no candidates."""
         if vector is None:
             raise ValueError("a vector index needs the embedded query, got none: give embeddings")
+        if self._changing is not None:
+            return self.pinned().search(query, vector, step, callbacks)
         lexical = self._index.lexical() if self._hybrid == "corpus" else None
         found = probe(
             self._index,
@@ -79,11 +86,10 @@ class IndexSource:
         return await run_in_executor(None, self.search, query, vector, step, callbacks)
 
     def _allowed(self) -> list[str] | None:
-        if self._filter is None:
-            return None
-        test = as_test(self._filter)
-        names = list(self._index.texts)
-        return [name for name, document in self._fetch(names).items() if test(document)]
+        """Gives the ids that the filter lets through, found by the first search; None allows all."""
+        if self._filter is not None and self._passing is None:
+            self._passing = [one.id for one in passing(self._index.passages(), self._filter)]
+        return self._passing
 
     def _fetch(self, ids: Sequence[str]) -> dict[str, Document]:
         return {str(document.id): document for document in self._index.documents(ids)}

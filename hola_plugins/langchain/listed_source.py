@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,22 @@ from hola_plugins.adacomp.widening import SearchStep
 from hola_plugins.langchain.sources import Found, Hybrid, copy_of, name_of
 
 
+@dataclass(slots=True)
+class ScoreDirection:
+    """Which way the scores of a vector store point.
+
+    Attributes:
+        is_distance: Whether lower is nearer; None until a list of scores tells.
+    """
+
+    is_distance: bool | None = None
+
+    def learn(self, scores: Float32) -> None:
+        """Finds it out from the scores of a list, best first, if it is not known yet."""
+        if self.is_distance is None and len(scores) > 1 and scores[0] != scores[-1]:
+            self.is_distance = bool(scores[0] < scores[-1])
+
+
 class VectorStoreSource:
     """Asks a vector store for documents with scores, whichever way these point.
 
@@ -28,7 +45,7 @@ class VectorStoreSource:
         store: The store.
         hybrid: `off` leaves BM25 out; else it scores the passages found.
         search_kwargs: Passed to every search, such as `filter`.
-        score_is_distance: Which way the scores point; None finds out.
+        direction: Which way the scores point; it learns from every list.
     """
 
     takes_vectors = False
@@ -38,12 +55,12 @@ class VectorStoreSource:
         store: VectorStore,
         hybrid: Hybrid,
         search_kwargs: dict[str, Any],
-        score_is_distance: bool | None,
+        direction: ScoreDirection,
     ) -> None:
         self._store = store
         self._weight = 0.0 if hybrid == "off" else LEXICAL_WEIGHT
         self._kwargs = search_kwargs
-        self._is_distance = score_is_distance
+        self._direction = direction
 
     def pinned(self) -> VectorStoreSource:
         """Gives itself: what it asks can change between two searches."""
@@ -71,9 +88,8 @@ class VectorStoreSource:
 
     def _scored(self, query: str, pairs: list[tuple[Document, float]], step: SearchStep) -> Found:
         scores = np.array([score for _, score in pairs], dtype=np.float32)
-        if self._is_distance is None and len(scores) > 1 and scores[0] != scores[-1]:
-            self._is_distance = bool(scores[0] < scores[-1])
-        similarities = np.float32(1.0) - scores if self._is_distance else scores
+        self._direction.learn(scores)
+        similarities = np.float32(1.0) - scores if self._direction.is_distance else scores
         return _found(query, [document for document, _ in pairs], similarities, self._weight, step)
 
 

@@ -30,6 +30,7 @@ from hola_plugins.langchain.events import report, report_async
 from hola_plugins.langchain.explanation import Explanation
 from hola_plugins.langchain.faiss_store import FaissStore
 from hola_plugins.langchain.labels import Labels, label
+from hola_plugins.langchain.listed_source import ScoreDirection
 from hola_plugins.langchain.query_run import QueryRun
 from hola_plugins.langchain.query_vectors import aembed, embed, embedded_together
 from hola_plugins.langchain.retriever_settings import RetrieverSettings
@@ -49,8 +50,8 @@ class AdaCompRetriever(RetrieverSettings):
     there. Any number of threads may share a retriever.
 
     Raises:
-        pydantic.ValidationError: A setting out of range.
-        TypeError: A source that cannot be searched.
+        pydantic.ValidationError: A setting out of range, or an operator in the filter of a vector index.
+        TypeError: A source that cannot be searched, or a filter that is neither a mapping nor callable.
     """
 
     @model_validator(mode="after")
@@ -279,12 +280,10 @@ class AdaCompRetriever(RetrieverSettings):
         return DepthBounds(self.k_min, self.k_max)
 
     def _source(self) -> Source:
-        return self.state.source(
-            (id(self.source), self.hybrid, repr(self.search_kwargs), self.score_is_distance),
-            lambda: source_of(
-                self.source, self.embeddings, self.hybrid, self.search_kwargs, self.score_is_distance
-            ),
-        )
+        """Opens the source as it is set now; nothing of another retriever's source or filter is kept."""
+        told = self.score_is_distance
+        direction_of = self.state.direction if told is None else lambda _: ScoreDirection(told)
+        return source_of(self.source, self.embeddings, self.hybrid, self.search_kwargs, direction_of)
 
     def _first_found(self, query: str) -> Any:
         """Searches once, as every query does first."""

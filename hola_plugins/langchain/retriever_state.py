@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores import VectorStore
 
 from hola_plugins.adacomp.calibration import Calibration
 from hola_plugins.langchain.compressor import SentenceCompressor
-from hola_plugins.langchain.sources import Source
+from hola_plugins.langchain.listed_source import ScoreDirection
+from hola_plugins.langchain.sentence_vectors import SentenceVectors
+
+_STORES = 16
+"""Vector stores whose direction of scores is kept."""
 
 
 class RetrieverState:
-    """The calibration and the opened sources; LangChain rebuilds a configured retriever for every call.
+    """The calibration and what was found out; LangChain rebuilds a configured retriever for every call.
 
     Attributes:
         calibration: The present one; None before the first.
@@ -22,25 +27,26 @@ class RetrieverState:
 
     def __init__(self, calibration: Calibration | None = None) -> None:
         self.calibration = calibration
+        self._sentence_vectors = SentenceVectors()
         self._lock = threading.Lock()
-        self._sources: dict[Any, Source] = {}
-        self._compressors: dict[Any, SentenceCompressor] = {}
+        self._directions: OrderedDict[int, tuple[VectorStore, ScoreDirection]] = OrderedDict()
 
-    def source(self, key: Any, make: Callable[[], Source]) -> Source:
-        """Gives the source opened under a key; opens it once."""
+    def direction(self, store: VectorStore) -> ScoreDirection:
+        """Gives what is known of the scores of this very store; a store that is kept keeps its identity."""
         with self._lock:
-            if key not in self._sources:
-                self._sources[key] = make()
-            return self._sources[key]
+            _, direction = self._directions.pop(id(store), (store, ScoreDirection()))
+            self._directions[id(store)] = (store, direction)
+            if len(self._directions) > _STORES:
+                self._directions.popitem(last=False)
+            return direction
 
     def compressor(
         self, budget: int, length: Callable[[str], int], embeddings: Embeddings | None
     ) -> SentenceCompressor:
-        """Gives the compressor of these settings, so that it remembers its sentences."""
-        with self._lock:
-            key = (budget, length, id(embeddings))
-            if key not in self._compressors:
-                self._compressors[key] = SentenceCompressor(
-                    token_budget=budget, length_function=length, embeddings=embeddings
-                )
-            return self._compressors[key]
+        """Makes a compressor; all that it makes remember the same sentences."""
+        return SentenceCompressor(
+            token_budget=budget,
+            length_function=length,
+            embeddings=embeddings,
+            sentence_vectors=self._sentence_vectors,
+        )

@@ -16,16 +16,17 @@ _REMEMBERED = 4096
 
 
 class SentenceVectors:
-    """The embeddings of the sentences seen last, for any number of threads."""
+    """The embeddings of the sentences seen last, by model, for any number of threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._vectors: OrderedDict[str, Float32] = OrderedDict()
+        self._vectors: OrderedDict[tuple[int, str], tuple[Embeddings, Float32]] = OrderedDict()
 
     def embed(self, sentences: Sequence[str], embeddings: Embeddings) -> Float32:
         """Gives one vector a sentence, float32[n, d]; embeds those that are not remembered, in one call."""
+        model = id(embeddings)  # its own as long as an entry holds the model
         with self._lock:
-            known = {s: self._vectors[s] for s in sentences if s in self._vectors}
+            known = {s: self._vectors[model, s][1] for s in sentences if (model, s) in self._vectors}
         missing = [s for s in dict.fromkeys(sentences) if s not in known]
         if missing:
             made = np.asarray(embeddings.embed_documents(missing), dtype=np.float32)
@@ -33,11 +34,11 @@ class SentenceVectors:
                 raise ValueError(
                     "the embedding model must give finite numbers, got NaN or infinity for a sentence"
                 )
-            known.update(zip(missing, made, strict=True))
+            known.update((s, vector.copy()) for s, vector in zip(missing, made, strict=True))
         with self._lock:
             for sentence in sentences:
-                self._vectors[sentence] = known[sentence]
-                self._vectors.move_to_end(sentence)
+                self._vectors[model, sentence] = (embeddings, known[sentence])
+                self._vectors.move_to_end((model, sentence))
             while len(self._vectors) > _REMEMBERED:
                 self._vectors.popitem(last=False)
         return np.stack([known[sentence] for sentence in sentences])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from langchain_core.callbacks import Callbacks
 from langchain_core.documents import Document
@@ -13,8 +14,12 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import VectorStore
 
+from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.source import Candidates, Changing, Float32, VectorIndex
 from hola_plugins.adacomp.widening import SearchStep
+
+if TYPE_CHECKING:
+    from hola_plugins.langchain.listed_source import ScoreDirection
 
 Hybrid: TypeAlias = Literal["corpus", "found", "off"]
 """Passages that BM25 scores: all of the corpus, where the source shows it; those found; none."""
@@ -56,9 +61,16 @@ def source_of(
     embeddings: Embeddings | None,
     hybrid: Hybrid,
     search_kwargs: Mapping[str, Any],
-    score_is_distance: bool | None,
+    direction_of: Callable[[VectorStore], ScoreDirection],
 ) -> Source:
     """Finds the way to search what the user gave.
+
+    Args:
+        given: A vector store, a retriever or a vector index.
+        embeddings: Embeds the queries of a vector index.
+        hybrid: Passages that BM25 scores.
+        search_kwargs: Passed to every search.
+        direction_of: Gives what is known of the scores of a vector store.
 
     Raises:
         TypeError: Neither a vector store, a retriever nor a vector index.
@@ -67,7 +79,7 @@ def source_of(
     from hola_plugins.langchain.index_source import IndexSource
     from hola_plugins.langchain.listed_source import RetrieverSource, VectorStoreSource
 
-    index = getattr(given, "passages", given)
+    index = getattr(given, "passages", None) if isinstance(given, VectorStore) else given
     if isinstance(index, VectorIndex):
         if embeddings is None:
             raise ValueError(
@@ -77,7 +89,7 @@ def source_of(
             index, hybrid, dict(search_kwargs), changing=index if isinstance(index, Changing) else None
         )
     if isinstance(given, VectorStore):
-        return VectorStoreSource(given, hybrid, dict(search_kwargs), score_is_distance)
+        return VectorStoreSource(given, hybrid, dict(search_kwargs), direction_of(given))
     if isinstance(given, BaseRetriever):
         return RetrieverSource(given, hybrid, dict(search_kwargs))
     raise TypeError(
@@ -88,6 +100,12 @@ def source_of(
 def name_of(document: Document) -> str:
     """Gives the id of a document; that of its text where it has none."""
     return document.id or hashlib.sha256(document.page_content.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def as_document(passage: Passage) -> Document:
+    """Gives a document of a passage that the caller may change."""
+    metadata = copy.deepcopy(dict(passage.metadata))
+    return Document(id=passage.id, page_content=passage.text, metadata=metadata)
 
 
 def copy_of(document: Document) -> Document:
