@@ -13,15 +13,19 @@ from typing import Any
 
 from hola_plugins.adacomp.words import words
 from hola_plugins.pilot import lm_eval_run
-from hola_plugins.pilot.lm_eval_task import write_task
+from hola_plugins.pilot.lm_eval_task import check_data, write_task
 from hola_plugins.pilot.process import LoggedProcess, ProcessError
 from hola_plugins.pilot.results import Accuracy
 from hola_plugins.pilot.sections import Task
 from hola_plugins.pilot.server import Server
 from hola_plugins.pilot.server_plan import SERVED_NAME
+from hola_plugins.pilot.workload import DataError
 
 Ask = Callable[[str], str]
 """Turns an own question into the text that is sent."""
+
+_TOKENIZER = ("tokenizer*", "vocab.*", "*.model")
+"""What the files of a tokenizer are called; one is enough."""
 
 _VARIABLES = {
     "LD_PRELOAD": "",
@@ -98,14 +102,27 @@ class Evaluation:
         )
 
 
-def check_installed() -> None:
-    """Checks that lm-eval is there.
+def check_tasks(tasks: Sequence[Task], tokenizer: str) -> None:
+    """Checks that tasks can be asked and scored.
+
+    Args:
+        tasks: The tasks; without one there is nothing to check.
+        tokenizer: Folder or hub id of the tokenizer, of which a folder is looked into.
 
     Raises:
-        ImportError: It is not.
+        ImportError: lm-eval is missing.
+        DataError: A task that lm-eval does not have, data that cannot be used, or a folder without a tokenizer.
     """
-    if find_spec("lm_eval") is None:
+    if tasks and find_spec("lm_eval") is None:
         raise ImportError("'lm-eval' is not installed. Install it with: pip install 'hola-plugins[pilot]'")
+    for task in tasks:
+        check_data(task)
+    folder = Path(tokenizer)
+    if tasks and folder.is_dir() and not any(any(folder.glob(one)) for one in _TOKENIZER):
+        raise DataError(
+            f"{folder} holds no tokenizer ({', '.join(_TOKENIZER)}), which the questions of accuracy need: put the "
+            "model's there, or name its folder in engine as tokenizer"
+        )
 
 
 def read_accuracy(task: Task, results: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> Accuracy:

@@ -140,6 +140,11 @@ class PilotConfig(Settings):
         """Whether a model is to be compressed for the stages."""
         return "lobi" in self.stages and self.lobi.checkpoint is None and self.compress_python is not None
 
+    @property
+    def tokenizer(self) -> str:
+        """Folder or hub id of the tokenizer: the model's, unless vLLM is given another."""
+        return str(self.engine.get("tokenizer") or self.model)
+
     @field_validator("stages")
     @classmethod
     def _in_order(cls, stages: tuple[StageName, ...]) -> tuple[StageName, ...]:

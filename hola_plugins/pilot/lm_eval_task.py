@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hola_plugins.pilot.lm_eval_names import definition
 from hola_plugins.pilot.sections import Task
 from hola_plugins.pilot.workload import DataError, read_questions, rows
 
@@ -22,16 +22,15 @@ _TRIMMED = {"name": "none", "filter": [{"function": "remove_whitespace"}, {"func
 
 
 def check_data(task: Task) -> None:
-    """Reads a task's local files once.
+    """Reads a task's local files once, and looks its name up.
 
     Raises:
-        DataError: A line that cannot be used, or a local task that lm-eval does not have.
+        DataError: A line that cannot be used, or a task that lm-eval does not have.
     """
     if task.questions is not None:
         read_questions(task.questions)
         return
-    if task.data is not None or task.fewshot is not None:
-        _definition(task.task)
+    definition(task.task)
     for path in filter(None, (task.data, task.train)):
         for number, row in rows(path):
             _as_arc(path, number, row)
@@ -53,15 +52,15 @@ def write_task(task: Task, folder: Path, ask: Callable[[str], str]) -> str:
     """
     folder.mkdir(parents=True)
     if task.questions is not None:
-        definition = _own(task, folder, ask)
+        content = _own(task, folder, ask)
     elif task.data is not None:
-        definition = _local(task, folder)
+        content = _local(task, folder)
     elif task.fewshot is not None:
-        definition = {"include": str(_definition(task.task)), "num_fewshot": task.fewshot}
+        content = {"include": str(definition(task.task)), "num_fewshot": task.fewshot}
     else:
         return task.task
     name = _PREFIX + task.task
-    _write(folder / f"{name}.yaml", definition | {"task": name})
+    _write(folder / f"{name}.yaml", content | {"task": name})
     return name
 
 
@@ -96,7 +95,7 @@ def _local(task: Task, folder: Path) -> dict[str, Any]:
     split = "train" if task.train else None
     shots = {} if task.train and task.fewshot is None else {"num_fewshot": task.fewshot or 0}
     return {
-        "include": str(_definition(task.task)),
+        "include": str(definition(task.task)),
         "dataset_path": "json",
         "dataset_name": None,
         "dataset_kwargs": {"data_files": files},
@@ -129,18 +128,8 @@ def _as_arc(path: Path, number: int, row: Mapping[str, Any]) -> Mapping[str, Any
     return {"question": question, "choices": {"text": choices, "label": labels}, "answerKey": labels[gold]}
 
 
-def _definition(task: str) -> Path:
-    """Finds lm-eval's own definition of a task."""
-    spec = find_spec("lm_eval")
-    places = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
-    for place in places:
-        for path in sorted(Path(place, "tasks").rglob(f"{task}.yaml")):
-            return path
-    raise DataError(f"lm-eval has no task {task!r} in a file of its own: see lm_eval --tasks list")
-
-
-def _write(path: Path, definition: Mapping[str, Any]) -> None:
+def _write(path: Path, content: Mapping[str, Any]) -> None:
     """Writes YAML."""
     import yaml
 
-    path.write_text(yaml.safe_dump(dict(definition), sort_keys=False), encoding="utf-8")
+    path.write_text(yaml.safe_dump(dict(content), sort_keys=False), encoding="utf-8")

@@ -10,14 +10,13 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from hola_plugins.files.whole_file import write_text
-from hola_plugins.pilot.accuracy import Evaluation, check_installed
+from hola_plugins.pilot.accuracy import Evaluation, check_tasks
 from hola_plugins.pilot.compression import Compressor
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.contexts import Contexts
 from hola_plugins.pilot.cross_domain import measure_cross_domain
 from hola_plugins.pilot.cross_retrieval import labelled_questions, measure_cross_retrieval
 from hola_plugins.pilot.footprint import Footprints
-from hola_plugins.pilot.lm_eval_task import check_data
 from hola_plugins.pilot.measurement import Measurement
 from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.progress import Progress
@@ -142,10 +141,7 @@ class Pilot:
     def _check(self) -> None:
         """Refuses what cannot be used before any work."""
         tasks = [*self._config.accuracy, *(one.task for one in self._config.cross_domain if one.task)]
-        if tasks:
-            check_installed()
-        for task in tasks:
-            check_data(task)
+        check_tasks(tasks, self._config.tokenizer)
         for domain in self._labelled_domains:
             labelled_questions(domain)
         if self._compressed_domains and self._compressor is None:
@@ -194,7 +190,7 @@ class Pilot:
         config = self._config
         traffic = Traffic(config.concurrency, config.max_tokens, config.chat, config.request_timeout_s)
         evaluation = Evaluation(
-            config.out / "lm_eval", self._logs, config.model, config.concurrency, config.chat
+            config.out / "lm_eval", self._logs, config.tokenizer, config.concurrency, config.chat
         )
         return Measurement(
             config=config,

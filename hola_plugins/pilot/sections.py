@@ -171,6 +171,27 @@ class LoBi(Settings):
         parse_budget(budget)
         return budget
 
+    @field_validator("prune")
+    @classmethod
+    def _is_auto_or_a_cut(cls, prune: str) -> str:
+        from hola_plugins.lobi.budget_text import parse_share
+        from hola_plugins.lobi.config import load_config
+
+        if prune != "auto":
+            load_config({"prune": parse_share(prune)})
+        return prune
+
+    @field_validator("choices")
+    @classmethod
+    def _load_on_the_device(cls, choices: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        from hola_plugins.lobi.config import load_config
+        from hola_plugins.lobi.target_device import detect_device
+
+        if choices:
+            device = info.data.get("device") or detect_device()
+            load_config({"choices": list(choices), "target_device": device})
+        return choices
+
 
 class Draft(Settings):
     """How the intermediate level is made of the model itself, for the stage `all`; the options of `hola draft`."""

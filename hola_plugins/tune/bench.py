@@ -93,7 +93,7 @@ class Bench:
         traffic = Traffic(pilot.concurrency, pilot.max_tokens, pilot.chat, pilot.request_timeout_s)
         self.arena = Arena(fleet, traffic, repeats, show)
         evaluation = Evaluation(
-            pilot.out / "lm_eval", environment.logs, pilot.model, pilot.concurrency, pilot.chat
+            pilot.out / "lm_eval", environment.logs, pilot.tokenizer, pilot.concurrency, pilot.chat
         )
         self.scores = Scores(evaluation, self.contexts, state, environment.versions)
 

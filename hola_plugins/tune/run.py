@@ -18,10 +18,9 @@ import shutil
 from pathlib import Path
 
 from hola_plugins.files.whole_file import write_text
-from hola_plugins.pilot.accuracy import check_installed
+from hola_plugins.pilot.accuracy import check_tasks
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.config_file import read_config
-from hola_plugins.pilot.lm_eval_task import check_data
 from hola_plugins.pilot.passages import labelled_queries
 from hola_plugins.pilot.progress import Progress
 from hola_plugins.pilot.server import Fleet
@@ -93,9 +92,7 @@ class Tuner:
         """Reads the pilot's configuration, and refuses what cannot be used before any work."""
         pilot = read_config(self._config.pilot, PilotConfig)
         check_limits(self._config, pilot)
-        for task in pilot.accuracy:
-            check_installed()
-            check_data(task)
+        check_tasks(pilot.accuracy, pilot.tokenizer)
         return pilot
 
     def _with_provenance(self, tuned: Tuned, environment: Environment) -> Tuned:

@@ -96,6 +96,18 @@ def test_float32_is_refused_where_vllm_does_not_run_quantised_layers_in_it(
             3,
             "'lobi.budget' = 'lots': budget 'lots' is not understood: write a share (45%)",
         ),
+        ("lobi: {prune: half}\n", 3, "'lobi.prune' = 'half': share 'half' is no number: write 25% or 0.25"),
+        ("lobi: {prune: 100%}\n", 3, "Input should be less than 1"),
+        (
+            "lobi: {choices: [W9A9]}\n",
+            3,
+            "'lobi.choices' = ['W9A9']: Lo-Bi settings: Value error, unknown scheme",
+        ),
+        (
+            "lobi: {device: cpu_avx2, choices: [W8A16]}\n",
+            3,
+            "W8A16 does not load in vLLM on cpu_avx2; there load",
+        ),
         ("lobi:\n  calibration: none.txt\n", 4, "'lobi.calibration' = 'none.txt': must be a file"),
         ("hsd: {settings: {tua: 1}}\n", 3, "unknown HSD setting 'tua'; did you mean 'tau'?"),
         ("repeats: 2\nrepeats: 3\n", 4, "'repeats' stands in line 3 already"),

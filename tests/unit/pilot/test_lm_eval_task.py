@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from hola_plugins.pilot.accuracy import read_accuracy
+from hola_plugins.pilot.accuracy import check_tasks, read_accuracy
 from hola_plugins.pilot.lm_eval_task import write_task
 from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.sections import Task
@@ -111,6 +111,28 @@ def test_a_task_of_the_hub_needs_no_file(tmp_path):
 def test_what_lm_eval_could_not_use_is_refused(lines, tmp_path, task, row, words):
     with pytest.raises(DataError, match=words):
         write_task(Task(task=task, data=lines(row)), tmp_path / "out", str)
+
+
+@pytest.mark.parametrize(("task", "near"), [("gsm8kk", "gsm8k"), ("arc_chalenge", "arc_challenge")])
+def test_a_task_that_lm_eval_does_not_have_is_refused_with_the_nearest(tmp_path, task, near):
+    with pytest.raises(DataError, match=f"no task '{task}'; did you mean '{near}'"):
+        check_tasks([Task(task=task, limit=5)], "owner/name")
+
+
+def test_tasks_whose_file_has_another_name_are_known_and_groups_are_not():
+    check_tasks([Task(task="mmlu_anatomy"), Task(task="scrolls_qasper"), Task(task="mmlu_pro_law")], "a/b")
+    with pytest.raises(DataError, match=r"no task 'mmlu'.* of a group name the tasks one by one"):
+        check_tasks([Task(task="mmlu")], "owner/name")
+
+
+def test_questions_need_a_tokenizer_and_without_questions_none_is_asked_for(lines, tmp_path):
+    (tmp_path / "model").mkdir()
+    own = Task(task="own", questions=lines({"question": "one?", "answer": "1"}))
+    check_tasks([], str(tmp_path / "model"))
+    with pytest.raises(DataError, match="model holds no tokenizer"):
+        check_tasks([own], str(tmp_path / "model"))
+    (tmp_path / "model" / "tokenizer.json").touch()
+    check_tasks([own], str(tmp_path / "model"))
 
 
 RESULTS = {

@@ -216,3 +216,15 @@ def test_labels_that_do_not_do_are_refused_before_a_server_starts(run, tmp_path)
             cross_domain=[{"name": one, "labels": "few.jsonl"} for one in ("here", "there")],
         )
     assert not (tmp_path / "pilot" / "logs").exists()
+
+
+def test_questions_that_cannot_be_scored_are_refused_before_a_server_starts(run, tmp_path):
+    pytest.importorskip("lm_eval")
+    with pytest.raises(DataError, match="no task 'gsm8kk'; did you mean 'gsm8k'"):
+        run(accuracy=[{"task": "gsm8kk", "limit": 5}])
+    with pytest.raises(DataError, match="model holds no tokenizer"):
+        run(accuracy=[{"task": "gsm8k", "limit": 5}])
+    (tmp_path / "elsewhere").mkdir()
+    with pytest.raises(DataError, match="elsewhere holds no tokenizer"):
+        run(accuracy=[{"task": "gsm8k"}], engine={"tokenizer": str(tmp_path / "elsewhere")})
+    assert not (tmp_path / "pilot" / "logs").exists()
