@@ -15,7 +15,7 @@ import torch
 from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.precision import computed_in_float32
 from hola_plugins.lobi.progress import track
-from hola_plugins.lobi.quantise import NearestRounding, to_grid, weight_scale
+from hola_plugins.lobi.quantise import NearestRounding, stored_scale, to_grid
 from hola_plugins.lobi.scheme import Scheme
 
 _DAMPING = 0.01
@@ -147,4 +147,4 @@ def _gptq(
 def _group_scales(weight: torch.Tensor, scheme: Scheme, scales_in: torch.dtype) -> torch.Tensor:
     """Gives the scale of every group of weights, float32[output, groups, 1]."""
     grouped = weight.reshape(len(weight), -1, scheme.group_size or weight.shape[1])
-    return weight_scale(grouped, scheme).to(scales_in).float()
+    return stored_scale(grouped, scheme, scales_in)

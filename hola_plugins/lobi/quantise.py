@@ -59,6 +59,18 @@ def to_grid(values: torch.Tensor, scale: torch.Tensor, scheme_kind: str, bits: i
     return (values / scale).round().clamp(-half, half - 1) * scale
 
 
+def stored_scale(values: torch.Tensor, scheme: Scheme, dtype: torch.dtype) -> torch.Tensor:
+    """Gives the scale of each last-dimension group of weights as a checkpoint holds it, float32[..., 1].
+
+    Args:
+        values: The weights.
+        scheme: Their scheme.
+        dtype: That of the checkpoint; a scale that it rounds to 0 becomes its epsilon, as in compressed-tensors.
+    """
+    scale = weight_scale(values, scheme).to(dtype)
+    return torch.where(scale > 0, scale, torch.finfo(dtype).eps).float()
+
+
 class NearestRounding:
     """Rounds weights to nearest; call it with a layer's name, its weight and the scheme. Scales are found once.
 
@@ -86,7 +98,7 @@ class NearestRounding:
         grouped = weight.float().reshape(len(weight), -1, scheme.group_size or weight.shape[1])
         key = (name, scheme.name)
         if key not in self._scales:
-            self._scales[key] = weight_scale(grouped, scheme).to(self._scales_in).float()
+            self._scales[key] = stored_scale(grouped, scheme, self._scales_in)
         return to_grid(grouped, self._scales[key], scheme.kind, scheme.bits).flatten(1)
 
 

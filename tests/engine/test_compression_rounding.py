@@ -9,13 +9,15 @@ pytest.importorskip("llmcompressor")
 
 from compress_once import TARGET, rows
 from compressed_tensors.quantization import QuantizationScheme
+from compressed_tensors.quantization.lifecycle.forward import fake_quantize
 from llmcompressor.modifiers.gptq.gptq_quantize import quantize_weight
+from llmcompressor.observers import Observer
 from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM
 
 from hola_plugins.lobi.calibration import read_calibration
 from hola_plugins.lobi.gptq import GptqRounding
-from hola_plugins.lobi.quantise import weight_scale
+from hola_plugins.lobi.quantise import NearestRounding, weight_scale
 from hola_plugins.lobi.scheme import ACTORDER, parse_scheme
 
 LAYER = "model.layers.1.mlp.down_proj"
@@ -51,6 +53,22 @@ def test_a_layer_is_rounded_as_llmcompressor_rounds_it(name):
     nearest = (grouped / scale[..., None]).round().mul(scale[..., None]).flatten(1)
     assert same(ours, theirs[0]) > 0.995
     assert same(ours, nearest) < 0.9
+
+
+@pytest.mark.parametrize("name", ["W8A8", "FP8", "W8A16_CHANNEL"])
+def test_a_dead_channel_in_float16_is_rounded_as_compressed_tensors_rounds_it(name):
+    torch.manual_seed(0)
+    layer, scheme = torch.nn.Linear(128, 16, bias=False, dtype=torch.float16), parse_scheme(name)
+    layer.weight.data[7] = torch.randn(128).half() * 1e-6
+    settings = QuantizationScheme.model_validate(scheme.as_config_group([LAYER])).weights
+    observer = Observer.load_from_registry(
+        "memoryless_minmax", base_name="weight", args=settings, module=layer
+    )
+    found = observer(layer.weight).get_qparams()
+    theirs = fake_quantize(layer.weight, found["scale"], found["zero_point"], settings).float()
+    ours = NearestRounding(torch.float16)(LAYER, layer.weight.detach(), scheme)
+    assert torch.equal(ours[7], theirs[7])
+    torch.testing.assert_close(ours, theirs, atol=1.1 * float(found["scale"].max()), rtol=0.13)
 
 
 def same(one: torch.Tensor, other: torch.Tensor) -> float:
