@@ -1,0 +1,102 @@
+"""The control of draft lengths with invented times: what it learns, and what makes it pause."""
+
+from __future__ import annotations
+
+import pytest
+
+from hola_plugins.hsd.breaker import CircuitBreaker
+from hola_plugins.hsd.config import HSDConfig
+from hola_plugins.hsd.control import DraftControl
+from hola_plugins.hsd.step_time import StepTimeCurve
+
+
+def steps(
+    control: DraftControl, count: int, sent: int, emitted: int, seconds: float, draft_seconds: float = 0.0
+) -> None:
+    """Serves one request for some steps, each of which verifies ``sent`` drafted tokens."""
+    for _ in range(count):
+        control.nothing_sent(1)
+        control.sent_tokens = sent
+        control.observe_step(1, emitted, None, seconds, draft_seconds)
+
+
+@pytest.mark.parametrize(
+    ("emitted", "seconds", "draft_seconds", "state"),
+    [
+        (1, 0.01, 0.0, "closed"),
+        (1, 0.01, 0.001, "open"),
+        (1, 0.011, 0.0, "open"),
+        (2, 0.018, 0.001, "closed"),
+        (2, 0.018, 0.003, "open"),
+    ],
+)
+def test_drafts_that_cost_more_than_they_bring_open_the_breaker(
+    emitted: int, seconds: float, draft_seconds: float, state: str
+) -> None:
+    control = DraftControl(HSDConfig(), max_rows=1, max_draft=8)
+    steps(control, 3, 0, 1, 0.01)
+    steps(control, 47, 4, emitted, seconds, draft_seconds)
+    assert control.breaker.state == "closed"
+    steps(control, 1, 4, emitted, seconds, draft_seconds)
+    assert control.breaker.state == state
+    assert control.may_draft(1) == (state == "closed")
+
+
+def test_the_breaker_can_be_switched_off() -> None:
+    control = DraftControl(HSDConfig.model_validate({"control": {"breaker": False}}), 1, 8)
+    steps(control, 3, 0, 1, 0.01)
+    steps(control, 60, 4, 1, 0.02)
+    assert (control.breaker.state, control.may_draft(1)) == ("closed", True)
+
+
+def test_a_step_of_other_rows_than_the_last_call_tells_nothing() -> None:
+    control = DraftControl(HSDConfig(), max_rows=4, max_draft=8)
+    control.nothing_sent(2)
+    control.observe_step(1, 1, None, 0.01)
+    assert (control.curve.observations(1, 1), control.token_seconds) == (0, None)
+    control.observe_step(2, 2, None, 0.01)
+    assert control.curve.observations(2, 2) == 1
+    assert control.token_seconds == pytest.approx(0.005)
+
+
+def test_the_price_of_a_token_is_its_time_over_that_of_an_emitted_one() -> None:
+    control = DraftControl(HSDConfig(), max_rows=4, max_draft=8)
+    assert control.price(1) == 0.0
+    steps(control, 3, 0, 2, 0.010)
+    steps(control, 3, 4, 2, 0.018)
+    control.nothing_sent(1)
+    assert control.price(1) == pytest.approx((0.018 - 0.010) / 4 / (0.010 / 2))
+
+
+def pause(breaker: CircuitBreaker) -> int:
+    """Lets a breaker trip and counts the calls up to its probe."""
+    while breaker.state != "open":
+        breaker.observe(0.5, 1.0)
+    calls = 1
+    while not breaker.allows():
+        calls += 1
+    return calls
+
+
+def test_pauses_double_up_to_2048_calls_and_a_good_probe_makes_them_short_again() -> None:
+    breaker = CircuitBreaker(0.98)
+    assert [pause(breaker) for _ in range(8)] == [32, 64, 128, 256, 512, 1024, 2048, 2048]
+    for _ in range(24):
+        breaker.observe(1.5, 1.0)
+    assert breaker.state == "closed"
+    assert [pause(breaker), pause(breaker)] == [32, 64]
+
+
+def test_past_the_last_measured_point_the_curve_is_no_flatter_than_its_chord() -> None:
+    curve = StepTimeCurve(36)
+    for _ in range(3):
+        curve.observe(1, 1, 0.01)
+        curve.observe(1, 4, 0.04)
+    assert curve.table(1)[[1, 4, 20, 36]].tolist() == pytest.approx([0.01, 0.04, 0.2, 0.36])
+
+
+def test_drift_takes_its_share_out_of_the_point_that_moved() -> None:
+    curve = StepTimeCurve(36)
+    for seconds in (0.01, 0.01, 0.01, 0.02):
+        curve.observe(1, 1, seconds)
+    assert curve.milliseconds(1) == {"1": 12.5}
