@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +14,9 @@ from hola_plugins.tune.limits import Figures
 from hola_plugins.tune.search import Trial
 
 Method = Literal["retrieval", "lobi", "hsd"]
+
+TITLES: Mapping[Method, str] = {"retrieval": "AdaComp", "lobi": "Lo-Bi", "hsd": "HSD"}
+"""Names of the methods."""
 
 
 class Choice(BaseModel):
@@ -52,7 +56,8 @@ class Searched(BaseModel):
         method: What was searched.
         trials: Every setting that was tried.
         chosen: The best; None where nothing was searched or nothing keeps the limits.
-        note: Why nothing was searched, or which limit is nearest to be met and by how much it is broken.
+        note: Why nothing was searched, or which limit is nearest to be met and by how much it is broken, or why a
+            better setting was not chosen.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,7 +83,9 @@ class Tuned(BaseModel):
         searched: Figures of the chosen settings in the search.
         held_out: Figures of the chosen settings on data that no search saw.
         reference: Figures of the pilot's baseline on the same data, measured in turn.
-        broken: Limits that the chosen settings break on that data.
+        broken: Limits that the chosen settings break on that data, or of which it cannot be told.
+        no_gain: Why the chosen settings are not better than the baseline on that data; None where they are, or where
+            the baseline breaks a limit or is what was chosen.
         infeasible: Why there is no choice.
         compress_command: The `hola compress` command of the chosen model; None where it is served as it comes.
         versions: Packages of all environments.
@@ -93,6 +100,7 @@ class Tuned(BaseModel):
     held_out: Figures = Figures()
     reference: Figures = Figures()
     broken: tuple[str, ...] = ()
+    no_gain: str | None = None
     infeasible: str | None = None
     compress_command: str | None = None
     versions: dict[str, str] = {}
@@ -100,6 +108,6 @@ class Tuned(BaseModel):
 
     @property
     def sound(self) -> bool:
-        """Whether there is a choice, it breaks no limit on the data held out, and every method could be measured."""
+        """Whether there is a choice, it is better on the data held out and keeps all limits, and all was measured."""
         measured = not any(one.unmeasured for one in self.searches)
-        return measured and not self.infeasible and not self.broken
+        return measured and not self.infeasible and not self.broken and not self.no_gain

@@ -39,7 +39,7 @@ class Ceiling(Settings):
 
 
 class RetrievalSpace(Settings):
-    """AdaComp's settings to choose from."""
+    """AdaComp's settings to choose from; the fixed k of the pilot's baseline is always one of them."""
 
     target_recall: Annotated[tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...], _SOME] = (
         0.9,

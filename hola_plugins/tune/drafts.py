@@ -1,7 +1,7 @@
 """HSD searched: every setting is served beside the same model without drafts and measured in turn with it.
 
 optuna is told how each prompt's latency compares, and ends a trial whose prompts are significantly slower than those of
-the best trial so far (Wilcoxon's signed ranks).
+the best trial so far (Wilcoxon's signed ranks). A setting is chosen only where its gain is more than noise.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from hola_plugins.tune.bench import Bench
 from hola_plugins.tune.choice import Choice
 from hola_plugins.tune.config import DraftSpace
 from hola_plugins.tune.duel import Side
-from hola_plugins.tune.limits import Figures
-from hola_plugins.tune.search import Report, Values
+from hola_plugins.tune.noise import chance_of
+from hola_plugins.tune.search import Measured, Report, Values
 
 _BETWEEN = ", "
 
@@ -45,7 +45,7 @@ class DraftTrials:
         self._prompts = bench.prompts
         self._reference = choice.server(bench.pilot, "no-drafts")
 
-    def measure(self, values: dict[str, Any], report: Report) -> tuple[Figures, float]:
+    def measure(self, values: dict[str, Any], report: Report) -> Measured:
         """Measures one setting against serving without drafts."""
         drafting = self._choice.model_copy(update={"hsd": draft_settings(self._pilot, values)})
         rival = drafting.server(self._pilot, f"hsd-{digest(values)}")
@@ -53,8 +53,8 @@ class DraftTrials:
             found = self._arena.duel(Side(self._reference, self._prompts), Side(rival, self._prompts), report)
         finally:
             self._arena.fleet.release(rival)
-        return found.rival, found.cost
+        return Measured(found.rival, found.cost, chance_of(found.turns))
 
-    def original(self) -> tuple[Figures, float]:
+    def original(self) -> Measured:
         """Measures serving without drafts."""
-        return self._arena.alone(Side(self._reference, self._prompts)), 0.0
+        return Measured(self._arena.alone(Side(self._reference, self._prompts)), 0.0)

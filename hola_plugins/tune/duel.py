@@ -44,11 +44,13 @@ class Outcome:
         reference: Figures of the reference.
         rival: Figures of the rival.
         cost: Mean logarithm of the rival's latency over the reference's; under 0 where the rival is faster.
+        turns: The same repeat by repeat, float[repeats].
     """
 
     reference: Figures
     rival: Figures
     cost: float
+    turns: tuple[float, ...]
 
 
 @dataclass(slots=True)
@@ -101,17 +103,20 @@ class Arena:
         tallies = (_Tally(reference), _Tally(rival))
         self._start([reference, rival])
         logs: list[float] = []
+        turns: list[float] = []
         for repeat in self._repeats(reference):
             for tally in tallies[:: -1 if repeat % 2 else 1]:
                 self._round(tally, repeat)
             pairs = list(zip(tallies[0].requests, tallies[1].requests, strict=True))
-            for slow, fast in pairs[len(logs) :]:
+            began = len(logs)
+            for slow, fast in pairs[began:]:
                 logs.append(math.log(fast.latency_s / slow.latency_s))
                 if compare is not None:
                     compare(len(logs) - 1, logs[-1])
+            turns.append(statistics.fmean(logs[began:]))
         cost = statistics.fmean(logs)
-        speedup = {"speedup": math.exp(-cost)}
-        return Outcome(tallies[0].figures(), tallies[1].figures().model_copy(update=speedup), cost)
+        rated = tallies[1].figures().model_copy(update={"speedup": math.exp(-cost)})
+        return Outcome(tallies[0].figures(), rated, cost, tuple(turns))
 
     def alone(self, side: Side) -> Figures:
         """Measures one server by itself; it is its own reference.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,12 @@ from hola_plugins.tune.bench import Bench, Environment
 from hola_plugins.tune.choice import Choice, Method, Searched, Tuned
 from hola_plugins.tune.config import TuneConfig
 from hola_plugins.tune.drafts import DraftTrials, draft_settings, draft_values
+from hola_plugins.tune.infeasible import InfeasibleError, infeasible, nearest_error
 from hola_plugins.tune.keys import drafts_key, retrieval_key, weights_key
-from hola_plugins.tune.limits import Figures, Limit, among, broken, limits_of
+from hola_plugins.tune.limits import among, limits_of
+from hola_plugins.tune.ranking import ranked
 from hola_plugins.tune.retrieval import RetrievalTrials, retrieval_values
-from hola_plugins.tune.search import Measure, Search, Trial, Values, best_of, judged, nearest_of
+from hola_plugins.tune.search import Measure, Measured, Search, Trial, Values, judged
 from hola_plugins.tune.weights import WeightTrials, weight_values
 
 if TYPE_CHECKING:
@@ -37,9 +40,8 @@ _LIMITED: dict[Method, tuple[str, ...]] = {
 }
 """Figures whose limits count in each search; latency is settled by the last one."""
 
-
-class InfeasibleError(ValueError):
-    """No setting of a search keeps all limits; the message names the nearest one."""
+_STEPS_BACK = 3
+"""How many next-best settings of a search are tried where nothing keeps the limits of the next one."""
 
 
 class Searches:
@@ -70,26 +72,44 @@ class Searches:
         self._fleet = fleet
         self._progress = progress
         self._limits = limits_of(config)
-        self._done: list[Searched] = []
+        self._done: dict[Method, Searched] = {}
         self._steps = 1  # what is held out is measured in one
 
     def run(self) -> Tuned:
         """Runs all searches, up to one that finds nothing that keeps the limits."""
         adacomp = self._pilot.adacomp if self._pilot.documents else None
-        choice = Choice(adacomp=adacomp, model=self._pilot.model)
+        choices = iter([Choice(adacomp=adacomp, model=self._pilot.model)])
         try:
             for search in (self._search_retrieval, self._search_weights, self._search_drafts):
-                choice = search(choice)
-                self._fleet.stop()
+                choices = self._search_after(choices, search)
         except InfeasibleError as error:
-            return Tuned(searches=tuple(self._done), infeasible=str(error))
-        return Tuned(searches=tuple(self._done), choice=choice)
+            return Tuned(searches=error.searches, infeasible=str(error))
+        choice = next(choices)
+        return Tuned(searches=tuple(self._done.values()), choice=choice)
 
     def retriever(self, settings: AdaComp) -> AdaCompRetriever:
         """Gives AdaComp's retriever over the documents."""
         return adaptive_retriever(self._index, settings)
 
-    def _search_retrieval(self, choice: Choice) -> Choice:
+    def _search_after(
+        self, choices: Iterator[Choice], search: Callable[[Choice], Iterator[Choice]]
+    ) -> Iterator[Choice]:
+        """Searches with the best of the choices so far, or the next-best with which something keeps the limits.
+
+        Raises:
+            InfeasibleError: Nothing keeps them.
+        """
+        failed = []
+        for choice in islice(choices, 1 + _STEPS_BACK):
+            try:
+                return search(choice)
+            except InfeasibleError as error:
+                failed.append(error)
+            finally:
+                self._fleet.stop()
+        raise nearest_error(failed)
+
+    def _search_retrieval(self, choice: Choice) -> Iterator[Choice]:
         """Searches AdaComp's settings."""
         space, documents = self._config.retrieval, self._pilot.documents
         if space is None or documents is None or self._config.floor.recall is None:
@@ -97,12 +117,14 @@ class Searches:
             return self._skip("retrieval", "not asked for" if space is None else f"needs {missing}", choice)
         queries = read_queries(documents.queries)
         settings = self._pilot.adacomp
-        trials = RetrievalTrials(self._index, queries, settings, self._progress.show)
+        trials = RetrievalTrials(self._index, queries, settings, documents.k, self._progress.show)
         key = retrieval_key(documents, settings, self._environment.own_versions)
-        best = self._search("retrieval", key, retrieval_values(space, settings), space.trials, trials.measure)
-        return choice.model_copy(update={"adacomp": settings.model_copy(update=best.settings)})
+        values = retrieval_values(space, settings)
+        found = self._search("retrieval", key, values, space.trials, trials.measure, trials.original)
+        chosen = (settings.model_copy(update=one.settings) if one.settings else None for one in found)
+        return (choice.model_copy(update={"adacomp": one}) for one in chosen)
 
-    def _search_weights(self, choice: Choice) -> Choice:
+    def _search_weights(self, choice: Choice) -> Iterator[Choice]:
         """Searches Lo-Bi's settings."""
         space, python = self._config.lobi, self._pilot.compress_python
         if space is None or python is None or self._config.floor.accuracy is None:
@@ -113,14 +135,11 @@ class Searches:
         made_by = Compressor(python, self._pilot.model, folder, self._environment.logs, self._state, versions)
         trials = WeightTrials(bench, choice, made_by, self._config.minimise)
         key = weights_key(bench, choice, versions, self._config.minimise)
-        plain = self._plain("lobi", key, trials.original)
-        best = self._search("lobi", key, weight_values(space), space.trials, trials.measure, plain)
-        if not best.settings:
-            return choice
-        chosen = {"lobi": trials.settings(best.settings), "model": trials.checkpoint(best.settings)}
-        return choice.model_copy(update=chosen)
+        values = weight_values(space)
+        found = self._search("lobi", key, values, space.trials, trials.measure, trials.original)
+        return (trials.chosen(one.settings) if one.settings else choice for one in found)
 
-    def _search_drafts(self, choice: Choice) -> Choice:
+    def _search_drafts(self, choice: Choice) -> Iterator[Choice]:
         """Searches HSD's settings."""
         space = self._config.hsd
         if space is None:
@@ -129,10 +148,9 @@ class Searches:
         bench = self._bench(choice)
         trials = DraftTrials(bench, choice)
         key = drafts_key(bench, choice)
-        plain = self._plain("hsd", key, trials.original)
-        best = self._search("hsd", key, draft_values(space), space.trials, trials.measure, plain)
-        chosen = draft_settings(self._pilot, best.settings) if best.settings else None
-        return choice.model_copy(update={"hsd": chosen})
+        found = self._search("hsd", key, draft_values(space), space.trials, trials.measure, trials.original)
+        chosen = (draft_settings(self._pilot, one.settings) if one.settings else None for one in found)
+        return (choice.model_copy(update={"hsd": one}) for one in chosen)
 
     def _search(
         self,
@@ -141,41 +159,47 @@ class Searches:
         values: Values,
         trials: int,
         measure: Measure,
-        plain: Trial | None = None,
-    ) -> Trial:
-        """Runs one search; gives its best.
+        original: Callable[[], Measured],
+    ) -> Iterator[Trial]:
+        """Runs one search; gives its settings in their order, each noted as the chosen one when it is taken.
 
         Raises:
             InfeasibleError: Nothing keeps the limits.
         """
         limits = among(self._limits, _LIMITED[method])
-        name = f"{method}-{digest(key, {one: list(found) for one, found in values.items()})}"
+        spaces = {one: list(found) for one, found in values.items()}
+        name = f"{method}-{digest(key, spaces, list(Trial.model_fields))}"
         search = Search(self._state.folder / "trials.log", name, values, limits, trials, self._config.seed)
         self._steps += search.trials
         self._progress.expect(self._steps)
-        found = search.run(measure, self._progress.step)
-        if plain is not None:
-            found = [judged(plain, limits), *found]
-        best = best_of(found)
-        note = None if best else f"{method}: {_why_none(found, limits)}"
-        self._done.append(Searched(method=method, trials=tuple(found), chosen=best, note=note))
-        if best is None:
-            raise InfeasibleError(note)
-        return best
+        plain = judged(self._plain(method, key, original), limits)
+        found = (plain, *search.run(measure, self._progress.step))
+        order = ranked(found, self._limits)
+        if not order:
+            before = [one for one in self._done.values() if one.method != method]
+            raise infeasible(before, method, found, limits)
+        return (self._noted(method, found, one, place) for place, one in enumerate(order))
 
-    def _plain(self, method: Method, key: str, measure: Callable[[], tuple[Figures, float]]) -> Trial:
+    def _noted(self, method: Method, trials: tuple[Trial, ...], chosen: Trial, place: int) -> Trial:
+        """Notes what a search chose."""
+        passed = f"the {place} before it in order let no setting of the next method keep all limits"
+        note = passed if place else None
+        self._done[method] = Searched(method=method, trials=trials, chosen=chosen, note=note)
+        return chosen
+
+    def _plain(self, method: Method, key: str, measure: Callable[[], Measured]) -> Trial:
         """Gives the setting without the method, measured where that is not finished."""
-        found: Any = self._state.get(f"plain-{method}", key)
+        name = f"plain-{method}-{key}"  # for each of the choices before it
+        found: Any = self._state.get(name, key)
         if found is None:
-            figures, cost = measure()
-            found = Trial(settings={}, status="done", figures=figures, cost=cost).model_dump(mode="json")
-            self._state.put(f"plain-{method}", key, found)
+            found = Trial(settings={}, status="done", **measure()._asdict()).model_dump(mode="json")
+            self._state.put(name, key, found)
         return Trial.model_validate(found)
 
-    def _skip(self, method: Method, why: str, choice: Choice) -> Choice:
+    def _skip(self, method: Method, why: str, choice: Choice) -> Iterator[Choice]:
         """Notes that nothing is searched."""
-        self._done.append(Searched(method=method, note=why))
-        return choice
+        self._done[method] = Searched(method=method, note=why)
+        return iter([choice])
 
     def _bench(self, choice: Choice) -> Bench:
         return Bench(self._pilot, choice, self._environment, self._state, self._fleet, self._progress.show)
@@ -189,15 +213,3 @@ class Searches:
         self._progress.show("opening the documents")
         name = digest(str(documents.path), documents.embedding, documents.chunk)
         return open_documents(documents, Path(self._pilot.out, "index", name), self._progress.show)
-
-
-def _why_none(trials: list[Trial], limits: tuple[Limit, ...]) -> str:
-    """Says which limit is nearest to be met and by how much it is broken."""
-    nearest = nearest_of(trials)
-    if nearest is None:
-        failed = [one.error for one in trials if one.error]
-        return f"no setting could be measured: {failed[0] if failed else 'all were stopped'}"
-    settings = ", ".join(f"{name} {value}" for name, value in nearest.settings.items()) or "none of its own"
-    return (
-        f"no setting keeps all limits; the nearest ({settings}): {'; '.join(broken(limits, nearest.figures))}"
-    )

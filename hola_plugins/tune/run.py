@@ -8,7 +8,9 @@ The searches follow one another, the cheap one first, each with what the ones be
    does not depend on how it is drafted.
 3. HSD, a server for every setting, whose use depends on both: text that repeats, and the time of a step.
 
-A grid over all three would multiply what here adds up. What was chosen is then measured again, beside the pilot's
+A grid over all three would multiply what here adds up. Leaving a method out is always one of its settings; another is
+chosen only where its gain is more than noise. Where nothing keeps the limits of a search with what the one before it
+chose, up to three of that one's next-best settings are tried. What was chosen is then measured again, beside the pilot's
 baseline, on prompts, queries and questions that no search saw.
 """
 
@@ -29,6 +31,7 @@ from hola_plugins.tune import host_files
 from hola_plugins.tune.bench import Bench, Environment
 from hola_plugins.tune.choice import Choice, Searched, Tuned
 from hola_plugins.tune.config import TuneConfig
+from hola_plugins.tune.gain import missing_gain
 from hola_plugins.tune.held_out import measure_held_out
 from hola_plugins.tune.limits import Figures, broken, limits_of
 from hola_plugins.tune.order import Searches
@@ -109,13 +112,17 @@ class Tuner:
         bench = Bench(pilot, choice, environment, state, fleet, self._progress.show)
         reference, held_out = measure_held_out(bench, choice, state)
         self._progress.step()
+        limits = limits_of(self._config)
+        changed = choice != Choice(adacomp=None, model=pilot.model)
+        no_gain = missing_gain(self._config.minimise, limits, reference, held_out) if changed else None
         command = compress_command(pilot.model, choice.lobi) if choice.lobi else None
         return tuned.model_copy(
             update={
                 "searched": merged(tuned.searches),
                 "reference": reference,
                 "held_out": held_out,
-                "broken": tuple(broken(limits_of(self._config), held_out)),
+                "broken": tuple(broken(limits, held_out)),
+                "no_gain": no_gain,
                 "compress_command": command,
             }
         )

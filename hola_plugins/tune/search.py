@@ -12,7 +12,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,8 +25,23 @@ Values = Mapping[str, Sequence[Any]]
 Report = Callable[[int, float], None]
 """Is told a step and the cost of it; raises where the trial is hopeless."""
 
-Measure = Callable[[dict[str, Any], Report], tuple[Figures, float]]
-"""Measures settings; gives the figures and the cost, of which less is better."""
+
+class Measured(NamedTuple):
+    """What measuring settings gives.
+
+    Attributes:
+        figures: What was measured.
+        cost: What is minimised.
+        chance: Probability of so low a cost if the settings changed nothing; 0 for a cost without noise.
+    """
+
+    figures: Figures
+    cost: float
+    chance: float = 0.0
+
+
+Measure = Callable[[dict[str, Any], Report], Measured]
+"""Measures settings."""
 
 
 class Trial(BaseModel):
@@ -37,6 +52,7 @@ class Trial(BaseModel):
         status: "done", "stopped" where it was hopeless, or "failed".
         figures: What was measured.
         cost: What is minimised.
+        chance: Probability of so low a cost if the setting changed nothing; 0 for a cost without noise.
         violations: By limit, the share of it by which it is broken; at most 0 where it is kept.
         error: Why it failed.
     """
@@ -47,13 +63,24 @@ class Trial(BaseModel):
     status: Literal["done", "stopped", "failed"]
     figures: Figures = Figures()
     cost: float | None = None
+    chance: float = 0.0
     violations: dict[str, float] = {}
     error: str | None = None
 
     @property
     def feasible(self) -> bool:
         """Whether it was measured and keeps all limits."""
-        return self.status == "done" and all(one <= 0 for one in self.violations.values())
+        return self.status == "done" and self.worst <= 0
+
+    @property
+    def worst(self) -> float:
+        """The share of a limit by which the one is broken that is broken most; at most 0 where all are kept."""
+        return max(self.violations.values(), default=0.0)
+
+    @property
+    def label(self) -> str:
+        """Its settings in words."""
+        return ", ".join(f"{name}: {value}" for name, value in self.settings.items()) or "left out"
 
 
 class Search:
@@ -134,7 +161,7 @@ class Search:
                 raise optuna.TrialPruned
 
         try:
-            figures, cost = self._known(settings) or measure(settings, report)
+            measured = self._known(settings) or measure(settings, report)
         except optuna.TrialPruned:
             self._keep(trial, Trial(settings=settings, status="stopped"))
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
@@ -142,18 +169,18 @@ class Search:
             self._keep(trial, Trial(settings=settings, status="failed", error=str(error)))
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
         else:
-            done = Trial(settings=settings, status="done", figures=figures, cost=cost)
+            done = Trial(settings=settings, status="done", **measured._asdict())
             self._keep(trial, judged(done, self._limits))
-            self._study.tell(trial, cost)
+            self._study.tell(trial, measured.cost)
 
     def _keep(self, trial: Any, result: Trial) -> None:
         trial.set_user_attr("trial", result.model_dump(mode="json"))
 
-    def _known(self, settings: dict[str, Any]) -> tuple[Figures, float] | None:
+    def _known(self, settings: dict[str, Any]) -> Measured | None:
         """Gives what is known of settings that TPE proposes again."""
         for one in self.results():
             if one.settings == settings and one.cost is not None:
-                return one.figures, one.cost
+                return Measured(one.figures, one.cost, one.chance)
         return None
 
     def _open(self, journal: Path, name: str, seed: int) -> Any:
@@ -197,18 +224,6 @@ class Search:
 def judged(trial: Trial, limits: Sequence[Limit]) -> Trial:
     """Gives a trial with what its figures break of limits."""
     return trial.model_copy(update={"violations": dict(violations(limits, trial.figures))})
-
-
-def best_of(trials: Sequence[Trial]) -> Trial | None:
-    """Gives the cheapest trial that keeps all limits; None where none does."""
-    feasible = [one for one in trials if one.feasible]
-    return min(feasible, key=lambda one: one.cost or 0.0, default=None)
-
-
-def nearest_of(trials: Sequence[Trial]) -> Trial | None:
-    """Gives the measured trial whose worst limit is broken the least; None where none was measured."""
-    measured = [one for one in trials if one.status == "done"]
-    return min(measured, key=lambda one: max(one.violations.values(), default=0.0), default=None)
 
 
 def _constraints(trial: Any) -> Sequence[float]:

@@ -8,11 +8,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hola_plugins.tune.choice import Searched, Tuned
+from hola_plugins.tune.choice import TITLES, Searched, Tuned
 from hola_plugins.tune.limits import Figures
+from hola_plugins.tune.noise import LEAST_TURNS
 from hola_plugins.tune.search import Trial
-
-_TITLES = {"retrieval": "AdaComp", "lobi": "Lo-Bi", "hsd": "HSD"}
 
 _ROWS = {
     "accuracy": "accuracy",
@@ -33,7 +32,8 @@ def render_summary(tuned: Tuned) -> RenderableType:
         parts.append(_figures(tuned))
     if tuned.infeasible:
         parts.append(Text(tuned.infeasible, style="red"))
-    parts += [Text(f"on held-out data {one}", style="red") for one in tuned.broken]
+    unsound = [*tuned.broken, *filter(None, [tuned.no_gain])]
+    parts += [Text(f"on held-out data {one}", style="red") for one in unsound]
     return Group(*parts)
 
 
@@ -45,7 +45,7 @@ def _searches(searches: tuple[Searched, ...]) -> Table:
     for one in searches:
         feasible = sum(trial.feasible for trial in one.trials)
         counts = (str(len(one.trials)), str(feasible)) if one.trials else ("", "")
-        table.add_row(_TITLES[one.method], *counts, Text(_chosen(one)))
+        table.add_row(TITLES[one.method], *counts, Text(_chosen(one)))
     return table
 
 
@@ -53,13 +53,22 @@ def _chosen(one: Searched) -> str:
     """Says what a search chose, or why nothing."""
     if one.chosen is None:
         return one.note or ""
-    if not one.chosen.settings:
-        return f"left out: no setting {'could be measured' if one.unmeasured else 'is better'}"
-    return _settings(one.chosen)
+    why = one.note or (None if one.chosen.settings else _left_out(one, one.chosen))
+    return f"{one.chosen.label}: {why}" if why else one.chosen.label
 
 
-def _settings(trial: Trial) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in trial.settings.items())
+def _left_out(one: Searched, plain: Trial) -> str:
+    """Says why a search chose none of its settings."""
+    if one.unmeasured:
+        return "no setting could be measured"
+    better = [trial for trial in one.trials if trial.feasible and (trial.cost or 0.0) < (plain.cost or 0.0)]
+    if not better:
+        return "no setting is better"
+    best = min(better, key=lambda trial: trial.cost or 0.0)
+    found = f"the best ({best.label}) is {best.figures.speedup:.4g} times as fast"
+    if best.chance == 1.0:
+        return f"{found}, and fewer than {LEAST_TURNS} 'repeats' tell no gain from noise"
+    return f"no setting is better by more than noise; {found}"
 
 
 def _failures(searches: tuple[Searched, ...]) -> Iterator[Text]:
@@ -69,8 +78,8 @@ def _failures(searches: tuple[Searched, ...]) -> Iterator[Text]:
         if failed:
             tried = sum(bool(trial.settings) for trial in one.trials)
             yield Text(
-                f"{_TITLES[one.method]}: {len(failed)} of {tried} settings could not be measured and will be tried "
-                f"again by the next run; the first ({_settings(failed[0])}): {failed[0].error}",
+                f"{TITLES[one.method]}: {len(failed)} of {tried} settings could not be measured and will be tried "
+                f"again by the next run; the first ({failed[0].label}): {failed[0].error}",
                 style="red",
             )
 

@@ -14,7 +14,8 @@ from hola_plugins.tune.choice import Choice
 from hola_plugins.tune.config import WeightSpace
 from hola_plugins.tune.duel import Side
 from hola_plugins.tune.limits import Figures
-from hola_plugins.tune.search import Report, Values
+from hola_plugins.tune.noise import chance_of
+from hola_plugins.tune.search import Measured, Report, Values
 
 
 def weight_values(space: WeightSpace) -> Values:
@@ -51,7 +52,12 @@ class WeightTrials:
         self._arena.show(f"compressing to {values['budget']}")
         return str(self._compressor.compress(f"lobi-{digest(values)}", self.settings(values)))
 
-    def measure(self, values: dict[str, Any], report: Report) -> tuple[Figures, float]:
+    def chosen(self, values: dict[str, Any]) -> Choice:
+        """Gives the choice with the model of one trial."""
+        made = {"lobi": self.settings(values), "model": self.checkpoint(values)}
+        return self._choice.model_copy(update=made)
+
+    def measure(self, values: dict[str, Any], report: Report) -> Measured:
         """Measures one setting against the model as it comes."""
         reference = self._choice.server(self._pilot, "original")
         small = self._choice.model_copy(update={"model": self.checkpoint(values)})
@@ -61,14 +67,14 @@ class WeightTrials:
             figures = found.rival.model_copy(update={"accuracy": self.accuracy(rival)})
         finally:
             self._arena.fleet.release(rival)
-        return figures, self._cost(figures, found.cost)
+        return self._measured(figures, found.cost, chance_of(found.turns))
 
-    def original(self) -> tuple[Figures, float]:
+    def original(self) -> Measured:
         """Measures the model as it comes."""
         plan = self._choice.server(self._pilot, "original")
         alone = self._arena.alone(Side(plan, self._bench.prompts))
         figures = alone.model_copy(update={"accuracy": self.accuracy(plan)})
-        return figures, self._cost(figures, 0.0)
+        return self._measured(figures, 0.0, 0.0)
 
     def accuracy(self, plan: ServerPlan) -> float | None:
         """Gives the least score of all tasks; None without tasks."""
@@ -80,8 +86,11 @@ class WeightTrials:
         ]
         return min(found, default=None)
 
-    def _cost(self, figures: Figures, log_latency: float) -> float:
-        return log_latency if self._minimise == "latency" else figures.checkpoint_mb or 0.0
+    def _measured(self, figures: Figures, log_latency: float, chance: float) -> Measured:
+        """Gives the cost in what decides; the size of a checkpoint has no noise."""
+        if self._minimise == "memory":
+            return Measured(figures, figures.checkpoint_mb or 0.0)
+        return Measured(figures, log_latency, chance)
 
 
 def compress_command(model: str, settings: LoBi) -> str:

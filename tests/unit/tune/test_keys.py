@@ -56,7 +56,7 @@ class Arena:
 
     def duel(self, reference, rival):
         self.duels += 1
-        return Outcome(Figures(latency_s=1.0), Figures(latency_s=1.0), 0.0)
+        return Outcome(Figures(latency_s=1.0), Figures(latency_s=1.0), 0.0, (0.0,))
 
     def show(self, doing):
         pass

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hola_plugins.tune.limits import Figures, Limit, broken, violations
-from hola_plugins.tune.search import Trial, best_of, judged, nearest_of
+from hola_plugins.tune.ranking import nearest_of
+from hola_plugins.tune.search import Trial, judged
 
 RECALL = Limit("recall", "floor", 0.8)
 LATENCY = Limit("latency_s", "ceiling", 2.0)
@@ -30,17 +31,6 @@ def test_a_limit_whose_figure_was_not_measured_is_not_kept():
 
 def test_a_limit_that_is_just_met_is_kept():
     assert trial(0.8, 2.0, 1.0).feasible
-
-
-def test_the_cheapest_of_those_that_keep_all_limits_is_chosen():
-    kept, cheaper, broken_one = trial(0.9, 1.0, 5.0), trial(0.8, 1.5, 3.0), trial(0.7, 1.0, 1.0)
-    stopped = Trial(settings={}, status="stopped")
-    assert best_of([kept, cheaper, broken_one, stopped]) is cheaper
-    assert best_of([broken_one, stopped]) is None
-
-
-def test_a_cost_below_nothing_is_cheaper_than_nothing():
-    assert best_of([trial(0.9, 1.0, 0.0), trial(0.9, 1.0, -0.2)]).cost == -0.2
 
 
 def test_the_nearest_breaks_its_worst_limit_the_least():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hola_plugins.tune.limits import Figures, Limit
-from hola_plugins.tune.search import Search, best_of
+from hola_plugins.tune.ranking import ranked
+from hola_plugins.tune.search import Measured, Search
 
 pytest.importorskip("optuna")
 
@@ -26,7 +27,7 @@ class Retrieval:
         self.asked.append(dict(settings))
         tokens = settings["budget"] or 1000
         recall = settings["target"] - (0.1 if tokens < 200 else 0.0)
-        return Figures(recall=recall, tokens=tokens), float(tokens)
+        return Measured(Figures(recall=recall, tokens=tokens), float(tokens))
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_all_combinations_are_tried_once_where_they_fit(search):
     found = search().run(measured.measure, ignore)
     assert len(found) == len(measured.asked) == 8
     assert measured.asked[0] == {"budget": 400, "target": 0.9}
-    assert best_of(found).settings == {"budget": 200, "target": 0.9}
+    assert ranked(found)[0].settings == {"budget": 200, "target": 0.9}
 
 
 def test_a_stopped_search_goes_on_and_measures_nothing_twice(search):
@@ -65,7 +66,7 @@ def test_a_finished_search_measures_nothing_and_is_judged_by_the_limits_of_now(s
     again = Retrieval()
     found = search(limits=(Limit("recall", "floor", 0.75),)).run(again.measure, ignore)
     assert again.asked == []
-    assert best_of(found).settings == {"budget": 100, "target": 0.9}
+    assert ranked(found)[0].settings == {"budget": 100, "target": 0.9}
 
 
 def test_proposals_of_optuna_stay_within_the_trials(search):
@@ -118,7 +119,7 @@ def test_a_hopeless_setting_is_stopped_early(search):
         for prompt in range(40):
             report(prompt, slower + prompt / 1000)
             reported[-1] += 1
-        return Figures(recall=0.9), slower
+        return Measured(Figures(recall=0.9), slower)
 
     found = search().run(measure, ignore)
     assert reported[0] == 40

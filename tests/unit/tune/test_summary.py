@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from hola_plugins.tune.choice import Searched, Tuned
@@ -26,9 +27,9 @@ def tuned(*trials, **found):
     return Tuned(searches=(Searched(method="lobi", trials=(PLAIN, *trials), chosen=PLAIN),), **found)
 
 
-def shown(*trials):
+def shown(*trials, **found):
     console = Console(file=io.StringIO(), width=200)
-    console.print(render_summary(tuned(*trials)))
+    console.print(render_summary(tuned(*trials, **found)))
     return console.file.getvalue()
 
 
@@ -42,7 +43,7 @@ def test_settings_that_failed_are_not_called_worse():
 
 def test_some_that_failed_are_counted_beside_the_others():
     text = shown(done("45%"), failed("60%", "out of memory"))
-    assert "left out: no setting is better" in text
+    assert "left out: no setting is better │" in text
     assert "1 of 2 settings could not be measured" in text
     assert "could not be measured" not in shown(done("45%"))
 
@@ -52,4 +53,32 @@ def test_a_method_that_could_not_be_measured_at_all_is_no_success():
     assert tuned(done("45%"), failed("60%", "out of memory")).sound
     assert tuned().sound
     assert not tuned(done("45%"), broken=("recall 0.7 is under 0.8",)).sound
+    assert not tuned(done("45%"), no_gain="it is not better").sound
     assert not tuned(done("45%"), infeasible="no setting keeps all limits").sound
+
+
+@pytest.mark.parametrize(
+    ("chance", "words"),
+    [
+        (
+            0.2,
+            "left out: no setting is better by more than noise; the best (budget: 45%) is 1.05 times as fast",
+        ),
+        (
+            1.0,
+            "left out: the best (budget: 45%) is 1.05 times as fast, and fewer than 3 'repeats' tell no gain",
+        ),
+    ],
+)
+def test_a_gain_within_noise_is_not_kept_quiet(chance, words):
+    figures = Figures(accuracy=0.9, speedup=1.05)
+    faster = done("45%").model_copy(update={"cost": -0.05, "chance": chance, "figures": figures})
+    assert words in " ".join(shown(faster, done("60%")).split())
+
+
+def test_a_choice_that_is_not_better_is_said():
+    text = shown(
+        done("45%"), broken=("recall was not measured, its floor is 0.8",), no_gain="the choice is slower"
+    )
+    assert "on held-out data recall was not measured" in text
+    assert "on held-out data the choice is slower" in text

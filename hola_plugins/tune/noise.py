@@ -1,0 +1,43 @@
+"""Whether a gain is more than noise: Student's t over turns, corrected for the number of settings tried."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from scipy import stats
+
+from hola_plugins.pilot.report.estimate import LEVEL
+
+LEAST_TURNS = 3
+"""Fewer turns than this decide nothing."""
+
+_LEAST_ERROR = 1e-12
+"""Stands in for no error at all, where all turns are alike."""
+
+
+def chance_of(turns: Sequence[float]) -> float:
+    """Gives the probability of so low a mean if nothing changed.
+
+    What disturbs the machine moves the requests of a turn together, so that a turn is one unit.
+
+    Args:
+        turns: By turn, the mean logarithm of the rival's latency over the reference's.
+
+    Returns:
+        The probability; 1 where there are too few turns to tell.
+    """
+    if len(turns) < LEAST_TURNS:
+        return 1.0
+    error = max(float(stats.sem(turns)), _LEAST_ERROR)
+    return float(stats.t.cdf(statistics.fmean(turns) / error, len(turns) - 1))
+
+
+def is_sure(chance: float, tried: int) -> bool:
+    """Tells whether a gain is more than noise where the best of several settings is taken (Bonferroni's correction).
+
+    Args:
+        chance: Its probability if nothing changed.
+        tried: How many settings were tried.
+    """
+    return chance * tried < 1 - LEVEL

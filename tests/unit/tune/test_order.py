@@ -1,0 +1,142 @@
+"""The searches one after the other: what one chooses must leave the next one something that keeps the limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import pytest
+
+from hola_plugins.pilot.sections import LoBi
+from hola_plugins.pilot.state import State
+from hola_plugins.tune import order
+from hola_plugins.tune.config import TuneConfig
+from hola_plugins.tune.limits import Figures
+from hola_plugins.tune.search import Measured
+
+pytest.importorskip("optuna")
+
+SECONDS = {"45%": 3.0, "60%": 2.5, "75%": 1.6, "original": 1.9}
+MEGABYTES = {"45%": 45.0, "60%": 60.0, "75%": 75.0, "original": 100.0}
+
+
+class Weights:
+    """Compressed models: the smaller, the slower."""
+
+    def __init__(self, bench, choice, compressor, minimise):
+        self._choice = choice
+
+    def measure(self, values, report):
+        return self._found(values["budget"])
+
+    def original(self):
+        return self._found("original")
+
+    def chosen(self, values):
+        return self._choice.model_copy(update={"lobi": LoBi(**values), "model": values["budget"]})
+
+    def _found(self, name):
+        figures = Figures(accuracy=0.6, latency_s=SECONDS[name], checkpoint_mb=MEGABYTES[name])
+        return Measured(figures, MEGABYTES[name])
+
+
+class Drafts:
+    """Drafts that change nothing."""
+
+    asked: ClassVar[list[str]] = []
+
+    def __init__(self, bench, choice):
+        self._name = choice.model
+
+    def measure(self, values, report):
+        return Measured(Figures(latency_s=SECONDS[self._name]), 0.0, 0.5)
+
+    def original(self):
+        self.asked.append(self._name)
+        return self.measure({}, None)
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch):
+    """Gives a function that searches under a ceiling of latency for the least memory."""
+    (tmp_path / "pilot.yaml").write_text("")
+    for name, value in {
+        "WeightTrials": Weights,
+        "DraftTrials": Drafts,
+        "Compressor": lambda *given: None,
+        "Bench": lambda *given: None,
+        "weights_key": lambda *given: "weights",
+        "drafts_key": lambda bench, choice: f"drafts-{choice.model.strip('%')}",
+        "draft_settings": lambda pilot, values: values,
+    }.items():
+        monkeypatch.setattr(order, name, value)
+    monkeypatch.setattr(Drafts, "asked", [])
+    pilot = SimpleNamespace(
+        documents=None, adacomp=None, model="original", compress_python=Path("python"), lobi=LoBi()
+    )
+    environment = SimpleNamespace(compress_versions={}, logs=tmp_path)
+    progress = SimpleNamespace(expect=lambda steps: None, step=lambda: None, show=lambda doing: None)
+
+    def search(latency_s, **given):
+        settings = {
+            "pilot": "pilot.yaml",
+            "out": str(tmp_path),
+            "floor": {"accuracy": 0.5},
+            "ceiling": {"latency_s": latency_s},
+            "minimise": "memory",
+            "hsd": {"tau": ["auto"], "levels": [["request"]]},
+            **given,
+        }
+        config = TuneConfig.model_validate(settings, context={"folder": tmp_path})
+        fleet = SimpleNamespace(stop=lambda: None)
+        state = State(tmp_path / "state")
+        return order.Searches(config, pilot, environment, state, fleet, progress).run()
+
+    return search
+
+
+def test_the_best_model_is_kept_where_the_next_search_keeps_its_limits(search):
+    tuned = search(4.0)
+    assert (tuned.choice.model, tuned.choice.hsd) == ("45%", None)
+    assert [one.method for one in tuned.searches] == ["retrieval", "lobi", "hsd"]
+    assert tuned.searches[1].note is None
+    assert Drafts.asked == ["45%"]
+
+
+def test_a_model_with_which_the_next_search_keeps_no_limit_gives_way_to_one_that_keeps_them(search):
+    tuned = search(2.0)
+    assert tuned.infeasible is None
+    assert (tuned.choice.model, tuned.choice.lobi.budget) == ("75%", "75%")
+    assert tuned.searches[1].chosen.settings["budget"] == "75%"
+    assert "the 1 before it in order" in tuned.searches[1].note
+    assert tuned.searches[2].trials[0].figures.latency_s == 1.6
+    assert Drafts.asked == ["45%", "75%"]
+
+
+def test_a_search_that_went_back_measures_nothing_again(search):
+    search(2.0)
+    Drafts.asked.clear()
+    assert search(2.0).choice.model == "75%"
+    assert Drafts.asked == []
+
+
+def test_that_nothing_keeps_the_limits_is_said_of_what_was_chosen_before(search):
+    tuned = search(1.0)
+    assert tuned.choice is None
+    assert tuned.infeasible == (
+        "HSD: with what was chosen before (Lo-Bi budget: 75%, prune: 0), no setting keeps all limits; the nearest "
+        "(left out): latency_s is 1.6, its ceiling 1 (60.0% off); nor does any with 3 other choices before it"
+    )
+    assert [one.chosen and one.chosen.label for one in tuned.searches] == [
+        None,
+        "budget: 75%, prune: 0",
+        None,
+    ]
+    assert len(Drafts.asked) == 4
+
+
+def test_no_more_than_three_steps_are_taken_back(search):
+    budgets = ["45%", "60%", "75%"]
+    tuned = search(1.0, lobi={"budget": budgets, "prune": ["0", "10%", "20%"], "trials": 9})
+    assert "3 other choices" in tuned.infeasible
