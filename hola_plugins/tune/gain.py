@@ -25,8 +25,7 @@ def missing_gain(
     if broken(limits, reference):
         return None
     before, after = reference.checkpoint_mb, tuned.checkpoint_mb
-    sizes = minimise == "memory" and before and after and before != after
-    if sizes and before and after:
+    if minimise == "memory" and before and after and before != after:
         worse, found = after > before, f"its checkpoint has {after:.4g} MB, the baseline's {before:.4g}"
     else:
         speedup = tuned.speedup or 0.0
