@@ -50,7 +50,10 @@ def index(
             raise ValueError(f"no file to index in {folder}: it reads {', '.join(SUFFIXES)}")
         target = index_folder or default_index(folder)
         settings = updated_settings(target, embedding, chunk)
-        _run_indexer(Indexer(open_store(target, settings), target, settings.chunk), files)
+        store = open_store(target, settings)
+        _run_indexer(Indexer(store, target, settings.chunk), files)
+        if not len(store):
+            raise ValueError(f"nothing could be indexed in {folder}: none of its files gave a text")
 
 
 def ask(
@@ -82,7 +85,7 @@ def ask(
 
 
 def _run_indexer(indexer: Indexer, files: list[SourceFile]) -> None:
-    """Shows a progress bar, then what was done and what could not be read."""
+    """Shows a progress bar, then what was done and what could not, or not surely, be read."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from hola_plugins.corpus.answer_view import clean
@@ -94,6 +97,9 @@ def _run_indexer(indexer: Indexer, files: list[SourceFile]) -> None:
         task = progress.add_task("", total=None)
         for step in indexer.run(files):
             progress.update(task, description=clean(step.file), completed=step.done, total=max(step.total, 1))
-    for name, why in indexer.report.unreadable:
-        console.print(clean(f"not read: {name}: {why}"), style="yellow", markup=False)
+    report = indexer.report
+    notes = [f"not read: {name}: {why}" for name, why in report.unreadable]
+    notes += [f"doubtful: {name}: {why}" for name, why in report.doubtful]
+    for note in notes:
+        console.print(clean(note), style="yellow", markup=False)
     console.print(indexer.summary(), markup=False)

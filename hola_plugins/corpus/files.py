@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -15,6 +17,8 @@ from hola_plugins.files.input_file import MIB, InputFileError, read_bytes
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
+
+logger = logging.getLogger(__name__)
 
 TEXT_SUFFIXES = (".txt", ".text", ".rst")
 MARKDOWN_SUFFIXES = (".md", ".markdown")
@@ -43,10 +47,12 @@ class Page:
     Attributes:
         text: The text.
         number: Page from 1 on; None for files without pages.
+        doubt: Why the text may be wrong; None where nothing speaks for it.
     """
 
     text: str
     number: int | None = None
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class SourceFile:
 
 
 def find_files(folder: Path, include: Sequence[str] = ()) -> list[SourceFile]:
-    """Finds the files to index, by name; hidden ones, and links that lead out of the folder, are left out.
+    """Finds the files to index, by name; hidden ones, and links that lead out of the folder or nowhere, are left out.
 
     Args:
         folder: Where to look, at any depth.
@@ -104,12 +110,17 @@ def read_pages(path: Path) -> list[Page]:
     """Reads the text of a file; pages without any are left out.
 
     Raises:
-        UnreadableFileError: Binary or damaged content, more of it than is read, a password, or a library that is
-            missing.
+        UnreadableFileError: No text at all, binary or damaged content, more of it than is read, a password, or a
+            library that is missing.
         OSError: It cannot be read.
     """
-    pages = _read_pdf(path) if path.suffix.lower() == PDF_SUFFIX else [Page(_read_text(path))]
-    return [page for page in pages if page.text.strip()]
+    is_pdf = path.suffix.lower() == PDF_SUFFIX
+    pages = [page for page in (_read_pdf(path) if is_pdf else [_read_text(path)]) if page.text.strip()]
+    if not pages:
+        raise UnreadableFileError(
+            "no text in it" + (" (a scan?): recognise its text first" if is_pdf else "")
+        )
+    return pages
 
 
 def _stop(error: OSError) -> NoReturn:
@@ -117,19 +128,40 @@ def _stop(error: OSError) -> NoReturn:
 
 
 def _is_inside(path: Path, root: Path) -> bool:
-    target = path.resolve()
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself, before Python 3.13
+        logger.warning("%r is left out: %s", path.relative_to(root).as_posix(), error)
+        return False
     return target.is_file() and target.is_relative_to(root)
 
 
-def _read_text(path: Path) -> str:
-    """Reads UTF-8, with or without a mark; a byte that is none becomes a replacement sign."""
+def _read_text(path: Path) -> Page:
+    """Reads UTF-8, with or without a mark, and UTF-16 with one; anything else with a doubt."""
     try:
         content = read_bytes(path, TEXT_BYTES)
     except InputFileError as error:
         raise UnreadableFileError(str(error)) from None
-    if b"\0" in content[:8192]:
+    page = _decoded(content)
+    if "\0" in page.text[:8192]:
         raise UnreadableFileError("binary content in a text file")
-    return content.decode("utf-8-sig", errors="replace")
+    return page
+
+
+def _decoded(content: bytes) -> Page:
+    """Decodes a text; one that is no UTF-8 and has no other letters of it either is taken for Windows-1252."""
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return Page(content.decode("utf-16" if is_utf_16 else "utf-8-sig"))
+    except UnicodeDecodeError as error:
+        place = error.start + 1
+    if is_utf_16:
+        raise UnreadableFileError(f"damaged UTF-16 at byte {place}: save it as UTF-8")
+    text = content.decode("utf-8-sig", errors="replace")
+    if text.replace("\ufffd", "").isascii():
+        doubt = f"no UTF-8 at byte {place}, read as Windows-1252: save it as UTF-8 if letters are wrong"
+        return Page(content.decode("cp1252", errors="replace"), doubt=doubt)
+    return Page(text, doubt=f"damaged UTF-8 from byte {place} on: its letters there are lost")
 
 
 def _read_pdf(path: Path) -> list[Page]:

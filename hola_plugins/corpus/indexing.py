@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hola_plugins.corpus.chunks import Chunk, split, version_of
-from hola_plugins.corpus.files import SourceFile, UnreadableFileError, read_pages
+from hola_plugins.corpus.files import Page, SourceFile, UnreadableFileError, read_pages
 from hola_plugins.corpus.settings import CorpusSettings, read_settings, write_settings
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class IndexReport:
         added: Passages embedded and added.
         removed: Passages deleted, of files that changed or went.
         unreadable: Files that gave no text, and why.
+        doubtful: Files whose text may be wrong, and why; those read in this run.
     """
 
     files: int = 0
@@ -52,6 +53,7 @@ class IndexReport:
     added: int = 0
     removed: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    doubtful: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Indexer:
@@ -129,13 +131,19 @@ class Indexer:
         if present and len(present) == next(iter(present.values())):
             self.report.unchanged += 1
         else:
-            try:
-                chunks = split(file, version, read_pages(file.path), self._chunk)
-            except (UnreadableFileError, OSError) as error:
-                self.report.unreadable.append((file.name, str(error)))
-                chunks = []
+            chunks = split(file, version, self._pages(file), self._chunk)
             yield from self._add([chunk for chunk in chunks if chunk.id not in present])
         self._delete(outdated)
+
+    def _pages(self, file: SourceFile) -> list[Page]:
+        """Reads a file, and reports what is wrong with it."""
+        try:
+            pages = read_pages(file.path)
+        except (UnreadableFileError, OSError) as error:
+            self.report.unreadable.append((file.name, str(error)))
+            return []
+        self.report.doubtful += [(file.name, page.doubt) for page in pages if page.doubt]
+        return pages
 
     def _add(self, chunks: Sequence[Chunk]) -> Iterator[float]:
         """Embeds and adds passages in batches; yields the share that is done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 
 import pytest
@@ -44,6 +45,12 @@ def test_links_out_of_the_folder_are_left_out(folder, tmp_path):
     assert names(find_files(folder)) == ["a.TXT", "b.md", "deep/er/c.pdf", "e.rst", "in.txt"]
 
 
+def test_a_link_to_itself_is_left_out_and_logged(folder, caplog):
+    (folder / "self.md").symlink_to(folder / "self.md")
+    assert names(find_files(folder)) == ["a.TXT", "b.md", "deep/er/c.pdf", "e.rst"]
+    assert "'self.md' is left out" in caplog.text
+
+
 def test_what_is_no_folder_is_named(folder):
     with pytest.raises(ValueError, match=r"b\.md is no folder: give the folder"):
         find_files(folder / "b.md")
@@ -73,21 +80,47 @@ def test_a_damaged_pdf_is_refused_or_gives_nothing(tmp_path, content):
     [
         (b"\xef\xbb\xbfmark", "mark"),
         ("naïve 漢字".encode(), "naïve 漢字"),
-        (b"caf\xe9", "caf�"),
+        (b"a \xef\xbf\xbd", "a �"),
+        ("naïve 漢字".encode("utf-16"), "naïve 漢字"),
+        (codecs.BOM_UTF16_BE + "naïve".encode("utf-16-be"), "naïve"),
     ],
 )
-def test_text_is_read_as_utf_8(tmp_path, content, text):
+def test_text_is_read_as_utf_8_or_as_utf_16_with_a_mark(tmp_path, content, text):
     path = tmp_path / "a.txt"
     path.write_bytes(content)
     assert read_pages(path) == [Page(text)]
 
 
-def test_binary_content_is_refused_and_blank_content_gives_nothing(tmp_path):
-    (tmp_path / "a.txt").write_bytes(b"MZ\0\0")
-    with pytest.raises(UnreadableFileError, match="binary"):
-        read_pages(tmp_path / "a.txt")
-    (tmp_path / "b.txt").write_text(" \n")
-    assert read_pages(tmp_path / "b.txt") == []
+@pytest.mark.parametrize(
+    ("content", "text", "doubt"),
+    [
+        ("café, 5 €".encode("cp1252"), "café, 5 €", "no UTF-8 at byte 4, read as Windows-1252: save it"),
+        (b"caf\xe9\x81", "café�", "no UTF-8 at byte 4, read as Windows-1252: save it"),
+        ("naïve ".encode() + b"\xff", "naïve �", "damaged UTF-8 from byte 8 on"),
+    ],
+)
+def test_what_is_no_utf_8_is_read_with_a_doubt(tmp_path, content, text, doubt):
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    (page,) = read_pages(path)
+    assert page.text == text
+    assert page.doubt is not None and page.doubt.startswith(doubt)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("a.txt", b"MZ\0\0", "binary content in a text file"),
+        ("a.txt", "utf-32".encode("utf-32"), "binary content in a text file"),
+        ("a.txt", codecs.BOM_UTF16_LE + b"a", "damaged UTF-16 at byte 3"),
+        ("a.txt", b" \n", "no text in it"),
+        ("a.pdf", pdf_bytes(["", ""]), r"no text in it \(a scan\?\)"),
+    ],
+)
+def test_what_gives_no_text_is_refused(tmp_path, name, content, why):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableFileError, match=why):
+        read_pages(tmp_path / name)
 
 
 @given(st.text(min_size=1, max_size=3000), st.integers(100, 500), st.sampled_from(["a.md", "a.txt"]))

@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from hashed_words import HashedWords
 from pdf_maker import pdf_bytes
+from typer.testing import CliRunner
 
 from hola_plugins.adacomp.fingerprint import PROBE_TEXT
+from hola_plugins.cli import app
+from hola_plugins.corpus import indexing
 from hola_plugins.corpus.files import find_files
 from hola_plugins.corpus.indexing import BATCH, Indexer
 from hola_plugins.langchain import FaissStore
@@ -120,6 +123,26 @@ def test_unreadable_files_are_reported_and_the_rest_is_indexed(corpus):
     assert corpus.texts() == ["another page", "one page", "the cat sat", "the dog ran"]
     pages = [one.metadata["page"] for one in corpus.store().passages.passages() if "page" in one.metadata]
     assert sorted(pages) == [1, 2]
+
+
+def test_files_without_text_and_with_doubtful_text_are_reported(corpus):
+    (corpus.root / "latin.txt").write_bytes("the café".encode("cp1252"))
+    (corpus.root / "scan.pdf").write_bytes(pdf_bytes([""]))
+    report = corpus.run()
+    assert [name for name, _ in report.unreadable] == ["scan.pdf"]
+    assert [name for name, _ in report.doubtful] == ["latin.txt"]
+    assert "the café" in corpus.texts()
+
+
+def test_a_folder_that_gives_no_text_ends_with_2_until_it_does(corpus, monkeypatch):
+    monkeypatch.setattr(indexing, "open_store", lambda index, settings: corpus.store())
+    command = ["index", str(corpus.root), "--include", "*.pdf", "--index", str(corpus.index)]
+    (corpus.root / "scan.pdf").write_bytes(pdf_bytes([""]))
+    answer = CliRunner().invoke(app, command)
+    assert (answer.exit_code, "not read: scan.pdf: no text in it" in answer.output) == (2, True)
+    assert "nothing could be indexed in" in answer.output
+    (corpus.root / "fine.pdf").write_bytes(pdf_bytes(["one page"]))
+    assert CliRunner().invoke(app, command).exit_code == 0
 
 
 def test_an_interrupted_run_saves_and_the_next_one_goes_on(corpus):
