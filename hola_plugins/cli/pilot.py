@@ -43,7 +43,7 @@ def pilot(
     measured. The output folder receives report.html, report.json, results.json and the logs.
 
     A stopped run goes on where it was, and a changed configuration measures anew what it touches. Ends with status 1
-    when a stage failed, which the report says too, and with 2 when the configuration or its data will not do.
+    when a stage or a score failed, which the report says too, and with 2 when the configuration or its data will not do.
     """
     with ends_with_2("pilot", _STOPPED):
         if init:

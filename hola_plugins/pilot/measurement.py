@@ -35,6 +35,7 @@ class Measurement:
         fleet: Runs the servers.
         progress: Told what is done.
         failed: By stage, why it failed.
+        unscored: By stage, why a task has no score, by its name.
     """
 
     config: PilotConfig
@@ -45,6 +46,7 @@ class Measurement:
     fleet: Fleet
     progress: Progress
     failed: dict[str, str] = field(default_factory=dict)
+    unscored: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def run(self, plans: Sequence[StagePlan]) -> None:
         """Measures what is not finished; repeat by repeat another stage comes first."""
@@ -56,7 +58,7 @@ class Measurement:
                 self._attempt(plan, partial(self._measure_round, plan, repeat))
         for plan in active:
             for task in self.config.accuracy:
-                self._attempt(plan, partial(self._measure_score, plan, task))
+                self._attempt(plan, partial(self._measure_score, plan, task), task)
 
     def stage(self, plan: StagePlan) -> Stage:
         """Gives what was found of a stage; a failed one has no figures."""
@@ -83,6 +85,7 @@ class Measurement:
             "failed_requests": sum(len(one.failures) for one in finished),
             "memory": self.footprints.get(plan.server),
             "accuracy": tuple(one for one in scores if one is not None),
+            "unscored": self.unscored.get(plan.name, {}),
             "retrieval": self.contexts.retrieval(plan.depth),
             "seconds": sum(one.seconds for one in finished),
         }
@@ -104,16 +107,24 @@ class Measurement:
         scores = (self.scores.get(plan.server, plan.depth, task) for task in self.config.accuracy)
         return any(one is None for one in rounds) or any(one is None for one in scores)
 
-    def _attempt(self, plan: StagePlan, measure: Callable[[], None]) -> None:
-        """Does one unit of a stage, unless the stage failed before."""
+    def _attempt(self, plan: StagePlan, measure: Callable[[], None], task: Task | None = None) -> None:
+        """Does one unit of a stage, unless the stage failed before; a score that fails leaves the stage its rounds."""
         try:
             if plan.name not in self.failed:
                 measure()
         except (ProcessError, ValueError) as error:
-            logger.warning("stage %s failed: %s", plan.name, error)
-            self.failed[plan.name] = str(error)
+            self._note_failure(plan, task, str(error))
         finally:
             self.progress.step()
+
+    def _note_failure(self, plan: StagePlan, task: Task | None, error: str) -> None:
+        """Notes why a round, or the score of a task, failed."""
+        if task is None:
+            logger.warning("stage %s failed: %s", plan.name, error)
+            self.failed[plan.name] = error
+        else:
+            logger.warning("stage %s has no score of %s: %s", plan.name, task.task, error)
+            self.unscored.setdefault(plan.name, {})[task.task] = error
 
     def _measure_round(self, plan: StagePlan, repeat: int) -> None:
         """Measures a round."""

@@ -110,6 +110,7 @@ class Stage(_Part):
         adds: What it adds to the stage before, in a sentence.
         status: "done", "failed", or "skipped" where the configuration leaves it out.
         error: Why it failed or was skipped.
+        unscored: Why a task has no score, by its name.
         model: Path or hub id that was served.
         settings: What is set in the three hosts, ready to be shown: host to its settings.
         requests: Every answered request.
@@ -125,6 +126,7 @@ class Stage(_Part):
     adds: str
     status: Literal["done", "failed", "skipped"]
     error: str | None = None
+    unscored: dict[str, str] = {}
     model: str = ""
     settings: dict[str, dict[str, object]] = {}
     requests: tuple[Request, ...] = ()

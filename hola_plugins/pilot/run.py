@@ -251,6 +251,7 @@ class Pilot:
         """Puts the results together."""
         stages = tuple(measurement.stage(plan) for plan in plans)
         self.problems += [f"{one.title}: {one.error}" for one in stages if one.status == "failed"]
+        self.problems += [f"{one.title}: {error}" for one in stages for error in one.unscored.values()]
         return Results(
             title=self._config.title,
             prompts=-(-self._contexts.count // self._config.repeats),

@@ -11,7 +11,7 @@ from hola_plugins.pilot.report.latency import Speed, speed
 from hola_plugins.pilot.report.recommendation import Advice, advise
 from hola_plugins.pilot.report.sameness import Sameness, sameness
 from hola_plugins.pilot.report.waiting import as_waited
-from hola_plugins.pilot.report.wording import sentence, shortage, too_small
+from hola_plugins.pilot.report.wording import in_short, sentence, shortage, too_small
 from hola_plugins.pilot.results import SCHEMA, Results, Stage
 
 _WARNED = {"time to first token", "prompt tokens"}
@@ -76,7 +76,11 @@ def analyse(results: Results) -> Analysis:
         comparisons=tuple(comparisons),
         advice=tuple(advise(results.stages, comparisons)),
         sentences=tuple(sentence(one, titles) for one in comparisons),
-        warnings=(*_unanswered(results.stages), *_shortages(comparisons, results.stages, titles)),
+        warnings=(
+            *_unanswered(results.stages),
+            *_unscored(results.stages),
+            *_shortages(comparisons, results.stages, titles),
+        ),
     )
 
 
@@ -116,6 +120,13 @@ def _unanswered(stages: Sequence[Stage]) -> Iterator[str]:
                 f"{stage.failed_requests} of {total} requests of {stage.title} got no answer; its figures are those "
                 "of the others."
             )
+
+
+def _unscored(stages: Sequence[Stage]) -> Iterator[str]:
+    """Yields a warning for every score that failed."""
+    for stage in stages:
+        for task, error in stage.unscored.items():
+            yield f"No score of {task} for {stage.title}: {in_short(error)}"
 
 
 def _shortages(

@@ -2,7 +2,8 @@
 
 Each step is judged against the last finished stage before it, so that it answers for what it adds alone.
 
-1. A step that failed, or that left more requests without an answer, stays off.
+1. A step that failed, or that left more requests without an answer, stays off. Where the steps before it failed as
+   well, it is not measured.
 2. A step that lowers accuracy or recall stays off. A loss counts as soon as its own interval leaves out "no change".
 3. A gain is: lower latency, shorter time to first token, fewer prompt tokens, higher accuracy or recall (each sure
    after the correction for the number of comparisons), or weights at least 5 % smaller. Their files stand in where
@@ -13,6 +14,7 @@ Each step is judged against the last finished stage before it, so that it answer
 6. AdaComp and Lo-Bi may change answers: they stay undecided where nothing that they can move was measured on both
    sides. Lo-Bi moves every accuracy and no recall, because it is sent the same passages; AdaComp moves recall and the
    accuracy of questions that passages are retrieved for.
+7. A step without a score that the step before it has is undecided at best.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from hola_plugins.pilot.report.comparison import Comparison, measure_of
-from hola_plugins.pilot.report.wording import measured, open_loss, too_small
+from hola_plugins.pilot.report.wording import in_short, measured, open_loss, too_small
 from hola_plugins.pilot.results import Stage
 
 Verdict: TypeAlias = Literal["switch on", "weigh", "undecided", "leave off", "not measured"]
@@ -102,22 +104,43 @@ def _judged(
     before: Stage | None, stage: Stage, comparisons: Sequence[Comparison]
 ) -> tuple[Verdict, list[str]]:
     """Gives verdict and reasons of one step."""
-    if stage.status == "failed":
-        return "leave off", [f"it failed: {_last_line(stage.error)}"]
-    if stage.status == "skipped":
-        return "not measured", [_last_line(stage.error)]
-    if before is None:
-        return "undecided", ["no stage before it was measured"]
+    if before is None or stage.status != "done":
+        return _without_figures(before, stage)
     own = [one for one in comparisons if (one.stage, one.against) == (stage.name, before.name)]
     damage = [*_unanswered(before, stage), *_lost(own)]
     if damage:
         return "leave off", damage
     gains, prices = [*_gains(own), *_smaller(before, stage)], [*_slower(own), *_larger(before, stage)]
     verdict, reasons = _weighed(gains, prices, own)
-    missing = _UNMEASURED.get(stage.name)
-    if verdict != "leave off" and missing and not any(_moves(stage, one) for one in _quality(own)):
-        return "undecided", [*reasons, f"it may change answers, and {missing}"]
+    missing = [*_unvouched(stage, own), *_unscored(before, stage)]
+    if verdict != "leave off" and missing:
+        return "undecided", [*reasons, *missing]
     return verdict, [*reasons, *filter(None, (open_loss(one) for one in own))]
+
+
+def _without_figures(before: Stage | None, stage: Stage) -> tuple[Verdict, list[str]]:
+    """Gives verdict and reason of a step that has no figures, or none to compare them with."""
+    if stage.status == "skipped":
+        return "not measured", [in_short(stage.error)]
+    if stage.status == "failed" and before is None:
+        return "not measured", [f"it failed, and so did the baseline: {in_short(stage.error)}"]
+    if stage.status == "failed":
+        return "leave off", [f"it failed: {in_short(stage.error)}"]
+    return "undecided", ["no stage before it was measured"]
+
+
+def _unvouched(stage: Stage, own: Sequence[Comparison]) -> Iterator[str]:
+    """Yields a reason where a method may change answers, and nothing was measured that it can move."""
+    missing = _UNMEASURED.get(stage.name)
+    if missing and not any(_moves(stage, one) for one in _quality(own)):
+        yield f"it may change answers, and {missing}"
+
+
+def _unscored(before: Stage, stage: Stage) -> Iterator[str]:
+    """Yields a reason where a score failed that the step before has."""
+    tasks = [one.task for one in before.accuracy if one.task in stage.unscored]
+    if tasks:
+        yield f"it has no score of {', '.join(tasks)}"
 
 
 def _weighed(gains: list[str], prices: list[str], own: Sequence[Comparison]) -> tuple[Verdict, list[str]]:
@@ -198,9 +221,3 @@ def _growth(before: Stage, stage: Stage) -> float:
         (before.memory.checkpoint, stage.memory.checkpoint),
     ]
     return next((last / first - 1 for first, last in known if first and last), 0.0)
-
-
-def _last_line(text: str | None) -> str:
-    """Gives the last line of an error that is not blank, where the cause stands."""
-    lines = [line.strip() for line in (text or "").splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason is known"

@@ -105,6 +105,12 @@ def open_loss(comparison: Comparison) -> str | None:
     return f"a loss of up to {-100 * low:.1f} points of {comparison.measure} is not ruled out by {pairs(comparison)}"
 
 
+def in_short(error: str | None) -> str:
+    """Gives the first line of an error, what happened, and the last, its cause."""
+    lines = [line.strip() for line in (error or "").splitlines() if line.strip()]
+    return " ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else "no reason is known"
+
+
 def _why(comparison: Comparison) -> str:
     """Says why a change does not count although its interval, or its size, seems to show one."""
     estimate = comparison.estimate

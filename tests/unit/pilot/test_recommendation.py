@@ -11,6 +11,7 @@ from hola_plugins.pilot.report.recommendation import summary
 from hola_plugins.pilot.results import Memory, Prices, Retrieval
 
 GOOD = (accuracy(124),)
+ENDED = "the server ended (log: a.log):\n\nRuntimeError: the reason"
 
 
 def priced(*stages):
@@ -130,10 +131,34 @@ def test_a_likely_gain_is_named_beside_its_price():
 
 
 def test_a_failed_step_is_off_and_the_next_is_judged_against_the_last_finished_one():
-    advice = judged(stage(), failed("hsd"), stage("adacomp", requests=requests(0.7, seed=1), accuracy=GOOD))
+    advice = judged(
+        stage(), failed("hsd", ENDED), stage("adacomp", requests=requests(0.7, seed=1), accuracy=GOOD)
+    )
     assert advice["hsd"].verdict == "leave off"
-    assert advice["hsd"].reasons == ("it failed: RuntimeError: the server did not start",)
+    assert advice["hsd"].reasons == ("it failed: the server ended (log: a.log): RuntimeError: the reason",)
     assert advice["adacomp"].reasons[0].startswith("lower latency")
+
+
+def test_a_step_that_fails_as_the_baseline_does_is_not_measured():
+    analysis = analyse(results(failed("baseline", ENDED), failed("hsd", ENDED)))
+    (advice,) = analysis.advice
+    assert advice.verdict == "not measured"
+    assert advice.reasons[0].startswith("it failed, and so did the baseline: the server ended")
+    assert summary(analysis.advice) == "Not measured: HSD."
+
+
+def test_a_step_without_a_score_that_the_step_before_has_is_undecided_and_says_why():
+    fast = {
+        "requests": requests(0.7, seed=1),
+        "unscored": {"gsm8k": "lm-eval ended (log: b.log):\nKeyError: 'x'"},
+    }
+    analysis = analyse(results(stage(accuracy=GOOD), stage("hsd", **fast)))
+    (advice,) = analysis.advice
+    assert (advice.verdict, advice.reasons[-1]) == ("undecided", "it has no score of gsm8k")
+    assert advice.reasons[0].startswith("lower latency: ")
+    assert "No score of gsm8k for + HSD: lm-eval ended (log: b.log): KeyError: 'x'" in analysis.warnings
+    both = [stage(unscored=fast["unscored"]), stage("hsd", **fast)]
+    assert judged(*both)["hsd"].verdict == "switch on"
 
 
 def test_unanswered_requests_are_a_loss():

@@ -11,6 +11,8 @@ import pytest
 
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.passages import retrieve_all
+from hola_plugins.pilot.process import ProcessError
+from hola_plugins.pilot.results import Accuracy
 from hola_plugins.pilot.run import FILE, Pilot
 from hola_plugins.pilot.workload import DataError
 
@@ -216,6 +218,31 @@ def test_labels_that_do_not_do_are_refused_before_a_server_starts(run, tmp_path)
             cross_domain=[{"name": one, "labels": "few.jsonl"} for one in ("here", "there")],
         )
     assert not (tmp_path / "pilot" / "logs").exists()
+
+
+def test_a_score_that_fails_leaves_its_stage_the_figures_and_is_tried_again(run, tmp_path, monkeypatch):
+    pytest.importorskip("lm_eval")
+    (tmp_path / "model" / "tokenizer.json").touch()
+    (tmp_path / "questions.jsonl").write_text('{"question": "one?", "answer": "1"}\n')
+    tasks = [{"task": name, "questions": "questions.jsonl"} for name in ("first", "second")]
+    broken = ["first"]
+
+    def scored(evaluation, name, task, server, ask):
+        if task.task in broken:
+            raise ProcessError("lm-eval ended:\nKeyError")
+        return Accuracy(task=task.task, metric="acc", value=1.0, questions=1)
+
+    monkeypatch.setattr("hola_plugins.pilot.accuracy.Evaluation.run", scored)
+    results, problems = run(stages=["baseline"], accuracy=tasks)
+    (stage,) = results.stages
+    assert (stage.status, len(stage.requests)) == ("done", 3)
+    assert [one.task for one in stage.accuracy] == ["second"]
+    assert stage.unscored == {"first": "lm-eval ended:\nKeyError"}
+    assert problems == ["Baseline: lm-eval ended:\nKeyError"]
+    broken.clear()
+    results, problems = run(stages=["baseline"], accuracy=tasks)
+    (stage,) = results.stages
+    assert ([one.task for one in stage.accuracy], stage.unscored, problems) == (["first", "second"], {}, [])
 
 
 def test_questions_that_cannot_be_scored_are_refused_before_a_server_starts(run, tmp_path):
