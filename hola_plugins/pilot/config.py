@@ -38,6 +38,15 @@ OWN_ARGUMENTS = (
 )
 """Arguments of vLLM's server that the pilot sets itself."""
 
+_LEAST_REPEATS = 3
+"""Fewer repeats do not tell a method from the machine."""
+
+_MOST_REPEATS = 12
+"""More repeats make the report little sharper; more prompts do."""
+
+_MOST_RESTARTS = 4
+"""The same where every repeat starts the servers anew; three would find half as many gains."""
+
 
 def _python(path: Path, info: ValidationInfo) -> Path:
     found = placed(path, info)
@@ -80,8 +89,9 @@ class PilotConfig(Settings):
     prompts: File | None = None
     """JSON lines with prompt, and id and category where you like; null sends the documents' queries alone."""
 
-    repeats: int = Field(default=3, ge=1, le=100)
-    """Interleaved repeats, over which prompts and queries are dealt."""
+    repeats: int | None = Field(default=None, ge=1, le=100)
+    """Interleaved repeats, over which prompts and queries are dealt; null is 3 to 12 (4 with `one_at_a_time`), as many as
+    leave each twice `concurrency` of them."""
 
     concurrency: int = Field(default=4, ge=1, le=1024)
     """Requests in flight at once."""
@@ -144,6 +154,12 @@ class PilotConfig(Settings):
     def tokenizer(self) -> str:
         """Folder or hub id of the tokenizer: the model's, unless vLLM is given another."""
         return str(self.engine.get("tokenizer") or self.model)
+
+    def repeats_over(self, count: int) -> int:
+        """Gives the repeats that so many prompts and queries are dealt to."""
+        most = _MOST_RESTARTS if self.one_at_a_time else _MOST_REPEATS
+        fitting = min(most, count // (2 * self.concurrency))
+        return self.repeats or min(count, max(_LEAST_REPEATS, fitting))
 
     @field_validator("stages")
     @classmethod

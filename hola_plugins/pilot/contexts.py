@@ -54,6 +54,11 @@ class Contexts:
         """How many prompts and queries there are."""
         return len(self._prompts) + len(self._queries)
 
+    @property
+    def repeats(self) -> int:
+        """Over how many repeats they are dealt: what is configured, or what fits."""
+        return self._config.repeats_over(self.count)
+
     def prompts(self, depth: Depth) -> list[Prompt]:
         """Gives all that is sent at a depth, in the same order at both."""
         if self._config.documents is None:
@@ -137,7 +142,7 @@ class Contexts:
         both = {one.id for one in self._prompts} & {one.id for one in self._queries}
         if both:
             raise DataError(f"the id {min(both)!r} stands in the prompts and in the queries: rename one")
-        if self.count < self._config.repeats:
+        if self.count < self.repeats:
             raise DataError(
-                f"'repeats' is {self._config.repeats}, and there are {self.count} prompts and queries to deal"
+                f"'repeats' is {self.repeats}, and there are {self.count} prompts and queries to deal"
             )

@@ -6,9 +6,9 @@ zero; a stage that failed carries its error and no figures.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA = 1
 """Version of the document; a reader refuses a newer one."""
@@ -161,6 +161,10 @@ class CrossDomain(_Part):
     questions: int
 
 
+Price = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+"""What is paid for one of something."""
+
+
 class Prices(_Part):
     """What the user pays, in one currency.
 
@@ -172,9 +176,9 @@ class Prices(_Part):
     """
 
     currency: str = "USD"
-    machine_hour: float | None = None
-    million_tokens_in: float | None = None
-    million_tokens_out: float | None = None
+    machine_hour: Price | None = None
+    million_tokens_in: Price | None = None
+    million_tokens_out: Price | None = None
 
 
 class Provenance(_Part):

@@ -164,7 +164,7 @@ class Pilot:
         active = sum(plan.server is not None for plan in plans)
         compressed_for = len(self._compressed_domains)
         crossed = (compressed_for + 1 if compressed_for else 0) + bool(self._labelled_domains)
-        each = self._config.repeats + len(self._config.accuracy)
+        each = self._contexts.repeats + len(self._config.accuracy)
         self._progress.expect(active * each + crossed)
         return plans
 
@@ -195,7 +195,7 @@ class Pilot:
         return Measurement(
             config=config,
             contexts=self._contexts,
-            rounds=Rounds(traffic, self._contexts, config.repeats, self._state, self._serve_versions),
+            rounds=Rounds(traffic, self._contexts, self._contexts.repeats, self._state, self._serve_versions),
             scores=Scores(evaluation, self._contexts, self._state, self._serve_versions),
             footprints=Footprints(self._state, self._serve_versions),
             fleet=fleet,
@@ -254,8 +254,8 @@ class Pilot:
         self.problems += [f"{one.title}: {error}" for one in stages for error in one.unscored.values()]
         return Results(
             title=self._config.title,
-            prompts=-(-self._contexts.count // self._config.repeats),
-            repeats=self._config.repeats,
+            prompts=-(-self._contexts.count // self._contexts.repeats),
+            repeats=self._contexts.repeats,
             concurrency=self._config.concurrency,
             stages=stages,
             cross_domain=crossed,

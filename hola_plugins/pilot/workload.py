@@ -96,11 +96,12 @@ def read_questions(path: Path) -> list[Question]:
 
 
 def deal(prompts: Sequence[Prompt], repeats: int, number: int) -> list[Prompt]:
-    """Gives the prompts of one repeat.
+    """Gives the prompts of one repeat, of each category as many as others have.
 
     Every prompt is sent in one repeat alone: HSD's shared store would replay an answer of an earlier one.
     """
-    return list(prompts[number::repeats])
+    by_category = sorted(range(len(prompts)), key=lambda place: prompts[place].category)
+    return [prompts[place] for place in sorted(by_category[number::repeats])]
 
 
 def with_passages(query: Query, passages: Sequence[str], template: str) -> Prompt:

@@ -85,13 +85,12 @@ class Bench:
         fleet: Fleet,
         show: Callable[[str], None],
     ) -> None:
-        repeats = pilot.repeats
         adaptive = {"adacomp": choice.adacomp} if choice.adacomp else {}
         self.pilot = pilot.model_copy(update={**adaptive, "repeats": 1})
         self.depth: Depth = "adaptive" if choice.adacomp else "fixed"
         self.contexts = Contexts(self.pilot, state, environment.own_versions, show)
         traffic = Traffic(pilot.concurrency, pilot.max_tokens, pilot.chat, pilot.request_timeout_s)
-        self.arena = Arena(fleet, traffic, repeats, show)
+        self.arena = Arena(fleet, traffic, pilot.repeats_over(self.contexts.count), show)
         evaluation = Evaluation(
             pilot.out / "lm_eval", environment.logs, pilot.tokenizer, pilot.concurrency, pilot.chat
         )

@@ -61,7 +61,6 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
         "model": str(options.model.resolve()),
         "out": "out",
         "prompts": "prompts.jsonl",
-        "repeats": 3,
         "concurrency": 2,
         "max_tokens": 64,
         "dtype": "bfloat16",

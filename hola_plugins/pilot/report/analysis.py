@@ -15,7 +15,7 @@ from hola_plugins.pilot.report.wording import in_short, sentence, shortage, too_
 from hola_plugins.pilot.results import SCHEMA, Results, Stage
 
 _WARNED = {"time to first token", "prompt tokens"}
-"""Measures whose sample is that of the latency, so that one warning is enough."""
+"""Measures of the same requests as the latency, whose warning is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _finding(stage: Stage, waited: Stage, results: Results) -> Finding:
         title=stage.title,
         status=stage.status,
         speed=found,
-        cost=None if served is None else cost(served, results.prices, results.concurrency),
+        cost=None if served is None else cost(served, results.prices, stage.seconds),
         same=sameness(baseline, stage) if comparable else None,
     )
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from hola_plugins.page.figures import words
-from hola_plugins.pilot.report.estimate import LEAST_UNITS, LEVEL, Estimate
-from hola_plugins.pilot.report.pairing import paired
-from hola_plugins.pilot.report.resampling import ratio_of_means
+from hola_plugins.pilot.report.estimate import LEAST_TURNS, LEAST_UNITS, LEVEL, Estimate
+from hola_plugins.pilot.report.jackknife import ratio_of_totals
+from hola_plugins.pilot.report.pairing import paired, prompt, turn
 from hola_plugins.pilot.report.scores import accuracy_change, recall_change
 from hola_plugins.pilot.results import Accuracy, Request, Stage
 
 Kind: TypeAlias = Literal["speed", "quality"]
+Unit: TypeAlias = Literal["turn", "prompt", "query", "question"]
 
-_SPEEDS: tuple[tuple[str, Callable[[Request], float]], ...] = (
-    ("latency", lambda request: request.latency_s),
-    ("time to first token", lambda request: request.first_token_s),
-    ("prompt tokens", lambda request: request.tokens_in),
+_SPEEDS: tuple[tuple[str, Callable[[Request], float], Callable[[Request], Hashable]], ...] = (
+    ("latency", lambda request: request.latency_s, turn),
+    ("time to first token", lambda request: request.first_token_s, turn),
+    ("prompt tokens", lambda request: request.tokens_in, prompt),
 )
 
 
@@ -30,8 +31,7 @@ class Comparison:
         stage: Name of the stage.
         against: Name of the stage that it is compared with.
         measure: What was measured, for example "latency".
-        kind: "speed": a ratio, lower is better, a pair is a prompt. "quality": a difference of scores in [0, 1],
-            higher is better, a pair is a question.
+        kind: "speed": a ratio, lower is better. "quality": a difference of scores in [0, 1], higher is better.
         estimate: The change.
         corrected: The probability after Holm's correction; None where it is unknown.
     """
@@ -49,9 +49,17 @@ class Comparison:
         return 1.0 if self.kind == "speed" else 0.0
 
     @property
+    def unit(self) -> Unit:
+        """What is counted as one: of time a turn, a stage's share of one repeat."""
+        if self.kind == "quality":
+            return "query" if self.measure == "recall" else "question"
+        return "prompt" if self.measure == "prompt tokens" else "turn"
+
+    @property
     def decidable(self) -> bool:
         """Whether there are pairs enough and an interval."""
-        return self.estimate.low is not None and self.estimate.units >= LEAST_UNITS
+        least = LEAST_TURNS if self.unit == "turn" else LEAST_UNITS
+        return self.estimate.low is not None and self.estimate.units >= least
 
     @property
     def improved(self) -> bool:
@@ -110,8 +118,8 @@ def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 def _compared(before: Stage, after: Stage) -> Iterator[Comparison]:
     """Yields the comparisons of two stages of which something is known on both sides."""
-    for measure, value in _SPEEDS:
-        estimate = ratio_of_means(paired(before, after, value))
+    for measure, value, unit in _SPEEDS:
+        estimate = ratio_of_totals(paired(before, after, value, unit))
         if estimate is not None and not (measure == "prompt tokens" and estimate.value == 1.0):
             yield Comparison(after.name, before.name, measure, "speed", estimate)
     known = {(score.task, score.metric): score for score in before.accuracy}

@@ -15,7 +15,7 @@ class Cost:
     """Cost of 1,000 answers in the currency of the prices; None where that price is not given.
 
     Attributes:
-        machine: The serving machine's time: mean latency divided by the requests in flight.
+        machine: The serving machine's time.
         tokens_in: Prompt tokens.
         tokens_out: Answer tokens.
     """
@@ -30,17 +30,17 @@ class Cost:
         return sum(part for part in (self.machine, self.tokens_in, self.tokens_out) if part is not None)
 
 
-def cost(speed: Speed, prices: Prices, concurrency: int) -> Cost | None:
+def cost(speed: Speed, prices: Prices, seconds: float) -> Cost | None:
     """Gives the cost of 1,000 answers; None without any price.
 
     Args:
         speed: The stage's speed.
         prices: What the user pays.
-        concurrency: Requests in flight at once while it was measured.
+        seconds: What all its answers together took the machine, 0 where that is not known.
     """
-    hours = _ANSWERS * speed.latency.mean / concurrency / 3600
+    hours = _ANSWERS * seconds / speed.answers / 3600
     parts = Cost(
-        machine=_times(prices.machine_hour, hours),
+        machine=_times(prices.machine_hour, hours) if seconds else None,
         tokens_in=_times(prices.million_tokens_in, _ANSWERS * speed.tokens_in / 1e6),
         tokens_out=_times(prices.million_tokens_out, _ANSWERS * speed.tokens_out / 1e6),
     )

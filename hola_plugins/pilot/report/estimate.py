@@ -8,7 +8,11 @@ LEVEL = 0.95
 """Confidence of every interval."""
 
 LEAST_UNITS = 6
-"""Fewer pairs than this decide nothing: signs that all agree are then found by chance once in 16 or oftener."""
+"""Fewer prompts, queries or questions than this decide nothing: signs that all agree are then found by chance once in
+16 or oftener."""
+
+LEAST_TURNS = 3
+"""Fewer turns than this decide nothing: the interval of two spans a factor of two on a machine that is quiet to 10 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Estimate:
         low: Lower end of the interval; None where the data give none.
         high: Upper end.
         p: Probability of a change at least as large, either way, if there were none; None where it is unknown.
-        units: How many independent pairs, or questions, it rests on.
+        units: How many independent pairs it rests on: turns, prompts, queries or questions.
     """
 
     value: float

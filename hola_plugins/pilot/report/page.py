@@ -16,7 +16,6 @@ from hola_plugins.pilot.report.charts import charts
 from hola_plugins.pilot.report.comparison import Comparison
 from hola_plugins.pilot.report.estimate import LEVEL
 from hola_plugins.pilot.report.recommendation import summary
-from hola_plugins.pilot.report.resampling import RESAMPLES
 from hola_plugins.pilot.report.scores import score_interval
 from hola_plugins.pilot.report.waiting import includes_search
 from hola_plugins.pilot.results import Results, Stage
@@ -76,7 +75,6 @@ def render_page(results: Results, analysis: Analysis) -> str:
         insignificant=[text.removeprefix(_SILENT) for text in analysis.sentences if text.startswith(_SILENT)],
         includes_search=includes_search(results),
         level=f"{100 * LEVEL:.0f} %",
-        resamples=RESAMPLES,
     )
     return _UNPRINTABLE.sub("\ufffd", page)
 

@@ -1,8 +1,8 @@
-"""Requests of two stages side by side: the same prompt in the same repeat, summed by prompt."""
+"""Requests of two stages side by side: the same prompt in the same repeat, summed by turn or by prompt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,31 +13,50 @@ from hola_plugins.pilot.results import Request, Stage
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Sums of a measure by prompt, over the requests that both stages answered.
-
-    A prompt is one unit whatever the number of its repeats, because its answers are alike.
+    """Sums of a measure over the requests that both stages answered, by what is counted as one.
 
     Attributes:
-        before: Sum of the stage compared with, float64[prompts].
-        after: Sum of the stage, float64[prompts].
+        before: Sums of the stage compared with, float64[units].
+        after: Sums of the stage, float64[units].
     """
 
     before: NDArray[np.float64]
     after: NDArray[np.float64]
 
 
-def paired(before: Stage, after: Stage, measure: Callable[[Request], float]) -> Pairs:
-    """Pairs the requests of two stages.
+def turn(request: Request) -> int:
+    """Names a request's turn, its stage's share of one repeat.
+
+    What disturbs the machine, or drifts there, moves the requests of a turn together: they are one unit of time.
+    """
+    return request.repeat
+
+
+def prompt(request: Request) -> str:
+    """Names a request's prompt, one unit of what the machine does not move; its answers are alike in all repeats."""
+    return request.prompt
+
+
+def paired(
+    before: Stage, after: Stage, measure: Callable[[Request], float], unit: Callable[[Request], Hashable]
+) -> Pairs:
+    """Pairs the requests of two stages and sums them by unit.
+
+    Args:
+        before: The stage compared with.
+        after: The stage.
+        measure: What is summed.
+        unit: Names what a request is summed with: `turn` or `prompt`.
 
     Raises:
         ValueError: If a stage has two requests of one prompt in one repeat.
     """
     first, second = by_key(before), by_key(after)
     common = sorted(first.keys() & second.keys())
-    place = {prompt: row for row, prompt in enumerate(sorted({prompt for _, prompt in common}))}
+    place = {name: row for row, name in enumerate(dict.fromkeys(unit(first[key]) for key in common))}
     sums = np.zeros((2, len(place)))
     for key in common:
-        sums[:, place[key[1]]] += measure(first[key]), measure(second[key])
+        sums[:, place[unit(first[key])]] += measure(first[key]), measure(second[key])
     return Pairs(sums[0], sums[1])
 
 

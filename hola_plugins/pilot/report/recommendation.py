@@ -50,7 +50,7 @@ _OPENINGS: dict[Verdict, str] = {
     "not measured": "Not measured:",
 }
 _UNMEASURED = {
-    "adacomp": "neither recall nor the accuracy of questions that passages are retrieved for was measured",
+    "adacomp": "neither recall above 0 nor the accuracy of questions that passages are retrieved for was measured",
     "lobi": "no accuracy was measured",
 }
 """What is missing where nothing was measured that a method can move, of the methods that may change answers."""

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from hola_plugins.pilot.report.estimate import LEVEL, Estimate
-from hola_plugins.pilot.report.resampling import difference_of_means
 from hola_plugins.pilot.results import Accuracy, Retrieval
+
+_FLIPS = 9999
+"""Draws of signs, where all would be more."""
+
+_BATCH = 500
+"""Draws held in memory at a time."""
 
 _Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 
@@ -22,11 +28,15 @@ def accuracy_change(before: Accuracy, after: Accuracy) -> Estimate:
 
 
 def recall_change(before: Retrieval, after: Retrieval) -> Estimate | None:
-    """Estimates after - before; None where one has no recall, without an interval where queries do not pair."""
-    if before.recall is None or after.recall is None:
+    """Estimates after - before, paired by query; without an interval where queries do not pair.
+
+    None where one has no recall, or both have one of 0: then there is nothing to lose.
+    """
+    if before.recall is None or after.recall is None or before.recall == after.recall == 0:
         return None
     if before.recalls and len(before.recalls) == len(after.recalls):
-        return difference_of_means(np.array(before.recalls), np.array(after.recalls))
+        changes = np.array(after.recalls) - np.array(before.recalls)
+        return Estimate(*_mean_change(changes), _sign_flips(changes), len(changes))
     return Estimate(after.recall - before.recall, None, None, None, min(before.queries, after.queries))
 
 
@@ -49,16 +59,36 @@ def score_interval(score: Accuracy) -> tuple[float, float]:
 
 
 def _paired(before: Accuracy, after: Accuracy) -> Estimate:
-    """Compares question by question: McNemar's exact test, and the interval of Agresti and Min (2005)."""
-    gained = sum(now and not then for then, now in zip(before.right, after.right, strict=True))
-    lost = sum(then and not now for then, now in zip(before.right, after.right, strict=True))
-    n, changed = len(before.right), gained + lost
-    up, down = (gained + 0.5) / (n + 2), (lost + 0.5) / (n + 2)
-    reach = _Z * math.sqrt((up + down - (up - down) ** 2) / (n + 2))
-    value = (gained - lost) / n
-    low, high = max(-1.0, min(value, up - down - reach)), min(1.0, max(value, up - down + reach))
+    """Compares question by question: McNemar's exact test."""
+    changes = np.array(after.right, dtype=np.float64) - np.array(before.right, dtype=np.float64)
+    gained, changed = int(np.sum(changes > 0)), int(np.count_nonzero(changes))
     p = float(stats.binomtest(gained, changed).pvalue) if changed else 1.0
-    return Estimate(value, low, high, p, n)
+    return Estimate(*_mean_change(changes), p, len(changes))
+
+
+def _mean_change(changes: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Gives the mean of changes in [-1, 1], float64[n], and the ends of its interval.
+
+    It is that of Agresti and Min (2005) for pairs of right and wrong, which holds for shares too: half a pair more for
+    either way and one without a change, so that the changes that were not seen are not taken for impossible.
+    """
+    value, n = float(changes.mean()), len(changes) + 2
+    middle = float(changes.sum()) / n
+    reach = _Z * math.sqrt((float(np.sum(changes**2) + 1) / n - middle**2) / n)
+    return value, max(-1.0, min(value, middle - reach)), min(1.0, max(value, middle + reach))
+
+
+def _sign_flips(changes: NDArray[np.float64]) -> float:
+    """Gives the probability of a mean as far from 0 if each change were as likely the other way round."""
+    test = stats.permutation_test(
+        (changes,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=_FLIPS,
+        batch=_BATCH,
+        rng=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
 
 
 def _independent(before: Accuracy, after: Accuracy) -> Estimate:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from hola_plugins.pilot.report.comparison import Comparison
+from hola_plugins.pilot.report.estimate import LEAST_TURNS
 
 _NARROW_RATIO = 0.05
 """Reach of an interval of a ratio, either way, that settles a question for practice."""
@@ -44,17 +45,14 @@ def interval(comparison: Comparison) -> str:
 
 
 def pairs(comparison: Comparison) -> str:
-    """Gives the sample: ``40 prompts``."""
-    units = comparison.estimate.units
-    noun = (
-        "prompt" if comparison.kind == "speed" else "query" if comparison.measure == "recall" else "question"
-    )
+    """Gives the sample: ``12 turns``."""
+    units, noun = comparison.estimate.units, comparison.unit
     plural = "queries" if noun == "query" else f"{noun}s"
     return f"{units} {noun if units == 1 else plural}"
 
 
 def measured(comparison: Comparison) -> str:
-    """Gives change, interval and sample: ``-31.0 % (95 % interval -36.0 to -25.1 %, 40 prompts)``."""
+    """Gives change, interval and sample: ``-31.0 % (95 % interval -36.0 to -25.1 %, 12 turns)``."""
     reach = interval(comparison)
     basis = f"95 % interval {reach}, {pairs(comparison)}" if reach else f"no interval, {pairs(comparison)}"
     return f"{change(comparison)} ({basis})"
@@ -87,13 +85,14 @@ def shortage(comparison: Comparison, titles: Mapping[str, str]) -> str:
     """Says of a sample that is too small what it leaves open and what would do."""
     what = f"{comparison.measure} of {titles[comparison.stage]} against {titles[comparison.against]}"
     if not comparison.decidable:
-        return f"Too small a sample for {what}: {pairs(comparison)}, or no figure for each of them."
+        return f"Too small a sample for {what}: {_undecidable(comparison)}."
     reach, narrow = _reach(comparison)
     wanted = _rounded_up(comparison.estimate.units * (reach / narrow) ** 2)
     aim = "5 %" if comparison.kind == "speed" else "2 points"
+    alike = " of as many prompts" if comparison.unit == "turn" else ""
     return (
         f"Too small a sample for {what}: anything from {interval(comparison)} is possible; "
-        f"about {wanted:,} instead of {pairs(comparison)} would narrow that to {aim} either way."
+        f"about {wanted:,} instead of {pairs(comparison)}{alike} would narrow that to {aim} either way."
     )
 
 
@@ -115,10 +114,18 @@ def _why(comparison: Comparison) -> str:
     """Says why a change does not count although its interval, or its size, seems to show one."""
     estimate = comparison.estimate
     if not comparison.decidable:
-        return "; the sample is too small to decide"
+        return f"; {_undecidable(comparison)}"
     if not (estimate.low or 0.0) <= comparison.neutral <= (estimate.high or 0.0):
         return f"; its probability of {comparison.corrected:.2g} after the correction is 0.05 or more"
     return ""
+
+
+def _undecidable(comparison: Comparison) -> str:
+    """Says what the sample lacks."""
+    if comparison.unit != "turn":
+        return f"{pairs(comparison)}, or no figure for each of them, decide nothing"
+    repeats = "one repeat" if comparison.estimate.units == 1 else "so few repeats"
+    return f"{repeats} cannot tell the method from the machine: give at least {LEAST_TURNS}"
 
 
 def _reach(comparison: Comparison) -> tuple[float, float]:

@@ -33,15 +33,15 @@ ADDS = {
 
 
 def requests(
-    factor=1.0, prompts=40, repeats=2, tokens_in=300, seed=0, noise=0.03, outputs="a", searched=False
+    factor=1.0, prompts=80, repeats=8, tokens_in=300, seed=0, noise=0.03, outputs="a", searched=False
 ):
-    """Latencies of every prompt in every repeat, alike between stages but for a factor and some noise."""
+    """Latencies of prompts dealt to repeats, alike between stages but for a factor and some noise."""
     of_prompts = np.random.default_rng(0).lognormal(0.0, 0.5, prompts)
     draws = np.random.default_rng(seed + 1)
     found = []
     for repeat in range(repeats):
-        for prompt, base in enumerate(of_prompts):
-            latency = float(base * factor * np.exp(draws.normal(0.0, noise)))
+        for prompt in range(repeat, prompts, repeats):
+            latency = float(of_prompts[prompt] * factor * np.exp(draws.normal(0.0, noise)))
             found.append(
                 Request(
                     repeat=repeat,
@@ -110,8 +110,8 @@ def provenance():
 def results(*stages, **parts):
     made = {
         "title": "Manuals on two cores",
-        "prompts": 40,
-        "repeats": 2,
+        "prompts": 10,
+        "repeats": 8,
         "concurrency": 4,
         "stages": stages or full_stages(),
         "provenance": provenance(),

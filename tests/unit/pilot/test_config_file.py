@@ -110,6 +110,8 @@ def test_float32_is_refused_where_vllm_does_not_run_quantised_layers_in_it(
         ),
         ("lobi:\n  calibration: none.txt\n", 4, "'lobi.calibration' = 'none.txt': must be a file"),
         ("hsd: {settings: {tua: 1}}\n", 3, "unknown HSD setting 'tua'; did you mean 'tau'?"),
+        ("prices: {machine_hour: -1}\n", 3, "'prices.machine_hour' = -1: Input should be greater than"),
+        ("prices: {machine_hour: .nan}\n", 3, "'prices.machine_hour' = nan: Input should be a finite"),
         ("repeats: 2\nrepeats: 3\n", 4, "'repeats' stands in line 3 already"),
         ("dtype: [\n", 4, "no YAML"),
         ("engine: {port: 80}\n", 3, "cannot hold 'port': the pilot sets it"),
@@ -144,6 +146,23 @@ def test_all_mistakes_are_named_at_a_time(write):
         "pilot.yaml, line 1",
         "pilot.yaml, line 2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "repeats"),
+    [
+        ("", 48, 6),
+        ("concurrency: 2\n", 48, 12),
+        ("concurrency: 2\n", 400, 12),
+        ("concurrency: 64\n", 48, 3),
+        ("concurrency: 2\none_at_a_time: true\n", 48, 4),
+        ("", 2, 2),
+        ("repeats: 1\n", 48, 1),
+        ("repeats: 20\none_at_a_time: true\n", 48, 20),
+    ],
+)
+def test_repeats_are_as_many_as_keep_the_server_busy_or_what_is_configured(write, text, count, repeats):
+    assert read_config(write(LEAST + text), PilotConfig).repeats_over(count) == repeats
 
 
 def test_nothing_to_send_is_refused(write):

@@ -14,9 +14,9 @@ from scipy import stats
 
 from hola_plugins.pilot.report.comparison import Comparison, compare_all, corrected
 from hola_plugins.pilot.report.estimate import Estimate
+from hola_plugins.pilot.report.jackknife import ratio_of_totals
 from hola_plugins.pilot.report.latency import speed
-from hola_plugins.pilot.report.pairing import Pairs, paired
-from hola_plugins.pilot.report.resampling import difference_of_means, ratio_of_means
+from hola_plugins.pilot.report.pairing import Pairs, paired, prompt, turn
 from hola_plugins.pilot.report.sameness import Sameness, sameness
 from hola_plugins.pilot.report.scores import accuracy_change, recall_change, score_interval
 from hola_plugins.pilot.results import Retrieval
@@ -43,22 +43,24 @@ def test_speed_is_what_numpy_says():
     assert speed(requests()[:1]).latency.deviation is None
 
 
-def test_requests_pair_by_repeat_and_prompt_and_sum_by_prompt():
-    before, after = stage(requests=requests(prompts=3)), stage("hsd", requests=requests(2.0, prompts=3)[1:])
-    pairs = paired(before, after, latency)
-    assert len(pairs.before) == 3
-    expected = [one for one in before.requests if (one.repeat, one.prompt) != (0, "p0")]
-    assert pairs.before.sum() == pytest.approx(sum(one.latency_s for one in expected))
-    twice = stage(requests=requests(prompts=2) + requests(prompts=1))
+def test_requests_pair_by_repeat_and_prompt_and_sum_by_turn_or_by_prompt():
+    made = requests(prompts=6, repeats=2)
+    before, after = stage(requests=made), stage("hsd", requests=requests(2.0, 6, 2)[1:])
+    pairs = paired(before, after, latency, turn)
+    seconds = [one.latency_s for one in made]
+    assert list(pairs.before) == pytest.approx([sum(seconds[1:3]), sum(seconds[3:])])
+    again = tuple(one.model_copy(update={"repeat": 2}) for one in made)
+    both = stage(requests=made + again)
+    assert list(paired(both, both, latency, prompt).after) == pytest.approx([2 * one for one in seconds])
     with pytest.raises(ValueError, match=r"got 'p0' twice in repeat 0 of stage 'baseline'"):
-        paired(twice, after, latency)
+        paired(stage(requests=made + made[:1]), after, latency, turn)
 
 
 @settings(max_examples=15, deadline=None)
 @given(SUMS)
 def test_an_interval_holds_its_ratio_and_exchanged_stages_invert_it(pairs):
-    found = ratio_of_means(pairs)
-    other = ratio_of_means(Pairs(pairs.after, pairs.before))
+    found = ratio_of_totals(pairs)
+    other = ratio_of_totals(Pairs(pairs.after, pairs.before))
     assert found.value == pytest.approx(pairs.after.mean() / pairs.before.mean())
     assert found.low <= found.value <= found.high
     assert (other.value, other.low, other.high) == pytest.approx(
@@ -67,11 +69,11 @@ def test_an_interval_holds_its_ratio_and_exchanged_stages_invert_it(pairs):
     assert other.p == pytest.approx(found.p)
 
 
-def test_a_bootstrapped_ratio_agrees_with_the_delta_method():
+def test_the_jackknife_of_a_ratio_agrees_with_the_delta_method():
     draws = np.random.default_rng(3)
     before = draws.gamma(9.0, 1.0, 400)
     after = 0.8 * before * draws.lognormal(0.0, 0.1, 400)
-    found = ratio_of_means(Pairs(before, after))
+    found = ratio_of_totals(Pairs(before, after))
     residuals = after - found.value * before
     error = residuals.std(ddof=1) / math.sqrt(400) / before.mean()
     assert (found.low, found.high) == pytest.approx(
@@ -79,26 +81,70 @@ def test_a_bootstrapped_ratio_agrees_with_the_delta_method():
     )
 
 
-def test_intervals_over_prompts_cover_and_the_test_keeps_its_level():
-    """300 pilots of 25 prompts without any true change: 5 % may be found, and 5 % of intervals may miss."""
+def pilots(draws, turns, noise, disturbed, drift, count=200):
+    """Logarithms of latency of two stages without any true change: float64[pilots, 2, turns, prompts of a turn].
+
+    Every prompt has noise of its own and every turn a disturbance; drift goes on from turn to turn as they are run.
+    """
+    each = 48 // turns
+    found = np.broadcast_to(draws.normal(0.0, 0.6, (count, 1, turns, each)), (count, 2, turns, each)).copy()
+    found += noise(found.shape) + draws.normal(0.0, disturbed, (count, 2, turns, 1))
+    wander = np.empty((count, 2 * turns * each))
+    wander[:, 0] = draws.normal(0.0, drift, count)
+    for place in range(1, wander.shape[1]):
+        wander[:, place] = 0.8 * wander[:, place - 1] + draws.normal(0.0, 0.6 * drift, count)
+    for place, run in enumerate(np.split(wander, 2 * turns, axis=1)):
+        repeat, second = divmod(place, 2)
+        found[:, second ^ repeat % 2, repeat] += run
+    return found
+
+
+def as_stage(name, logarithms):
+    """A stage whose requests took so long: float64[turns, prompts of a turn]."""
+    made = requests(prompts=logarithms.size, repeats=len(logarithms))
+    found = (
+        one.model_copy(update={"latency_s": float(seconds), "first_token_s": float(seconds)})
+        for one, seconds in zip(made, np.exp(logarithms).ravel(), strict=True)
+    )
+    return stage(name, requests=tuple(found))
+
+
+@pytest.mark.parametrize("turns", [3, 12])
+@pytest.mark.parametrize(
+    ("tails", "disturbed", "drift"),
+    [(None, 0.0, 0.0), (None, 0.05, 0.0), (2.5, 0.02, 0.0), (None, 0.0, 0.1)],
+    ids=["quiet", "disturbed", "heavy tails", "drift"],
+)
+def test_intervals_of_latency_cover_and_the_test_keeps_its_level(turns, tails, disturbed, drift):
+    """200 pilots of 48 prompts without any true change: 5 % may be found, and 5 % of intervals may miss."""
     draws = np.random.default_rng(7)
-    base = draws.lognormal(0.0, 0.6, (300, 25))
-    noise = draws.normal(0.0, 0.15, (2, 300, 25))
-    found = [
-        ratio_of_means(Pairs(*pair))
-        for pair in zip(base * np.exp(noise[0]), base * np.exp(noise[1]), strict=True)
-    ]
-    assert 0.02 <= np.mean([one.p < 0.05 for one in found]) <= 0.09
-    assert np.mean([one.low <= 1.0 <= one.high for one in found]) >= 0.89
+
+    def noise(shape):
+        return 0.15 * (draws.normal(size=shape) if tails is None else draws.standard_t(tails, shape))
+
+    found = []
+    for pilot in pilots(draws, turns, noise, disturbed, drift):
+        before, after = as_stage("baseline", pilot[0]), as_stage("hsd", pilot[1])
+        found.append(ratio_of_totals(paired(before, after, latency, turn)))
+    assert np.mean([one.p < 0.05 for one in found]) <= 0.1
+    assert np.mean([one.low <= 1.0 <= one.high for one in found]) >= 0.9
 
 
 def test_few_pairs_and_sums_of_nothing_decide_nothing():
-    one = ratio_of_means(Pairs(np.array([2.0]), np.array([1.0])))
+    one = ratio_of_totals(Pairs(np.array([2.0]), np.array([1.0])))
     assert (one.value, one.low, one.p, one.units) == (pytest.approx(0.5), None, None, 1)
-    assert ratio_of_means(Pairs(np.zeros(0), np.zeros(0))) is None
-    assert ratio_of_means(Pairs(np.array([1.0, 0.0]), np.array([1.0, 1.0]))) is None
-    five = compare_all([stage(requests=requests(prompts=5)), stage("hsd", requests=requests(0.5, prompts=5))])
-    assert not any(one.improved or one.worsened or one.decidable for one in five)
+    assert ratio_of_totals(Pairs(np.zeros(0), np.zeros(0))) is None
+    assert ratio_of_totals(Pairs(np.array([1.0, 0.0]), np.array([1.0, 1.0]))) is None
+    alike = ratio_of_totals(Pairs(np.ones(4), np.ones(4)))
+    assert (alike.value, alike.low, alike.high, alike.p) == pytest.approx((1.0, 1.0, 1.0, 1.0))
+    two = compare_all([stage(requests=requests(repeats=2)), stage("hsd", requests=requests(0.5, repeats=2))])
+    assert not any(one.improved or one.worsened or one.decidable for one in two)
+    five = [stage(requests=requests(prompts=5)), stage("hsd", requests=requests(0.5, prompts=5, tokens_in=9))]
+    assert [(one.unit, one.decidable) for one in compare_all(five)] == [
+        ("turn", True),
+        ("turn", True),
+        ("prompt", False),
+    ]
 
 
 def test_accuracy_is_compared_question_by_question_as_mcnemar_does():
@@ -161,14 +207,45 @@ def test_recall_is_compared_by_query_where_it_is_known():
     assert recall_change(then, now.model_copy(update={"recall": None})) is None
 
 
-def test_a_difference_of_means_agrees_with_the_t_test():
+def retrieved(recalls):
+    values = tuple(map(float, recalls))
+    return Retrieval(recall=float(np.mean(values)), tokens=10, skipped=0, queries=len(values), recalls=values)
+
+
+def test_a_change_of_recall_agrees_with_the_t_test():
     draws = np.random.default_rng(2)
-    before = draws.normal(0.5, 0.1, 200)
-    after = before + draws.normal(0.02, 0.05, 200)
-    found = difference_of_means(before, after)
+    before = draws.uniform(0.2, 0.6, 400)
+    after = before + draws.uniform(-0.2, 0.3, 400)
+    found = recall_change(retrieved(before), retrieved(after))
     test = stats.ttest_rel(after, before)
-    low, high = test.confidence_interval()
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.001)
+    assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval()), abs=0.003)
+    few = recall_change(retrieved(before[:40]), retrieved(after[:40]))
+    assert few.p == pytest.approx(stats.ttest_rel(after[:40], before[:40]).pvalue, abs=0.02)
+
+
+def test_recall_of_right_and_wrong_has_the_interval_of_accuracy():
+    then, now = accuracy(50, 60), accuracy(48, 60, shift=3)
+    found, same = recall_change(retrieved(then.right), retrieved(now.right)), accuracy_change(then, now)
+    assert (found.value, found.low, found.high) == (same.value, same.low, same.high)
+    assert found.p == pytest.approx(same.p, abs=0.02)
+
+
+def test_recall_that_did_not_move_may_move_and_no_recall_at_all_shows_nothing():
+    found = recall_change(retrieved([1] * 8), retrieved([1] * 8))
+    assert (found.value, found.p) == (0.0, 1.0)
+    assert found.low < -0.15
+    assert found.high > 0.15
+    assert recall_change(retrieved([0] * 8), retrieved([0] * 8)) is None
+    assert recall_change(retrieved([0] * 8), retrieved([0] * 7 + [1])) is not None
+
+
+@pytest.mark.parametrize(("queries", "loss"), [(8, 0.1), (20, 0.05), (48, 0.03), (48, 0.01), (48, 0.1)])
+def test_intervals_of_recall_cover_a_small_loss(queries, loss):
+    covered = 0.0
+    for lost in range(queries // 3 + 1):
+        found = recall_change(retrieved([1] * queries), retrieved([0] * lost + [1] * (queries - lost)))
+        covered += stats.binom.pmf(lost, queries, loss) * (found.low <= -loss <= found.high)
+    assert covered >= 0.92
 
 
 def comparison(p):

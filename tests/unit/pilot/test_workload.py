@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +28,15 @@ def test_every_prompt_is_dealt_to_one_repeat(count, repeats):
     dealt = [deal(prompts, repeats, number) for number in range(repeats)]
     assert sorted((one for some in dealt for one in some), key=lambda one: int(one.id)) == prompts
     assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+
+
+@pytest.mark.parametrize("repeats", [2, 3, 4, 6])
+def test_every_repeat_has_its_share_of_every_category_in_the_order_of_the_file(repeats):
+    prompts = [Prompt(str(number), "abcd"[number % 4], "") for number in range(48)]
+    for number in range(repeats):
+        dealt = deal(prompts, repeats, number)
+        assert Counter(one.category for one in dealt) == dict.fromkeys("abcd", 12 // repeats)
+        assert dealt == sorted(dealt, key=lambda one: int(one.id))
 
 
 def test_files_are_read_with_defaults(tmp_path):
