@@ -41,7 +41,7 @@ def read_snapshot(source: str) -> dict[str, Any]:
     """Reads the newest snapshot.
 
     Args:
-        source: A path of a JSONL file, or the address of a vLLM server (`http://host:port`).
+        source: A path of a JSONL file, or the address of a vLLM server (`http://host:port`, as well with `/v1`).
 
     Raises:
         SnapshotError: If there is none.
@@ -141,7 +141,8 @@ def fetch_snapshot(address: str) -> dict[str, Any]:
     if parts.scheme not in {"http", "https"} or not parts.netloc:
         message = f"the scheme must be http or https, got {address!r}: write http://host:port"
         raise SnapshotError(message)
-    url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}/collective_rpc"
+    path = parts.path.rstrip("/").removesuffix("/v1")
+    url = f"{parts.scheme}://{parts.netloc}{path}/collective_rpc"
     body = json.dumps({"method": RPC_METHOD}).encode()
     request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
         url, data=body, headers={"Content-Type": "application/json"}, method="POST"

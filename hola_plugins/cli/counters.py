@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -45,7 +46,7 @@ def stats(
 
 def _snapshots(source: str, interval: float | None) -> Iterator[dict[str, Any]]:
     """Reads the newest snapshot once, or again and again; all of a stream."""
-    from hola_plugins.stats import read_lines, read_snapshot
+    from hola_plugins.stats import SnapshotError, read_lines, read_snapshot
 
     if source == "-":
         yield from read_lines(sys.stdin)
@@ -53,7 +54,8 @@ def _snapshots(source: str, interval: float | None) -> Iterator[dict[str, Any]]:
     yield read_snapshot(source)
     while interval is not None:
         time.sleep(interval)
-        yield read_snapshot(source)
+        with suppress(SnapshotError):  # a file that is rotated, a server that starts anew
+            yield read_snapshot(source)
 
 
 def _show_last(snapshots: Iterator[dict[str, Any]]) -> None:

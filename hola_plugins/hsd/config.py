@@ -172,7 +172,7 @@ def load_config(settings: Mapping[str, Any] | None) -> HSDConfig:
 
     Args:
         settings: The mapping, with ``config_file`` naming a JSON file or with the settings themselves;
-            settings beside ``config_file`` win over the file. None or empty gives the defaults.
+            settings beside ``config_file`` win over the file, one by one. None or empty gives the defaults.
 
     Raises:
         ConfigError: A key that does not exist, a value out of range, or a file that cannot be read. The
@@ -188,11 +188,20 @@ def load_config(settings: Mapping[str, Any] | None) -> HSDConfig:
     merged = dict(settings)
     path = merged.pop("config_file", None)
     if path is not None:
-        merged = {**_read_file(path), **merged}
+        merged = _laid_over(_read_file(path), merged)
     try:
         return HSDConfig.model_validate(merged)
     except ValidationError as error:
         raise ConfigError("; ".join(_explain(one) for one in error.errors())) from None
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lays settings over others, group by group."""
+    found = below | above
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(under := below.get(key), dict):
+            found[key] = _laid_over(under, value)
+    return found
 
 
 def _read_file(path: Any) -> dict[str, Any]:

@@ -161,7 +161,7 @@ class HierarchicalDrafter:
         fresh = sum(emitted.tolist())
         slots, taken = self._tracker.identify(lengths, buffer, emitted)
         left = self._tracker.left()
-        if taken or left:
+        if taken or left or self._tracker.jumped:
             self._change_requests(slots, taken, left, lengths - emitted)
         elif drafting == rows == self._drafting:
             self.control.observe_step(rows, fresh, step_tokens, started - self._ended, self._took)
@@ -203,12 +203,14 @@ class HierarchicalDrafter:
         return Gate(sure, floor, control.survival_floor, control.price(drafting), control.token_seconds)
 
     def _change_requests(self, slots: Int32, taken: list[int], left: list[int], prompts: Int32) -> None:
-        """Starts new requests in their slots; the outputs of those that left are stored, or forgotten where isolated."""
+        """Starts new requests in their slots and takes up those that go on; outputs are stored, or forgotten where isolated."""
         call = self._tracker.call
         for slot in taken:
             row = int(np.flatnonzero(slots == slot)[0])
             self.hierarchy.admit(call, slot, int(prompts[row]))
             self._feedback.forget(slot)
+        for row in self._tracker.ahead(slots, prompts):
+            self.hierarchy.go_on(call, int(slots[row]), int(prompts[row]))
         for slot in left:
             self.hierarchy.release(call, slot)
             if self._config.store.isolated:

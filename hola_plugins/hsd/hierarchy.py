@@ -81,7 +81,17 @@ class Hierarchy:
         """Gives a slot to a new request; what the former one left goes to the store first."""
         self.release(call, slot)
         self._forget(call, slot)
+        self._begin(slot, prompt_length)
+
+    def go_on(self, call: int, slot: int, prompt_length: int) -> None:
+        """Takes up a request that goes on with tokens it did not emit, as the next turn of a chat does."""
+        self.release(call, slot)
+        self._begin(slot, prompt_length)
+
+    def _begin(self, slot: int, prompt_length: int) -> None:
+        """Notes up to where a request's tokens are a prompt, which is its own and serves no other."""
         self._stored[slot] = prompt_length
+        self.transitions.skip(slot, prompt_length)
 
     def release(self, call: int, slot: int) -> None:
         """Hands the output of a request that left to the store, as far as it is not there yet; isolated, forgets it."""

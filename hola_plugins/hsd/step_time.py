@@ -22,6 +22,7 @@ _PER_OCTAVE = 4
 _FASTEST_RATE = 0.08
 _DRIFT_SHARE = 0.2
 _REFIT_EVERY = 16
+_MOST_TIMES = 4.0
 
 
 def _bin_of(tokens: int) -> int:
@@ -56,16 +57,17 @@ class StepTimeCurve:
         self._fitted: dict[int, Float64] = {}
         self._unfitted = np.zeros(_OCTAVES, dtype=np.int64)
 
-    def observe(self, requests: int, tokens: int, seconds: float) -> None:
-        """Takes in one measured step; a step of over four times the expected time counts as that."""
+    def observe(self, requests: int, tokens: int, seconds: float) -> float:
+        """Takes in one measured step; gives the seconds that it counts as: at most four times the expected ones."""
         if requests < 1 or tokens < 1 or seconds <= 0.0:
-            return
+            return 0.0
         octave = min(requests.bit_length() - 1, _OCTAVES - 1)
         where = _bin_of(min(tokens, self._max_tokens))
         weight = self._weight[octave, where]
-        relative = seconds / self._drift[octave]
+        drift = self._drift[octave]
+        relative = seconds / drift
         if weight >= 3:
-            relative = min(relative, 4.0 * self._mean[octave, where])
+            relative = min(relative, _MOST_TIMES * self._mean[octave, where])
         before = self._mean[octave, where]
         after = before + max(1.0 / (weight + 1.0), _FASTEST_RATE) * (relative - before)
         common = (after / before) ** _DRIFT_SHARE if weight >= 3 else 1.0
@@ -76,6 +78,7 @@ class StepTimeCurve:
         if weight < 3 or self._unfitted[octave] >= _REFIT_EVERY:
             self._unfitted[octave] = 0
             self._fitted.pop(octave, None)
+        return float(relative * drift)
 
     def observations(self, requests: int, tokens: int) -> float:
         """Gives how many steps of this kind were measured."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
 
-from hola_plugins.hsd.config import TelemetryConfig
+from hola_plugins.hsd.config import ConfigError, TelemetryConfig
 
 logger = logging.getLogger("vllm.hola_plugins.hsd")
 """Below vLLM's own, which alone shows what is no warning."""
@@ -72,11 +75,14 @@ class CallTimes:
 
 
 class Reporter:
-    """Writes snapshots where the settings say, never more often than they say.
+    """Writes snapshots where the settings say, never more often than they say, and the last one when the process ends.
 
     Args:
         config: Intervals and file.
         snapshot: Gives the counters.
+
+    Raises:
+        ConfigError: The file cannot be opened.
     """
 
     def __init__(self, config: TelemetryConfig, snapshot: Callable[[], Snapshot]) -> None:
@@ -84,9 +90,13 @@ class Reporter:
         self._snapshot = snapshot
         self._log_every = config.log_interval_s or float("inf")
         self._line_every = config.jsonl_interval_s if config.jsonl else float("inf")
+        self._failing = False
         now = time.perf_counter()
         self._next_log = now + self._log_every
         self._next_line = now + self._line_every
+        if config.jsonl is not None:
+            _check_file(config.jsonl)
+            Finalize(None, _write_last, args=(weakref.ref(self),), exitpriority=0)
 
     def tick(self, now: float) -> None:
         """Writes what is due at ``now`` (seconds of `time.perf_counter`), after a jump back an interval later."""
@@ -100,15 +110,38 @@ class Reporter:
         self._next_line = min(self._next_line, now + self._line_every)
 
     def write_line(self) -> None:
-        """Appends one snapshot to the JSONL file, if there is one; gives the file up when that fails."""
+        """Appends one snapshot to the JSONL file, if there is one; a failure is logged once, until it is over."""
         if self._config.jsonl is None:
             return
         try:
             with open(self._config.jsonl, "a", encoding="utf-8", opener=_without_waiting) as file:
                 file.write(json.dumps(self._snapshot()) + "\n")
         except (OSError, ValueError) as error:
-            self._line_every = float("inf")
-            logger.warning("HSD telemetry stops: cannot append to %s: %s", self._config.jsonl, error)
+            if not self._failing:
+                logger.warning("HSD telemetry pauses: cannot append to %s: %s", self._config.jsonl, error)
+            self._failing = True
+        else:
+            self._failing = False
+
+
+def _write_last(reporter: weakref.ref[Reporter]) -> None:
+    """Writes the counters of a drafter that is still there when its process ends."""
+    found = reporter()
+    if found is not None:
+        found.write_line()
+
+
+def _check_file(path: str) -> None:
+    """Refuses a file that cannot be opened; a pipe may find its reader later."""
+    try:
+        with open(path, "a", encoding="utf-8", opener=_without_waiting):
+            pass
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) != errno.ENXIO:
+            raise ConfigError(
+                f"HSD setting 'telemetry.jsonl' = {path!r}: cannot append to it ({error}); "
+                f"give a file in a folder that is there and may be written to"
+            ) from None
 
 
 def _without_waiting(path: str, flags: int) -> int:

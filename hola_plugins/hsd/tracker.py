@@ -31,7 +31,9 @@ def _continues(descriptors, slot, tokens, length, whole) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, emitted, call, exact) -> int:
+def match_rows(
+    descriptors, last_call, row_slots, slots, lengths, buffer, emitted, call, exact
+) -> tuple[int, int]:
     """Finds the slot of each row.
 
     Args:
@@ -48,9 +50,10 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, emitte
             tokens.
 
     Returns:
-        The number of rows without a slot.
+        The number of rows without a slot, and of rows with tokens that are neither in their slot nor emitted since.
     """
     missing = 0
+    jumped = 0
     for row in range(lengths.shape[0]):
         slot = row_slots[row]
         slots[row] = -1
@@ -62,10 +65,11 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, emitte
         ):
             slots[row] = slot
             last_call[slot] = call
+            jumped += int(descriptors[slot, LENGTH] < lengths[row] - emitted[row])
         else:
             missing += 1
     if missing == 0:
-        return 0
+        return 0, jumped
     for row in range(lengths.shape[0]):
         if slots[row] >= 0:
             continue
@@ -84,7 +88,8 @@ def match_rows(descriptors, last_call, row_slots, slots, lengths, buffer, emitte
             slots[row] = best
             last_call[best] = call
             missing -= 1
-    return missing
+            jumped += int(descriptors[best, LENGTH] < lengths[row] - emitted[row])
+    return missing, jumped
 
 
 class Tracker:
@@ -104,6 +109,7 @@ class Tracker:
         self._row_slots = np.full(max_rows, -1, dtype=np.int32)
         self._call = 0
         self._as_before = False
+        self._jumped = 0
         self.last_call: Int64 = np.full(slots, -1, dtype=np.int64)
 
     @property
@@ -119,7 +125,7 @@ class Tracker:
         self._call += 1
         rows = len(lengths)
         slots = np.empty(rows, dtype=np.int32)
-        missing = match_rows(
+        missing, self._jumped = match_rows(
             self._descriptors,
             self.last_call,
             self._row_slots[:rows],
@@ -142,6 +148,16 @@ class Tracker:
         self._row_slots[rows:] = -1
         self._as_before = self._row_slots.tobytes() == before
         return slots, taken
+
+    @property
+    def jumped(self) -> bool:
+        """Whether a row went on with tokens that it did not emit: a next turn, or calls that were skipped."""
+        return self._jumped > 0
+
+    def ahead(self, slots: Int32, lengths: Int32) -> list[int]:
+        """Gives the rows of which a slot in use holds fewer tokens than ``lengths`` says, int32[rows]."""
+        known = self._descriptors[slots, LENGTH]
+        return [int(row) for row in np.flatnonzero((known > 0) & (known < lengths))]
 
     def left(self) -> list[int]:
         """Gives the slots that took part in the last call and not in this one."""

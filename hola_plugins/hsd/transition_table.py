@@ -155,7 +155,7 @@ class TransitionTable:
         number: Place in the hierarchy.
         slots: Requests that are tracked at once.
         entries: Table size, a power of two.
-        tokens_per_call: Tokens counted in one call; a long prompt is spread over several.
+        tokens_per_call: Most tokens counted in one call.
     """
 
     name = "transitions"
@@ -171,6 +171,10 @@ class TransitionTable:
         _learn_rows(
             self.table, self._learned, tokens.slots, tokens.lengths, tokens.buffer, self._tokens_per_call
         )
+
+    def skip(self, slot: int, position: int) -> None:
+        """Leaves the slot's tokens before ``position`` uncounted."""
+        self._learned[slot] = position
 
     def count(self, tokens: Int32) -> None:
         """Counts the successors in one sequence, int32[length]."""

@@ -11,6 +11,7 @@ longer than ``num_speculative_tokens`` or an id outside the vocabulary would sto
 
 from __future__ import annotations
 
+import difflib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,10 +190,22 @@ def _warn_of_sampling() -> None:
 def _settings(vllm_config: VllmConfig) -> HSDConfig:
     """Reads the settings out of ``additional_config``."""
     additional = vllm_config.additional_config
-    hola = additional.get("hola", {}) if isinstance(additional, dict) else {}
+    given = additional if isinstance(additional, dict) else {}
+    for key in given.keys() - {"hola"}:
+        if key == "hsd" or difflib.get_close_matches(key, ["hola"]):
+            raise ConfigError(
+                f'additional_config has {key!r}, which nobody reads; HSD is set by {{"hola": {{"hsd": {{...}}}}}}'
+            )
+    hola = given.get("hola", {})
     if not isinstance(hola, dict) or set(hola) - {"hsd"}:
         raise ConfigError(f'additional_config["hola"] takes one key, "hsd"; got {hola!r}')
-    return load_config(hola.get("hsd"))
+    config = load_config(hola.get("hsd"))
+    if config.store.isolated and getattr(vllm_config.model_config, "enable_prompt_embeds", False):
+        raise ConfigError(
+            "HSD setting 'store.isolated' = True: cannot be kept with enable_prompt_embeds, for which vLLM leaves "
+            "another request's tokens where the prompt's would be; switch one of them off"
+        )
+    return config
 
 
 def _step_tokens(slot_mappings: Any) -> int | None:

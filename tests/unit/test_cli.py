@@ -1,4 +1,5 @@
 import json
+import threading
 from importlib.util import find_spec
 
 import pytest
@@ -6,6 +7,7 @@ from typer.testing import CliRunner
 
 from hola_plugins import doctor
 from hola_plugins.cli import app
+from hola_plugins.cli.counters import _snapshots
 from hola_plugins.cli.results_console import results_console
 from hola_plugins.doctor.finding import note, ok, problem
 
@@ -45,6 +47,16 @@ def test_stats_of_a_file_and_of_a_stream(hola, tmp_path):
     assert "1,234 calls" in hola("stats", "-", "--follow", input=path.read_text()).output
 
 
+def test_following_goes_on_over_a_file_that_is_rotated(tmp_path):
+    path = tmp_path / "hsd.jsonl"
+    path.write_text('{"calls": 1}\n')
+    snapshots = _snapshots(str(path), 0.01)
+    assert next(snapshots) == {"calls": 1}
+    path.write_text("")
+    threading.Timer(0.1, path.write_text, ['{"calls": 2}\n']).start()
+    assert next(snapshots) == {"calls": 2}
+
+
 @pytest.mark.parametrize("text", [None, "", '{"other": 1}\n', '{"calls": "x"}\n'])
 def test_stats_without_snapshot_ends_with_2(hola, tmp_path, text):
     path = tmp_path / "hsd.jsonl"
@@ -76,16 +88,52 @@ def test_what_cannot_be_indexed_or_asked_ends_with_2(hola, tmp_path, monkeypatch
         (["--budget", "45%", "--prune", "some"], "share 'some' is no number"),
         (["--budget", "45%", "--adapter", "adapter"], "nothing is cut: give --prune too"),
         (["--budget", "45%", "--dtype", "int3"], "--dtype must be one of auto, bfloat16"),
-        (["--budget", "45%", "--out", "."], ". holds something else than a checkpoint"),
+        (["--budget", "45%", "--out", "."], "model lies in ., which the new checkpoint replaces"),
+        (["--budget", "45%", "--out", "notes"], "notes holds something else than a checkpoint"),
         (["--budget", "45%", "--out", "model", "--force"], "model is the model itself"),
     ],
 )
 def test_what_cannot_be_compressed_ends_with_2_before_any_work(hola, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model").mkdir()
+    (tmp_path / "notes" / "mine").mkdir(parents=True)
     answer = hola("compress", "model", "--out", "small", "--cache", str(tmp_path / "scores"), *arguments)
     assert answer.exit_code == 2
     assert words in " ".join(answer.output.split())
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["compress", "runs/step-5"], "runs/step-5 lies in runs, which the new checkpoint replaces"),
+        (["compress", "other", "--calibration", "runs/own.txt"], "runs/own.txt lies in runs"),
+        (["compress", "other", "--cache", "runs/scores"], "--cache runs/scores lies in runs"),
+        (
+            ["compress", "other", "--prune", "25%", "--adapter", "runs/lora"],
+            "must be runs/adapter, got runs/lora",
+        ),
+        (["compress", ".runs.unfinished"], ".runs.unfinished lies where runs is made, and would be cleared"),
+        (["compress", "other"], "runs holds the folder step-5, which would be lost"),
+        (["draft", "--model", "runs/step-5"], "runs/step-5 lies in runs, which the new checkpoint replaces"),
+        (["draft", "--model", "other", "--prompts", "runs/own.txt"], "runs/own.txt lies in runs"),
+        (["draft", "--model", "other", "--start", "runs/step-5"], "runs/step-5 lies in runs"),
+        (["draft", "--model", "other", "--cache", "runs/answers"], "--cache runs/answers lies in runs"),
+        (["draft", "--model", "other"], "runs holds the folder step-5, which would be lost"),
+    ],
+)
+def test_what_a_replaced_checkpoint_would_take_along_ends_with_2(hola, tmp_path, monkeypatch, command, words):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("runs", "runs/step-5", "other", ".runs.unfinished"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "config.json").write_text("{}")
+    (tmp_path / "runs" / "own.txt").write_text("text")
+    before = sorted(tmp_path.rglob("*"))
+    budget = ["--budget", "45%"] if command[0] == "compress" else []
+    cache = [] if "--cache" in command else ["--cache", "scores"]
+    answer = hola(*command, "--out", "runs", "--force", *budget, *cache)
+    assert answer.exit_code == 2
+    assert words in " ".join(answer.output.split())
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.skipif(find_spec("llmcompressor") is not None, reason="llmcompressor is installed")

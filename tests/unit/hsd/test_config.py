@@ -44,9 +44,11 @@ def test_settings_that_are_no_mapping_are_refused() -> None:
 
 def test_file_is_read_and_settings_beside_it_win(tmp_path: Path) -> None:
     file = tmp_path / "hsd.json"
-    file.write_text(json.dumps({"rounds": 2, "tau": 1.5}))
-    config = load_config({"config_file": str(file), "rounds": 5})
+    below = {"rounds": 2, "tau": 1.5, "store": {"isolated": True, "tokens": 8_192}}
+    file.write_text(json.dumps(below))
+    config = load_config({"config_file": str(file), "rounds": 5, "store": {"tokens": 4_096}})
     assert (config.rounds, config.tau) == (5, 1.5)
+    assert (config.store.isolated, config.store.tokens) == (True, 4_096)
 
 
 @pytest.mark.parametrize("content", ["{", "[1]"])

@@ -72,6 +72,24 @@ def test_equal_tokens_give_equal_drafts(make_drafter: MakeDrafter) -> None:
     assert runs[0] == runs[1]
 
 
+def _timed(drafter: HierarchicalDrafter) -> int:
+    """Counts the steps that were timed; nine tokens share the place of eight."""
+    return sum(int(drafter.control.curve.observations(1, tokens)) for tokens in range(1, 9))
+
+
+def test_a_step_in_which_a_request_went_on_with_a_prompt_is_not_timed(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter(rows=1, deterministic=False)
+    chat = Chat(drafter)
+    chat.hear([1, 2, 3, 4] * 8)
+    chat.say([1, 2, 3, 4] * 4)
+    timed = _timed(drafter)
+    chat.hear([5, 6, 7, 8] * 5)
+    chat.say([5])
+    assert _timed(drafter) == timed
+    chat.say([6, 7])
+    assert _timed(drafter) == timed + 2
+
+
 def test_room_to_the_longest_request_is_kept(make_drafter: MakeDrafter) -> None:
     drafter = make_drafter(rows=1)
     buffer = np.tile(np.arange(8, dtype=np.int32), (1, 64))
@@ -91,6 +109,50 @@ def test_store_serves_other_requests_unless_isolated(make_drafter: MakeDrafter) 
         lengths[isolated] = runner.emitted / runner.steps
     assert lengths[True] == 1.0
     assert lengths[False] > 2.0
+
+
+class Chat:
+    """One row that says what it is told: a prompt that comes at once, an answer token by token."""
+
+    def __init__(self, drafter: HierarchicalDrafter) -> None:
+        self.drafter = drafter
+        self.buffer = np.zeros((1, 512), dtype=np.int32)
+        self.length = 0
+
+    def hear(self, tokens: list[int]) -> None:
+        """Appends a prompt."""
+        self.buffer[0, self.length : self.length + len(tokens)] = tokens
+        self.length += len(tokens)
+
+    def say(self, tokens: list[int]) -> list[list[int]]:
+        """Emits an answer; gives the draft behind each token."""
+        drafts = []
+        for token in tokens:
+            self.hear([token])
+            drafts.append(
+                self.drafter.propose([[token]], np.array([self.length], dtype=np.int32), self.buffer)[0]
+            )
+        return drafts
+
+
+def test_an_answer_serves_other_requests_and_a_prompt_its_own_alone(make_drafter: MakeDrafter) -> None:
+    """Eight tokens before an answer go with it, so that it is found."""
+    drafter = make_drafter(rows=1)
+    rng = random.Random(9)
+    first, second = ([32 + rng.randrange(32) for _ in range(40)] for _ in range(2))
+    answers = [[rng.randrange(32) for _ in range(40)] for _ in range(2)]
+    chat = Chat(drafter)
+    for prompt, answer in zip((first, second), answers, strict=True):
+        chat.hear(prompt)
+        chat.say(answer)
+    for others, served in ((first[:32], False), (second[:32], False), (answers[0], True), (answers[1], True)):
+        other = Chat(drafter)
+        other.hear([63])
+        drafts = other.say(others)
+        right = sum(draft[:1] == others[place + 1 : place + 2] for place, draft in enumerate(drafts[:-1]))
+        assert (right > 25) if served else (right < 6), others
+    own = chat.say(first[:20])
+    assert sum(draft[:1] == first[place + 1 : place + 2] for place, draft in enumerate(own)) > 12
 
 
 def test_corpus_serves_isolated_requests(make_drafter: MakeDrafter) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_runner import FakeRunner, Replay
 
-from hola_plugins.hsd.config import TelemetryConfig
+from hola_plugins.hsd.config import ConfigError, HSDConfig, TelemetryConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.telemetry import Reporter
 
 MakeDrafter = Callable[..., HierarchicalDrafter]
@@ -51,9 +53,44 @@ def test_snapshot_goes_to_file_and_log(
     assert "mean acceptance length" in caplog.text
 
 
-def test_a_file_that_cannot_be_written_is_given_up(
+@pytest.mark.parametrize("place", ["no/hsd.jsonl", ".", "a\0b"])
+def test_a_file_that_cannot_be_opened_is_refused_at_once(
+    make_drafter: MakeDrafter, tmp_path: Path, place: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"'telemetry.jsonl' = .*: cannot append to it .*; give a file"):
+        make_drafter(telemetry={"jsonl": str(tmp_path / place)})
+
+
+def test_a_file_that_cannot_be_written_for_a_while_is_taken_up_again(
     served: HierarchicalDrafter, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reporter = Reporter(TelemetryConfig(jsonl=str(tmp_path / "no" / "hsd.jsonl")), served.snapshot)
+    folder = tmp_path / "there"
+    folder.mkdir()
+    reporter = Reporter(TelemetryConfig(jsonl=str(folder / "hsd.jsonl")), served.snapshot)
+    folder.rename(tmp_path / "away")
+    for _ in range(3):
+        reporter.write_line()
+    assert caplog.text.count("telemetry pauses") == 1
+    folder.mkdir()
     reporter.write_line()
-    assert "telemetry stops" in caplog.text
+    assert json.loads((folder / "hsd.jsonl").read_text())["tokens"]["emitted"] == 108
+
+
+_KEPT: list[HierarchicalDrafter] = []
+"""What lives as long as its process."""
+
+
+def _serve_for_a_moment(file: str) -> None:
+    """Serves for less than an interval."""
+    config = HSDConfig.model_validate({"deterministic": True, "telemetry": {"jsonl": file}})
+    _KEPT.append(HierarchicalDrafter(config, DraftLimits(8, 64, 512), 1))
+    FakeRunner(_KEPT[0], 1, 512, 64, 8).run([Replay([1, 2, 3, 4, 5, 6] * 20, prompt=12)])
+
+
+def test_what_is_known_when_a_process_ends_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "hsd.jsonl"
+    process = multiprocessing.get_context("fork").Process(target=_serve_for_a_moment, args=(str(file),))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert json.loads(file.read_text())["tokens"]["emitted"] == 108

@@ -60,3 +60,26 @@ def test_a_corpus_that_leaves_no_room_is_refused_with_the_remedy(tmp_path):
     settings = {"store": {"tokens": 4_096, "corpus": str(tmp_path / "corpus.npy")}}
     with pytest.raises(ConfigError, match=r"at least 5024, got 4096; set 'store.tokens'"):
         HSDProposer(engine(**settings)).load_model()
+
+
+@pytest.mark.parametrize("additional", [{"hsd": {"store": {"isolated": True}}}, {"hloa": {"hsd": {}}}])
+def test_settings_in_the_wrong_place_are_refused(additional):
+    made = engine()
+    made.additional_config = additional
+    with pytest.raises(ConfigError, match=r"which nobody reads; HSD is set by"):
+        HSDProposer(made)
+
+
+def test_other_plugins_keep_their_settings():
+    made = engine()
+    made.additional_config = {"ascend_scheduler_config": {"enabled": True}, "refresh": True}
+    HSDProposer(made)
+
+
+def test_isolation_is_refused_where_vllm_gives_no_tokens_of_a_prompt():
+    made = engine(store={"isolated": True})
+    made.model_config.enable_prompt_embeds = True
+    with pytest.raises(
+        ConfigError, match=r"'store.isolated' = True: cannot be kept with enable_prompt_embeds"
+    ):
+        HSDProposer(made)
