@@ -36,6 +36,13 @@ def test_the_parts_share_nothing_and_hold_everything(pilot, tmp_path):
     assert texts[0] | texts[1] == {f"number {n}" for n in range(10)}
 
 
+@pytest.mark.parametrize(("share", "sizes"), [(0.01, [2, 1]), (0.5, [1, 2]), (0.99, [1, 2])])
+def test_both_parts_of_three_lines_hold_one_at_least(pilot, tmp_path, share, sizes):
+    pilot.prompts.write_text("".join(f'{{"prompt": "number {n}"}}\n' for n in range(3)))
+    parts = Splitter(tmp_path / "out" / "data", share, 0).split(pilot)
+    assert [len(read_prompts(parts[name].prompts)) for name in ("search", "held-out")] == sizes
+
+
 def test_queries_and_questions_of_one_file_are_held_out_together(pilot, tmp_path):
     parts = Splitter(tmp_path / "out" / "data", 0.3, 0).split(pilot)
     for part in parts.values():
