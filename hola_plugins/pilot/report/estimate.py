@@ -12,7 +12,7 @@ LEAST_UNITS = 6
 16 or oftener."""
 
 LEAST_TURNS = 3
-"""Fewer turns than this decide nothing: the interval of two spans a factor of two on a machine that is quiet to 10 %."""
+"""Fewer turns than this decide nothing: where the turns of a stage differ by 5 %, two leave -35 to +50 % open."""
 
 
 @dataclass(frozen=True, slots=True)
