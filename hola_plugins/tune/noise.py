@@ -5,12 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from scipy import stats
-
-from hola_plugins.pilot.report.estimate import LEVEL
-
-LEAST_TURNS = 3
-"""Fewer turns than this decide nothing."""
+from hola_plugins.pilot.report.estimate import LEAST_TURNS, LEVEL
 
 _LEAST_ERROR = 1e-12
 """Stands in for no error at all, where all turns are alike."""
@@ -27,6 +22,8 @@ def chance_of(turns: Sequence[float]) -> float:
     Returns:
         The probability; 1 where there are too few turns to tell.
     """
+    from scipy import stats
+
     if len(turns) < LEAST_TURNS:
         return 1.0
     error = max(float(stats.sem(turns)), _LEAST_ERROR)
