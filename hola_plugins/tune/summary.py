@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hola_plugins.pilot.report.estimate import LEAST_TURNS
 from hola_plugins.tune.choice import TITLES, Searched, Tuned
 from hola_plugins.tune.limits import Figures
-from hola_plugins.tune.noise import LEAST_TURNS
 from hola_plugins.tune.search import Trial
 
 _ROWS = {
