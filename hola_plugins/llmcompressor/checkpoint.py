@@ -23,8 +23,9 @@ from hola_plugins.lobi.calibration_rows import make_rows
 from hola_plugins.lobi.config import LoBiConfig
 from hola_plugins.lobi.default_text import NAME, default_documents
 from hola_plugins.lobi.model_source import check_unquantised, file_bytes, read_config, read_tokenizer
+from hola_plugins.lobi.report import check_written
 from hola_plugins.lobi.report_files import write_report
-from hola_plugins.lobi.staged_folder import staged_folder
+from hola_plugins.lobi.staged_folder import ADAPTER, staged_folder
 from hola_plugins.lobi.stock_recipe import RECIPE_FILE
 
 REPORT_FILE = "lobi_report.json"
@@ -103,7 +104,8 @@ def compress_checkpoint(
         The report, which also lies in the folder as lobi_report.json, with what was read and the seconds.
 
     Raises:
-        LoBiError: If the model, the data or the budget cannot be handled, or the place is taken at the end.
+        LoBiError: If the model, the data or the budget cannot be handled, the place is taken at the end, or the
+            checkpoint exceeds the budget.
         OSError: If the folder cannot be written, as on a full disk.
     """
     began = time.perf_counter()
@@ -111,7 +113,7 @@ def compress_checkpoint(
         if memory is None and not config.changes_weights:
             memory = half_of_free_memory()
         model = load(source.model, dtype, memory, Path(spare))
-        settings = config.model_dump() | {"report": str(folder / REPORT_FILE)}
+        settings = _staged(config, target, folder)
         fitting, kept = divide(source.rows, config.held_out)
         try:
             oneshot(
@@ -123,7 +125,7 @@ def compress_checkpoint(
             )
         except (OSError, SafetensorError) as error:
             raise OSError(f"{target} was not written: {error}; is the disk full?") from error
-        _forget_staging(folder / RECIPE_FILE)
+        _forget_staging(folder / RECIPE_FILE, config)
         seconds = time.perf_counter() - began
         run = {
             "model": source.model,
@@ -131,23 +133,43 @@ def compress_checkpoint(
             "bytes": file_bytes(folder),
             "seconds": seconds,
         }
-        return _complete(folder / REPORT_FILE, run)
+        return _complete(folder / REPORT_FILE, run, config)
 
 
-def _forget_staging(recipe: Path) -> None:
-    """Takes the path of the report out of the recipe: it no longer exists."""
+def _staged(config: LoBiConfig, target: Path, folder: Path) -> dict[str, Any]:
+    """Gives the settings, where the report and an adapter that is to be in the target go to its staging folder."""
+    settings = config.model_dump() | {"report": str(folder / REPORT_FILE)}
+    adapter = config.lora.adapter
+    if adapter is not None and Path(adapter).resolve() == (target / ADAPTER).resolve():
+        settings["lora"]["adapter"] = str(folder / ADAPTER)
+    return settings
+
+
+def _unstage(settings: dict[str, Any], config: LoBiConfig) -> None:
+    """Takes the staging folder out of settings: it no longer exists."""
+    settings["report"] = None
+    settings["lora"]["adapter"] = config.lora.adapter
+
+
+def _forget_staging(recipe: Path, config: LoBiConfig) -> None:
+    """Takes the staging folder out of the recipe."""
     content: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     for group in (group for stage in content.values() for group in stage.values()):
         if "LoBiModifier" in group:
-            group["LoBiModifier"]["report"] = None
+            _unstage(group["LoBiModifier"], config)
     tidy = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
     recipe.write_text(tidy, encoding="utf-8")
 
 
-def _complete(file: Path, run: dict[str, Any]) -> dict[str, Any]:
-    """Adds to the report what only the whole run knows."""
+def _complete(file: Path, run: dict[str, Any], config: LoBiConfig) -> dict[str, Any]:
+    """Adds to the report what only the whole run knows.
+
+    Raises:
+        LoBiError: If the checkpoint is larger than the budget allows.
+    """
     report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    report["settings"]["report"] = None
+    check_written(report, run["bytes"])
+    _unstage(report["settings"], config)
     report["run"] = run
     write_report(file, report)
     return report

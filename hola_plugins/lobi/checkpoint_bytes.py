@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import torch
 from torch import nn
 
+from hola_plugins.lobi.checkpoint_parts import largest_part, saved_name, split_into_parts
 from hola_plugins.lobi.linear import weight_shape
 from hola_plugins.lobi.saved_tensors import saved_tensors
 from hola_plugins.lobi.scheme import Scheme
@@ -31,9 +33,6 @@ _CODES = {
 _WIDTH = {"F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1}
 _ORDER = ["I64", "F32", "I32", "BF16", "F16", "F8_E4M3", "I8", "U8", "BOOL"]
 """Dtypes in the order in which safetensors writes them."""
-
-_SHARD = 20_000_000_000
-"""Where llmcompressor splits a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +72,31 @@ def weight_tensors(name: str, rows: int, columns: int, scheme: Scheme, dtype: st
     if scheme.packed:
         words = math.ceil(columns * scheme.bits / 32)
         packed = StoredTensor(f"{name}.weight_packed", "I32", (rows, words))
-        return [packed, scale, StoredTensor(f"{name}.weight_shape", "I64", (2,))]
+        return [scale, packed, StoredTensor(f"{name}.weight_shape", "I64", (2,))]
     return [
-        StoredTensor(f"{name}.weight", "I8" if scheme.kind == "int" else "F8_E4M3", (rows, columns)),
         scale,
+        StoredTensor(f"{name}.weight", "I8" if scheme.kind == "int" else "F8_E4M3", (rows, columns)),
     ]
 
 
 def model_tensors(model: nn.Module, schemes: Mapping[str, Scheme]) -> list[StoredTensor]:
-    """Lists every tensor of a model's checkpoint; tied ones count once.
+    """Lists every tensor of a model's state dict when it is saved; tied ones count once.
 
     Args:
         model: The model.
         schemes: Scheme by name of the layers that are quantised.
     """
     tensors: list[StoredTensor] = []
-    for key, tensor in saved_tensors(model):
-        name = key.removesuffix(".weight")
-        if name in schemes and key != name:
-            rows, columns = weight_shape(model.get_submodule(name))
-            tensors += weight_tensors(name, rows, columns, schemes[name], _CODES[tensor.dtype])
-        else:
-            tensors.append(StoredTensor(key, _CODES[tensor.dtype], tuple(tensor.shape)))
+    for name, own in groupby(saved_tensors(model), key=lambda one: one[0].rpartition(".")[0]):
+        replaced: list[StoredTensor] = []
+        for key, tensor in own:
+            code = _CODES[tensor.dtype]
+            if key == f"{name}.weight" and name in schemes and schemes[name].kind != "none":
+                rows, columns = weight_shape(model.get_submodule(name))
+                replaced = weight_tensors(name, rows, columns, schemes[name], code)
+            else:
+                tensors.append(StoredTensor(key, code, tuple(tensor.shape)))
+        tensors += replaced
     return tensors
 
 
@@ -114,23 +116,17 @@ def file_bytes(tensors: Iterable[StoredTensor]) -> int:
     return 8 + math.ceil(length / 8) * 8 + offset
 
 
-def checkpoint_bytes(model: nn.Module, schemes: Mapping[str, Scheme], shard: int = _SHARD) -> int:
+def checkpoint_bytes(model: nn.Module, schemes: Mapping[str, Scheme], part: int | None = None) -> int:
     """Gives the exact size of model.safetensors with these schemes; of all its parts where there are several.
 
     Args:
         model: The model.
         schemes: Scheme by name of the layers that are quantised.
-        shard: Largest data of a part, in bytes.
+        part: Largest data of a part, in bytes; None takes what the model is saved with.
     """
-    parts: list[list[StoredTensor]] = [[]]
-    held = 0
-    for tensor in model_tensors(model, schemes):
-        if parts[-1] and held + tensor.size > shard:
-            parts.append([])
-            held = 0
-        parts[-1].append(tensor)
-        held += tensor.size
-    return sum(map(file_bytes, parts))
+    parts = split_into_parts(model_tensors(model, schemes), largest_part(model) if part is None else part)
+    name = saved_name(model)
+    return sum(file_bytes(replace(one, name=name(one.name)) for one in tensors) for tensors in parts)
 
 
 def weight_bytes(model: nn.Module, names: Sequence[str], scheme: Scheme) -> int:

@@ -9,8 +9,8 @@ from torch import nn
 
 
 def is_linear(module: nn.Module) -> bool:
-    """Tells whether a module is a linear layer."""
-    return isinstance(module, nn.Linear) or is_transposed(module)
+    """Tells whether a module is a linear layer; subclasses of `torch.nn.Linear` are not: they are stored unpacked."""
+    return type(module) is nn.Linear or is_transposed(module)
 
 
 def is_transposed(module: nn.Module) -> bool:

@@ -26,6 +26,7 @@ from hola_plugins.lobi.scheme import ACTORDER, UNQUANTISED, parse_scheme
 from hola_plugins.lobi.score_cache import cache_key, cached_scores
 from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
 from hola_plugins.lobi.structure import Group, Structure
+from hola_plugins.lobi.unquantised_roles import unquantised_roles
 
 logger = logging.getLogger(__name__)
 
@@ -78,14 +79,15 @@ def quantisable_groups(structure: Structure, ignore: Sequence[str]) -> tuple[Gro
 
 
 def allowed_schemes(model: Any, groups: Sequence[Group], names: Sequence[str], device: str) -> Allowed:
-    """Gives the schemes that the shapes of each group allow; at least to leave it as it is.
+    """Gives the schemes that the family and the shapes of each group allow; at least to leave it as it is.
 
     compressed-tensors knows no layer of GPT-2's layout, so those are left as they are.
     """
+    left = unquantised_roles(model)
 
     def fits(group: Group, name: str) -> bool:
         modules = [model.get_submodule(member) for member in group.members]
-        if any(is_transposed(module) for module in modules):
+        if group.role in left or any(is_transposed(module) for module in modules):
             return name == UNQUANTISED
         return all(parse_scheme(name).fits(*weight_shape(module), device) for module in modules)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hola_plugins.lobi.checkpoint_bytes import weight_bytes
 from hola_plugins.lobi.compression import Outcome
-from hola_plugins.lobi.config import LoBiConfig
+from hola_plugins.lobi.config import LoBiConfig, LoBiError
 from hola_plugins.lobi.curve import expected_divergence, tradeoff
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.guard import Measured
@@ -48,6 +48,25 @@ def make_report(model: Any, config: LoBiConfig, outcome: Outcome, size: int) -> 
         "curve": _curve(config, model, allocation) if allocation and config.report else [],
         "seconds": dict(outcome.seconds),
     }
+
+
+def check_written(report: Mapping[str, Any], written: int) -> None:
+    """Refuses a checkpoint that is larger than the budget allows.
+
+    Args:
+        report: The report of its run.
+        written: Bytes of its weights on disk.
+
+    Raises:
+        LoBiError: If it is.
+    """
+    allowed = report["allowed"]["bytes"]
+    if allowed is not None and written > allowed:
+        raise LoBiError(
+            f"the checkpoint of {report['model']} has {written} bytes where the budget allows {allowed} and "
+            f"{report['predicted']['bytes']} were predicted, so it is not kept: layers of this model are stored "
+            "otherwise than Lo-Bi knows; leave them out (ignore), or report the model"
+        )
 
 
 def _prediction(allocation: Allocation) -> dict[str, Any]:

@@ -104,6 +104,7 @@ def read_structure(model: nn.Module) -> Structure:
         LoBiError: If it is not a dense decoder whose layers are one attention and one MLP of linear layers.
     """
     path, layers = _decoder_layers(model)
+    _check_linear_classes(model, path)
     readers = _readers_by_input(model, path)
     mlps, attentions, groups = [], [], []
     for number, layer in enumerate(layers):
@@ -121,7 +122,7 @@ def read_structure(model: nn.Module) -> Structure:
 def _untied_head(model: Any, depth: int) -> Group | None:
     """Finds the output layer, where its weight is its own."""
     head = model.get_output_embeddings()
-    if not isinstance(head, nn.Linear) or head_is_tied(model):
+    if type(head) is not nn.Linear or head_is_tied(model):
         return None
     name = next(name for name, module in model.named_modules() if module is head)
     return Group(name, (name,), depth, "head")
@@ -152,6 +153,16 @@ def _decoder_layers(model: nn.Module) -> tuple[str, nn.ModuleList]:
             f"{type(model).__name__} has {len(found)} lists of {depth} layers; Lo-Bi needs exactly one"
         )
     return found[0]
+
+
+def _check_linear_classes(model: nn.Module, path: str) -> None:
+    """Refuses linear layers of a class of their own."""
+    for name, module in model.named_modules():
+        if name.startswith(f"{path}.") and isinstance(module, nn.Linear) and not is_linear(module):
+            raise LoBiError(
+                f"{name} is a {type(module).__name__}, and compressed-tensors packs layers of the class "
+                f"torch.nn.Linear itself alone: Lo-Bi does not compress {type(model).__name__}"
+            )
 
 
 def _readers_by_input(model: nn.Module, path: str) -> dict[str, int]:

@@ -205,6 +205,16 @@ def test_a_full_disk_leaves_nothing(work: Path) -> None:
     assert not list(out.parent.iterdir())
 
 
+def test_a_checkpoint_larger_than_its_budget_is_not_kept(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hola_plugins.llmcompressor.checkpoint.file_bytes", lambda _: 1 << 30)
+    out = work / "large" / "small"
+    arguments = ["--budget", "45%", "--out", str(out), "--cache", str(work / "scores"), *QUICK]
+    answer = CliRunner().invoke(app, ["compress", str(TARGET), *arguments])
+    assert answer.exit_code == 2
+    assert "has 1073741824 bytes where the budget allows" in " ".join(answer.output.split())
+    assert not list(out.parent.iterdir())
+
+
 def test_a_killed_run_leaves_no_checkpoint_and_the_next_one_uses_its_scores(work: Path) -> None:
     out, cache = work / "killed" / "small", work / "killed_scores"
     arguments = [str(TARGET), "--budget", "50%", "--out", str(out), "--cache", str(cache), *QUICK]
@@ -242,6 +252,8 @@ def test_a_model_larger_than_its_memory_gives_the_same_tensors(work: Path) -> No
     shards = sorted((work / "by-layer").glob("model-*.safetensors"))
     found = {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
     assert len(shards) > 4
+    report = json.loads((work / "by-layer" / REPORT_FILE).read_text())
+    assert report["run"]["bytes"] == report["predicted"]["bytes"] == sum(one.stat().st_size for one in shards)
     assert found.keys() == whole.keys()
     assert all(torch.equal(found[name], whole[name]) for name in whole)
     assert not [path for path in (work / "by-layer").iterdir() if path.is_dir()]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")
 
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from small_models import FAMILIES, make, target
 from transformers import AutoModelForCausalLM
 
@@ -67,15 +69,29 @@ def test_a_model_as_it_is(family, tied, tmp_path):
     assert checkpoint_bytes(model, {}) == (tmp_path / "model.safetensors").stat().st_size
 
 
+def test_a_model_whose_tensors_have_other_names_in_a_checkpoint(tmp_path):
+    shape = {"vocab_size": 128, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    config = transformers.GPTNeoXConfig(**shape, num_attention_heads=4)
+    transformers.GPTNeoXForCausalLM(config).save_pretrained(tmp_path)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert "lm_head.weight" in model.state_dict()
+    model.save_pretrained(tmp_path)
+    assert checkpoint_bytes(model, {}) == (tmp_path / "model.safetensors").stat().st_size
+    assert "embed_out.weight" in load_file(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("part", [100_000, 20_000])
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_a_model_in_parts(family, tmp_path):
+def test_a_model_in_parts(family, part, tmp_path):
     model = make(family)
-    model.save_pretrained(tmp_path, max_shard_size=100_000)
+    model.save_pretrained(tmp_path, max_shard_size=part)
     sizes = [file.stat().st_size for file in tmp_path.glob("*.safetensors")]
     assert len(sizes) > 2
-    assert checkpoint_bytes(model, {}, 100_000) == sum(sizes)
+    assert checkpoint_bytes(model, {}, part) == sum(sizes)
     again = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert checkpoint_bytes(again, {}) == checkpoint_bytes(model, {})
+    model.save_pretrained = partial(model.save_pretrained, max_shard_size=part)
+    assert checkpoint_bytes(model, {}) == sum(sizes)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +104,7 @@ def test_a_model_in_every_scheme_as_compressed_tensors_saves_it(scheme, tmp_path
     model = target().bfloat16()
     names = [name for name in read_structure(model).linear_names if scheme.fits(*shape(model, name), "cpu")]
     predicted = checkpoint_bytes(model, dict.fromkeys(names, scheme))
+    predicted_parts = checkpoint_bytes(model, dict.fromkeys(names, scheme), 60_000)
     config = quantization.QuantizationConfig(config_groups={"group": scheme.as_config_group(names)})
     quantization.apply_quantization_config(model, config)
     for name in names:
@@ -95,6 +112,12 @@ def test_a_model_in_every_scheme_as_compressed_tensors_saves_it(scheme, tmp_path
     ModelCompressor.from_pretrained_model(model).compress_model(model)
     model.save_pretrained(tmp_path)
     assert predicted == (tmp_path / "model.safetensors").stat().st_size
+    model.hf_device_map = {"": "cpu"}
+    with pytest.warns(UserWarning, match="offloaded modules"):
+        model.save_pretrained(tmp_path / "parts", max_shard_size=60_000)
+    parts = [file.stat().st_size for file in (tmp_path / "parts").glob("*.safetensors")]
+    assert len(parts) > 4
+    assert predicted_parts == sum(parts)
 
 
 def test_the_bound_of_layers_holds():

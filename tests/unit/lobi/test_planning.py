@@ -9,7 +9,7 @@ import re
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
+transformers = pytest.importorskip("transformers")
 pytest.importorskip("scipy")
 
 from hypothesis import given, settings
@@ -176,6 +176,27 @@ def test_layers_that_are_ignored_or_of_another_layout_are_left_as_they_are():
     gpt2 = make("gpt2")
     groups = read_structure(gpt2).groups
     assert set(map(tuple, allowed_schemes(gpt2, groups, NAMES, "cpu").values())) == {("BF16",)}
+
+
+@pytest.mark.parametrize(
+    ("family", "left"),
+    [
+        ("Bloom", {"head", "attention_in"}),
+        ("GPTJ", {"attention_in"}),
+        ("OPT", {"head"}),
+        ("StableLm", {"head", "attention_in", "mlp_in"}),
+    ],
+)
+def test_layers_that_vllm_loads_unquantised_only_are_left_as_they_are(family, left):
+    sizes = {"vocab_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 64}
+    sizes["num_key_value_heads"] = 4
+    widths = {"intermediate_size": 128, "ffn_dim": 128, "word_embed_proj_dim": 64, "rotary_dim": 8}
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    config = getattr(transformers, f"{family}Config")(**sizes, **widths, **ends, tie_word_embeddings=False)
+    model = getattr(transformers, f"{family}ForCausalLM")(config).eval()
+    groups = read_structure(model).all_groups
+    allowed = allowed_schemes(model, groups, NAMES, "cpu")
+    assert {group.role for group in groups if allowed[group.name] == ["BF16"]} == left
 
 
 def test_a_head_of_its_own_weight_makes_a_smaller_budget_feasible():

@@ -81,6 +81,14 @@ def test_a_mixture_of_experts_is_refused():
         read_structure(transformers.MixtralForCausalLM(config))
 
 
+def test_linear_layers_of_a_class_of_their_own_are_refused():
+    config = transformers.FalconConfig(
+        vocab_size=64, hidden_size=64, num_hidden_layers=2, num_attention_heads=4
+    )
+    with pytest.raises(LoBiError, match=r"query_key_value is a FalconLinear, and compressed-tensors packs"):
+        read_structure(transformers.FalconForCausalLM(config))
+
+
 def test_an_encoder_decoder_is_refused():
     config = transformers.T5Config(vocab_size=64, d_model=32, d_ff=32, d_kv=16, num_layers=2, num_heads=2)
     with pytest.raises(LoBiError, match="T5ForConditionalGeneration"):
