@@ -117,5 +117,6 @@ def shortened(document: Document, passage: CompressedPassage, metadata_key: str)
     }
     if passage.truncated:
         facts["truncated"] = True
-    copied.metadata[metadata_key] = {**copied.metadata.get(metadata_key, {}), **facts}
+    before = copied.metadata.get(metadata_key)
+    copied.metadata[metadata_key] = {**before, **facts} if isinstance(before, dict) else facts
     return copied

@@ -99,6 +99,10 @@ def _index(documents: Documents, folder: Path, show: Callable[[str], None]) -> O
         raise ValueError(f"no file to index in {documents.path}: it reads {', '.join(SUFFIXES)}")
     settings = CorpusSettings(embedding=documents.embedding, chunk=documents.chunk)
     store = open_store(folder, settings)
-    for step in Indexer(store, folder, settings.chunk).run(files):
+    indexer = Indexer(store, folder, settings.chunk)
+    for step in indexer.run(files):
         show(f"indexing {step.file}")
+    if not store.passages.passages():
+        why = "; ".join(f"{name}: {reason}" for name, reason in indexer.report.unreadable[:1])
+        raise ValueError(f"nothing to index in {documents.path}: {why or 'its files hold no text'}")
     return OpenIndex(folder, store)

@@ -48,7 +48,7 @@ def measure_costs(models: Sequence[Any]) -> list[Cost]:
 
 
 class _Pass:
-    """A forward pass of some tokens behind a context in the key-value cache.
+    """A forward pass of some tokens behind a context in a key-value cache that holds all of it, windows or not.
 
     Args:
         model: The model.
@@ -60,7 +60,7 @@ class _Pass:
         vocabulary = model.config.get_text_config().vocab_size
         ids = torch.randint(vocabulary, (1, _CONTEXT + count), generator=torch.Generator().manual_seed(0))
         ids = ids.to(model.device)
-        self._cache, self._ids = DynamicCache(config=model.config), ids[:, _CONTEXT:]
+        self._cache, self._ids = DynamicCache(), ids[:, _CONTEXT:]
         with torch.no_grad():
             model(input_ids=ids[:, :_CONTEXT], past_key_values=self._cache, use_cache=True)
 

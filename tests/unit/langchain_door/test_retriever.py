@@ -449,6 +449,13 @@ def test_labels_of_another_length_are_refused(retriever):
         retriever.save_calibration("x.json")
 
 
+def test_metadata_of_others_under_the_compressors_key_is_replaced():
+    document = Document("One. Two. Three.", metadata={"adacomp": "theirs"})
+    (kept,) = SentenceCompressor(token_budget=50).compress_documents([document], "one")
+    assert kept.metadata["adacomp"]["kept_sentences"] == [0, 1, 2]
+    assert document.metadata == {"adacomp": "theirs"}
+
+
 def test_ten_megabytes_in_one_document():
     documents = [
         *corpus(),
