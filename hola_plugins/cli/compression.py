@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from hola_plugins.cli.ending import ends_with_2
-from hola_plugins.cli.out_folder import check_out
+from hola_plugins.cli.out_folder import check_adapter, check_out
 from hola_plugins.cli.results_console import results_console
 
 CACHE = Path("~/.cache/hola/scores")
@@ -68,7 +68,10 @@ def compress(
         ),
     ] = None,
     adapter: Annotated[
-        Path | None, typer.Option(help="Folder that receives the LoRA adapter of the recovery after a cut.")
+        Path | None,
+        typer.Option(
+            help="Folder that receives the LoRA adapter of the recovery after a cut, such as OUT/adapter."
+        ),
     ] = None,
     cache: Annotated[
         Path, typer.Option(help="Folder of scores: another budget is not scored again.")
@@ -84,6 +87,9 @@ def compress(
     with ends_with_2("compress", "stopped; scores are kept, the same command goes on after them"):
         from hola_plugins.lobi.budget_text import parse_budget, parse_size
 
+        if adapter is not None:
+            check_adapter(adapter, out)
+        check_out(model, out, force, reads=(calibration,), cache=cache.expanduser())
         settings = parse_budget(budget) | {
             "prune": _prune(prune),
             "quantizer": quantizer,
@@ -100,7 +106,6 @@ def compress(
             raise ValueError(
                 "--adapter keeps what recovers a cut model, and nothing is cut: give --prune too"
             )
-        check_out(model, out, force)
         room = None if memory is None else parse_size(memory)
         _compress(model, out, calibration, settings, device, sequence_length, dtype, room, force)
 

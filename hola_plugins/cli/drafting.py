@@ -104,8 +104,9 @@ def draft(
             "seed": seed,
         }
         _check_options(start, size or layers, bits, device)
-        check_out(model, out, force)
-        _make(model, out, prompts, held_out, settings, start, bits, device, cache.expanduser(), force)
+        cache = cache.expanduser()
+        check_out(model, out, force, reads=(prompts, held_out, start), cache=cache)
+        _make(model, out, prompts, held_out, settings, start, bits, device, cache, force)
 
 
 def _make(

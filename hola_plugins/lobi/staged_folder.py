@@ -11,9 +11,16 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from hola_plugins.lobi.config import LoBiError
+from hola_plugins.lobi.stock_recipe import RECIPE_FILE
+
+ADAPTER = "adapter"
+"""The folder of a checkpoint that may receive the adapter of its recovery."""
 
 _MARK = "config.json"
 """A folder without this file is no checkpoint and is never replaced."""
+
+_TEMPLATES = "additional_chat_templates"
+"""The folder in which a tokenizer of several chat templates is saved."""
 
 
 def check_place(target: Path, *, replace: bool) -> None:
@@ -21,19 +28,36 @@ def check_place(target: Path, *, replace: bool) -> None:
 
     Args:
         target: Where the folder is to be.
-        replace: Whether a checkpoint there may be replaced.
+        replace: Whether a checkpoint there may be replaced; with a folder in it that no run made, it may not.
 
     Raises:
-        LoBiError: If it is taken.
+        LoBiError: If it is taken, or is a folder that another cannot take the place of.
     """
-    if target.exists() and not target.is_dir():
-        raise LoBiError(f"{target} is a file: give a folder")
-    if not target.is_dir() or not any(target.iterdir()):
+    if not target.is_dir():
+        if target.exists():
+            raise LoBiError(f"{target} is a file: give a folder")
+        return
+    if target.is_mount() or Path.cwd().is_relative_to(target.resolve()):
+        raise LoBiError(
+            f"{target} is a mount or holds the working folder, and cannot be replaced as a whole: give a folder in "
+            f"it, such as {target / 'small'}"
+        )
+    if not any(target.iterdir()):
         return
     if not (target / _MARK).is_file():
         raise LoBiError(f"{target} holds something else than a checkpoint: give another folder")
     if not replace:
         raise LoBiError(f"{target} is not empty: give another folder, or replace what is there with --force")
+    if (found := _foreign_folder(target)) is not None:
+        raise LoBiError(
+            f"{target} holds the folder {found}, which would be lost: move it, or give another folder"
+        )
+
+
+def staging_of(target: Path) -> Path:
+    """Gives the folder in which what goes to a target is made."""
+    place = target.resolve()
+    return place.parent / f".{place.name}.unfinished"
 
 
 @contextmanager
@@ -51,9 +75,8 @@ def staged_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         LoBiError: If another run is filling the same folder, or the place is taken at the end.
         OSError: If the folder cannot be moved there.
     """
-    target = target.resolve()
+    target, staging = target.resolve(), staging_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.with_name(f".{target.name}.unfinished")
     with _locked(staging):
         try:
             yield staging
@@ -72,16 +95,28 @@ def _locked(staging: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError):
         raise LoBiError(f"{staging} must be a folder, and is a file or a link: remove it") from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise LoBiError(f"another run is filling {staging}: wait for it, or give another folder") from None
-    try:
+        _lock(handle, staging)
         for left in staging.iterdir():
             shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, staging: Path) -> None:
+    """Locks the open folder, which a run that ended meanwhile may have moved to its place."""
+    with suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), os.lstat(staging)):
+            return
+    raise LoBiError(f"another run is filling {staging}: wait for it, or give another folder")
+
+
+def _foreign_folder(target: Path) -> Path | None:
+    """Finds a folder in a checkpoint that no run made."""
+    made = {Path(_TEMPLATES), Path(ADAPTER)} if (target / RECIPE_FILE).is_file() else {Path(_TEMPLATES)}
+    folders = (path.relative_to(target) for path in target.rglob("*") if path.is_dir())
+    return next((folder for folder in folders if folder not in made), None)
 
 
 def _finish(staging: Path, target: Path, *, replace: bool) -> None:
@@ -104,11 +139,13 @@ def _take_place(staging: Path, target: Path) -> None:
         staging.rename(target)
         return
     aside = Path(mkdtemp(prefix=f".{target.name}.replaced-", dir=target.parent))
-    old = target.rename(aside / target.name)
+    old = aside / target.name
     try:
+        target.rename(old)
         staging.rename(target)
     except OSError:
-        old.rename(target)
+        if old.exists():
+            old.rename(target)
         aside.rmdir()
         raise
     shutil.rmtree(aside, ignore_errors=True)

@@ -152,7 +152,12 @@ def test_own_text_a_cut_and_a_second_run_over_the_first(work: Path) -> None:
     text.write_text("".join(json.dumps(record) + "\n" for record in records))
     out = work / "cut"
     arguments = ["--out", str(out), "--cache", str(work / "scores"), "--calibration", str(text), *QUICK]
-    hola("compress", str(TARGET), "--budget", "1.2MB", "--prune", "33%", *arguments)
+    cut = ["--prune", "33%", "--adapter", str(out / "adapter")]
+    hola("compress", str(TARGET), "--budget", "1.2MB", *cut, *arguments)
+    assert (out / "adapter" / "adapter_model.safetensors").is_file()
+    for name in ("recipe.yaml", REPORT_FILE):
+        assert str(out / "adapter") in (out / name).read_text()
+        assert ".unfinished" not in (out / name).read_text()
     assert json.loads((out / "config.json").read_text())["intermediate_size"] == 256
     assert json.loads((out / REPORT_FILE).read_text())["run"]["calibration"]["source"] == "own.jsonl"
     _, messages = hola("recipe", str(out), status=2)
@@ -161,6 +166,7 @@ def test_own_text_a_cut_and_a_second_run_over_the_first(work: Path) -> None:
     assert "--force" in messages
     hola("compress", str(TARGET), "--budget", "6bit", "--force", "--tune", "10", *arguments)
     assert json.loads((out / "config.json").read_text())["intermediate_size"] == 384
+    assert not (out / "adapter").exists()
     assert "untuned" in hola("recipe", str(out))[1]
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
 
 from hola_plugins.lobi.config import LoBiError
-from hola_plugins.lobi.staged_folder import check_place, staged_folder
+from hola_plugins.lobi.staged_folder import ADAPTER, check_place, staged_folder, staging_of
+
+TEMPLATES = "additional_chat_templates"
 
 
 def fill(folder: Path, text: str) -> None:
     (folder / "config.json").write_text(text)
-    (folder / "deep").mkdir()
+    (folder / TEMPLATES).mkdir()
 
 
 def names(folder: Path) -> list[str]:
@@ -24,7 +27,7 @@ def test_nothing_is_at_the_place_before_the_end(tmp_path: Path) -> None:
     with staged_folder(target) as folder:
         fill(folder, "one")
         assert not target.exists()
-    assert (names(target), names(target.parent)) == (["config.json", "deep"], ["small"])
+    assert (names(target), names(target.parent)) == ([TEMPLATES, "config.json"], ["small"])
 
 
 @pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()])
@@ -140,3 +143,87 @@ def test_a_place_that_is_taken_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LoBiError, match="--force"):
         check_place(checkpoint, replace=False)
     check_place(checkpoint, replace=True)
+
+
+@pytest.mark.parametrize("folder", ["checkpoint-5", ".git", ADAPTER, f"{TEMPLATES}/mine"])
+def test_a_checkpoint_with_a_folder_that_no_run_made_is_not_replaced(tmp_path: Path, folder: str) -> None:
+    target = tmp_path / "small"
+    target.mkdir()
+    fill(target, "old")
+    (target / folder).mkdir(parents=True)
+    (target / folder / "model.safetensors").write_text("mine")
+    with pytest.raises(LoBiError, match=f"small holds the folder {folder}, which would be lost"):
+        check_place(target, replace=True)
+
+
+def test_a_checkpoint_with_its_adapter_is_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "small"
+    (target / ADAPTER).mkdir(parents=True)
+    fill(target, "old")
+    (target / "recipe.yaml").write_text("old")
+    with staged_folder(target, replace=True) as folder:
+        fill(folder, "new")
+    assert names(target) == [TEMPLATES, "config.json"]
+
+
+@pytest.mark.parametrize("working", ["small", "small/deep"])
+def test_the_working_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, working: str) -> None:
+    (tmp_path / working).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / working)
+    with pytest.raises(LoBiError, match="holds the working folder, and cannot be replaced as a whole"):
+        check_place(tmp_path / "small", replace=True)
+
+
+def test_a_mount_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_mount", lambda _: True)
+    with pytest.raises(LoBiError, match=f"give a folder in it, such as {tmp_path / 'small'}"):
+        check_place(tmp_path, replace=False)
+
+
+def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
+    target, link = tmp_path / "disk" / "small", tmp_path / "link"
+    target.mkdir(parents=True)
+    fill(target, "old")
+    link.symlink_to(target)
+    with staged_folder(link, replace=True) as folder:
+        fill(folder, "new")
+    assert link.is_symlink()
+    assert (target / "config.json").read_text() == "new"
+    assert names(target.parent) == ["small"]
+
+
+def test_a_place_that_does_not_let_go_of_what_is_there_leaves_no_folder_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "small"
+    target.mkdir()
+    fill(target, "old")
+    rename = Path.rename
+
+    def refuse(path: Path, place: Path) -> Path:
+        if path == target:
+            raise OSError("busy")
+        return rename(path, place)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="busy"), staged_folder(target, replace=True) as folder:
+        fill(folder, "new")
+    assert names(tmp_path) == [staging_of(target).name, "small"]
+
+
+def test_a_folder_of_another_run_is_not_cleared_where_the_locked_one_was_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, other = tmp_path / "small", staging_of(tmp_path / "small") / "config.json"
+    lock = fcntl.flock
+
+    def end_and_start(handle: int, how: int) -> None:
+        other.parent.rename(target)
+        other.parent.mkdir()
+        other.write_text("another run")
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", end_and_start)
+    with pytest.raises(LoBiError, match="another run is filling"), staged_folder(target):
+        pass
+    assert other.read_text() == "another run"
