@@ -92,10 +92,7 @@ def compress(model: Any, loader: Any, config: LoBiConfig, kept: Sequence[Any] | 
     start = Outcome(structure, text, original, fitting, checkpoint_bytes(model, {}), quality)
     run = _search(model, start, config, cuts) if len(cuts) > 1 else _run(model, start, config, cuts[0])
     if config.lora.adapter is not None and not (run.recovery and run.recovery.steps):
-        logger.warning(
-            "%s receives no adapter: nothing was recovered, or that did not help and was taken back",
-            config.lora.adapter,
-        )
+        logger.warning("no adapter is kept: nothing was recovered, or that did not help and was taken back")
     return run
 
 
