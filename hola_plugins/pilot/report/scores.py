@@ -30,9 +30,12 @@ def accuracy_change(before: Accuracy, after: Accuracy) -> Estimate:
 def recall_change(before: Retrieval, after: Retrieval) -> Estimate | None:
     """Estimates after - before, paired by query; without an interval where queries do not pair.
 
-    None where one has no recall, or both have one of 0: then there is nothing to lose.
+    None where one has no recall, where both have one of 0, so that there is nothing to lose, or where both are one
+    search, of equal time to the last digit, so that nothing can differ.
     """
     if before.recall is None or after.recall is None or before.recall == after.recall == 0:
+        return None
+    if before.seconds is not None and before == after:
         return None
     if before.recalls and len(before.recalls) == len(after.recalls):
         changes = np.array(after.recalls) - np.array(before.recalls)

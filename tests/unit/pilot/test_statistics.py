@@ -239,6 +239,12 @@ def test_recall_that_did_not_move_may_move_and_no_recall_at_all_shows_nothing():
     assert recall_change(retrieved([0] * 8), retrieved([0] * 7 + [1])) is not None
 
 
+def test_stages_that_send_the_passages_of_one_search_are_not_compared_by_recall():
+    once, again = (retrieved([1] * 8).model_copy(update={"seconds": one}) for one in (0.1, 0.2))
+    assert recall_change(once, once) is None
+    assert recall_change(once, again) is not None
+
+
 @pytest.mark.parametrize(("queries", "loss"), [(8, 0.1), (20, 0.05), (48, 0.03), (48, 0.01), (48, 0.1)])
 def test_intervals_of_recall_cover_a_small_loss(queries, loss):
     covered = 0.0
