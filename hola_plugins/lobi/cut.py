@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from hola_plugins.lobi.block_rows import by_unit, rows_of
 from hola_plugins.lobi.config import LoBiError, PruneConfig
 from hola_plugins.lobi.linear import keep_inputs, keep_outputs, weight_shape
 from hola_plugins.lobi.saliency import Saliency
@@ -46,8 +47,8 @@ def plan_cut(model: Any, structure: Structure, config: PruneConfig) -> Cut:
     width = structure.mlps[0].width
     cut = Cut(
         channels=_rounded_width(width, config),
-        kv_heads=_kept_heads(model.config, config.kv_heads),
-        layers=max(1, round(structure.depth * (1 - config.layers))),
+        kv_heads=_kept_heads(model, structure, config.kv_heads),
+        layers=_kept_depth(structure.depth, config.layers),
     )
     rebuild(model, structure, cut)
     return cut
@@ -66,15 +67,31 @@ def _rounded_width(width: int, config: PruneConfig) -> int:
     return kept
 
 
-def _kept_heads(config: Any, fraction: float) -> int | None:
+def _kept_depth(depth: int, fraction: float) -> int:
+    """Gives the number of kept layers."""
+    kept = max(1, round(depth * (1 - fraction)))
+    if fraction > 0 and kept == depth:
+        raise LoBiError(f"prune.layers {fraction} of {depth} layers cuts none: raise it or set 0")
+    return kept
+
+
+def _kept_heads(model: Any, structure: Structure, fraction: float) -> int | None:
     """Gives the kept key-value heads."""
     if fraction == 0:
         return None
+    config = model.config
     heads = getattr(config, "num_key_value_heads", None)
     if heads is None or getattr(config, "head_dim", None) is None:
         raise LoBiError(
             f"key-value heads of {config.model_type} cannot be cut: its config has no head_dim of its own, "
             "so fewer heads would change their size; set prune.kv_heads to 0"
+        )
+    block = structure.attentions[0]
+    rows = [weight_shape(model.get_submodule(name))[0] for name in block.inputs]
+    if len(rows) == 2 or (len(rows) == 1 and rows[0] != block.width + 2 * heads * config.head_dim):
+        raise LoBiError(
+            f"key-value heads of {config.model_type} cannot be cut: {' and '.join(block.inputs)} are neither query, "
+            "key and value nor these in one layer; set prune.kv_heads to 0"
         )
     kept = max(1, round(int(heads) * (1 - fraction)))
     if kept == heads:
@@ -94,8 +111,7 @@ def rebuild(model: Any, structure: Structure, cut: Cut) -> Any:
     what = f"{cut.channels} channels, {cut.kv_heads or 'all'} key-value heads and {cut.layers} layers"
     try:
         _resize(config, structure, cut, list(range(cut.layers)))
-        with torch.device("meta"):
-            trial = type(model)(type(config).from_dict(config.to_dict())).to(model.dtype)
+        trial = _without_memory(model, config)
         found = _widths(trial, structure)
     except (StrictDataclassError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise LoBiError(f"{type(model).__name__} cannot be rebuilt with {what}: {error}") from None
@@ -107,7 +123,26 @@ def rebuild(model: Any, structure: Structure, cut: Cut) -> Any:
             f"{type(model).__name__} does not take {what}: its config makes {found[0]} channels, "
             f"{found[1]} head channels and {found[2]} layers"
         )
+    _check_other_sizes(model, trial, structure, what)
     return trial
+
+
+def _without_memory(model: Any, config: Any) -> Any:
+    """Builds a model of the same class from a configuration, on the meta device."""
+    with torch.device("meta"):
+        return type(model)(type(config).from_dict(config.to_dict())).to(model.dtype)
+
+
+def _check_other_sizes(model: Any, trial: Any, structure: Structure, what: str) -> None:
+    """Refuses a cut that changes the size of anything but linear layers."""
+    linear = tuple(f"{name}." for name in structure.linear_names)
+    sizes = {name: weight.shape for name, weight in model.named_parameters()}
+    for name, weight in trial.named_parameters():
+        if not name.startswith(linear) and weight.shape != sizes[name]:
+            raise LoBiError(
+                f"{type(model).__name__} does not take {what}: the size of {name} would change too, and linear "
+                "layers alone are cut; set that fraction to 0"
+            )
 
 
 def _widths(model: Any, structure: Structure) -> tuple[int, int, int]:
@@ -147,6 +182,7 @@ def apply_cut(
     if len(layers) < structure.depth:
         _drop_layers(model, structure, layers)
     _resize(model.config, structure, cut, layers)
+    _adopt_sizes(model, structure)
     return _renumbered(shares, structure, layers), layers
 
 
@@ -166,38 +202,14 @@ def _cut_block(model: Any, block: Block, saliency: Mapping[str, Saliency], units
         return 1.0
     total = saliency[block.output].inputs.reshape(units, -1).sum(1)
     for name in block.inputs:
-        total = total + _by_unit(saliency[name].outputs, units, block.width)
+        total = total + by_unit(saliency[name].outputs, block, units)
     chosen = total.topk(kept).indices.sort().values
     for name in block.inputs:
         module = model.get_submodule(name)
-        keep_outputs(module, _positions(weight_shape(module)[0], units, chosen, block.width))
-    keep_inputs(model.get_submodule(block.output), _positions(block.width, units, chosen, block.width))
+        keep_outputs(module, rows_of(chosen, weight_shape(module)[0], block, units))
+    between = torch.arange(block.width).reshape(units, -1)[chosen].reshape(-1)
+    keep_inputs(model.get_submodule(block.output), between)
     return float(total[chosen].sum() / total.sum())
-
-
-def _sections(rows: int, width: int) -> list[int]:
-    """Splits the rows of a layer into its parts: gate and up, or query, key and value, where they are fused."""
-    if rows <= width:
-        return [rows]
-    if rows % width == 0:
-        return [width] * (rows // width)
-    rest = (rows - width) // 2
-    return [width, rest, rest]
-
-
-def _by_unit(values: torch.Tensor, units: int, width: int) -> torch.Tensor:
-    """Sums values over the rows of each unit, float32[units]."""
-    parts = values.split(_sections(len(values), width))
-    return torch.stack([part.reshape(units, -1).sum(1) for part in parts]).sum(0)
-
-
-def _positions(rows: int, units: int, chosen: torch.Tensor, width: int) -> torch.Tensor:
-    """Gives the rows of the chosen units."""
-    found, start = [], 0
-    for size in _sections(rows, width):
-        found.append(start + torch.arange(size).reshape(units, -1)[chosen].reshape(-1))
-        start += size
-    return torch.cat(found)
 
 
 def _kept_layers(structure: Structure, saliency: Mapping[str, Saliency], kept: int) -> list[int]:
@@ -219,6 +231,15 @@ def _drop_layers(model: Any, structure: Structure, kept: list[int]) -> None:
         for module in layer.modules():
             if hasattr(module, "layer_idx"):
                 module.layer_idx = number
+
+
+def _adopt_sizes(model: Any, structure: Structure) -> None:
+    """Gives modules the numbers that they keep for themselves, as a model of the new configuration has them."""
+    prefix = f"{structure.layers}."
+    for name, module in _without_memory(model, model.config).named_modules():
+        if name.startswith(prefix):
+            own = vars(model.get_submodule(name))
+            own |= {key: new for key, new in vars(module).items() if type(new) is type(own.get(key)) is int}
 
 
 def _resize(config: Any, structure: Structure, cut: Cut, layers: list[int]) -> None:

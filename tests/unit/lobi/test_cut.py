@@ -19,6 +19,8 @@ from hola_plugins.lobi.structure import read_structure
 IDS = torch.arange(1, 17)[None]
 WITH_HEADS = ["llama", "qwen3", "mistral", "gemma"]
 
+THREE_A_HEAD = {"num_attention_heads": 6}
+
 
 def saliency_of(model, structure):
     return lora_saliency(model, read_calibration(random_rows(), 8, 0.25).fitting, structure, 8, 0)
@@ -68,9 +70,16 @@ def test_channels_that_went_were_silenced(family):
     torch.testing.assert_close(logits(model), logits(silenced), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", WITH_HEADS)
-def test_heads_that_went_were_silenced(family):
-    model, silenced = make(family), make(family)
+@pytest.mark.parametrize(
+    ("family", "sizes"),
+    [
+        *((family, {}) for family in WITH_HEADS),
+        ("phi3", {"head_dim": 32}),
+        ("phi3", {"head_dim": 16, **THREE_A_HEAD}),
+    ],
+)
+def test_heads_that_went_were_silenced(family, sizes):
+    model, silenced = make(family, **sizes), make(family, **sizes)
     structure = read_structure(model)
     saliency = saliency_of(model, structure)
     for attention in structure.attentions:
@@ -78,12 +87,39 @@ def test_heads_that_went_were_silenced(family):
         weight_of(silenced.get_submodule(attention.output))[:, attention.width // 2 :] = 0.0
     apply_cut(model, structure, saliency, plan_cut(model, structure, PruneConfig(kv_heads=0.5)))
     assert model.config.num_key_value_heads == 1
+    again = type(model)(model.config).eval()
+    again.load_state_dict(model.state_dict())
+    torch.testing.assert_close(logits(again), logits(model))
     torch.testing.assert_close(logits(model), logits(silenced), rtol=1e-4, atol=1e-4)
 
 
 def test_heads_without_a_size_of_their_own_are_refused():
     with pytest.raises(LoBiError, match="gpt2 cannot be cut"):
         cut(make("gpt2"), kv_heads=0.5)
+
+
+def test_heads_with_norms_over_all_of_them_are_refused_untouched():
+    config = transformers.Olmo2Config(**FAMILIES["llama"][1])
+    model = transformers.Olmo2ForCausalLM(config).eval()
+    before = logits(model)
+    with pytest.raises(
+        LoBiError, match=r"the size of model\.layers\.0\.self_attn\.q_norm\.weight would change too"
+    ):
+        cut(model, kv_heads=0.5)
+    assert torch.equal(before, logits(model))
+
+
+def test_heads_of_a_fused_layer_of_another_layout_are_refused():
+    model = make("phi3", head_dim=32)
+    model.config.head_dim = 16
+    with pytest.raises(LoBiError, match=r"qkv_proj are neither query, key and value nor these in one layer"):
+        plan_cut(model, read_structure(model), PruneConfig(kv_heads=0.5))
+
+
+def test_a_share_of_layers_that_cuts_none_is_refused():
+    model = make("llama")
+    with pytest.raises(LoBiError, match=r"prune\.layers 0\.1 of 3 layers cuts none"):
+        plan_cut(model, read_structure(model), PruneConfig(layers=0.1))
 
 
 def test_heads_that_the_config_does_not_take_are_refused():
