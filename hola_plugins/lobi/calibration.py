@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, TypeVar
 
 import torch
@@ -91,14 +92,15 @@ def read_calibration(
 
 
 def divide(rows: Sequence[Row], held_out: float) -> tuple[list[Row], list[Row]]:
-    """Divides rows into those for fitting, and every nth, at least one, which is kept for measuring.
+    """Divides rows into those for fitting, and those from all over the text that are kept for measuring, at least one.
 
     Args:
         rows: Two or more.
-        held_out: Share that is kept for measuring.
+        held_out: Share that is kept for measuring, under 1.
     """
-    every = min(len(rows), max(2, round(1 / held_out)))
-    return [row for place, row in enumerate(rows) if (place + 1) % every], list(rows[every - 1 :: every])
+    kept = [int((place + 1) * held_out) > int(place * held_out) for place in range(len(rows))]
+    kept[-1] |= not any(kept)
+    return [row for row, one in zip(rows, kept, strict=True) if not one], list(compress(rows, kept))
 
 
 def every_nth_row(batches: Sequence[Batch], tokens: int) -> tuple[Batch, ...]:

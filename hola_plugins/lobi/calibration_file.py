@@ -21,8 +21,16 @@ from hola_plugins.lobi.config import LoBiError
 Document = str | list[dict[str, str]]
 """Text, or the messages of a chat, each with role and content."""
 
-RECORDS = "a 'text', a 'prompt' with its 'response', a 'question' with its 'answer', or 'messages' of 'role' and 'content'"
-_EXCHANGES = (("prompt", "response"), ("question", "answer"))
+RECORDS = (
+    "a 'text', a 'prompt' with or without its 'response', 'completion' or 'answer', a 'question' with its 'answer', "
+    "or 'messages' of 'role' and 'content'"
+)
+_EXCHANGES = (
+    ("prompt", "response"),
+    ("prompt", "completion"),
+    ("prompt", "answer"),
+    ("question", "answer"),
+)
 _BATCH = 64
 """Rows of parquet in memory at a time."""
 
@@ -35,8 +43,8 @@ def read_documents(path: Path) -> list[Document]:
 
     Args:
         path: ``.jsonl`` or ``.json`` (one record a line, or one list), ``.parquet`` (one record a row), anything
-            else as UTF-8 text. A record holds ``text``, ``prompt`` with ``response``, ``question`` with ``answer``,
-            or ``messages``.
+            else as UTF-8 text. A record holds ``text``, ``prompt`` with or without ``response``,
+            ``completion`` or ``answer``, ``question`` with ``answer``, or ``messages``.
 
     Raises:
         LoBiError: If the file is empty, binary, or holds something else; the message names the line.
@@ -140,6 +148,8 @@ def _document(record: Any, where: str) -> Document:
     messages = record.get("messages")
     if isinstance(messages, list) and messages and all(is_message(one) for one in messages):
         return [{"role": one["role"], "content": one["content"]} for one in messages]
+    if isinstance(record.get("prompt"), str):
+        return str(record["prompt"])
     raise LoBiError(f"{where} must hold {RECORDS}; it has {', '.join(map(repr, record)) or 'nothing'}")
 
 

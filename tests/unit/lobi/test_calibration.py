@@ -35,6 +35,13 @@ def test_every_row_is_fitted_on_or_held_out(count):
     assert len(fitting | held_out) == count
 
 
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.4, 0.45, 0.6, 0.9, 0.99])
+def test_as_many_rows_are_held_out_as_asked(share):
+    fitting, held_out = divide(list(range(100)), share)
+    assert len(held_out) == round(100 * share)
+    assert sorted(fitting + held_out) == list(range(100))
+
+
 @pytest.mark.parametrize("count", [2, 8, 17])
 def test_rows_that_were_divided_before_give_the_same_text(count):
     given = [*rows(count), *rows(2, length=12)]

@@ -18,6 +18,9 @@ CHAT = [{"role": "user", "content": "Which valve?"}, {"role": "assistant", "cont
 RECORDS: list[tuple[dict[str, Any], Any]] = [
     ({"text": "The inlet valve closes first."}, "The inlet valve closes first."),
     ({"prompt": "Which valve?", "response": "The inlet valve."}, CHAT),
+    ({"prompt": "Which valve?", "completion": "The inlet valve."}, CHAT),
+    ({"prompt": "Which valve?", "answer": "The inlet valve."}, CHAT),
+    ({"id": 7, "prompt": "Which valve?"}, "Which valve?"),
     ({"question": "Which valve?", "answer": "The inlet valve."}, CHAT),
     ({"messages": CHAT, "id": 7}, CHAT),
 ]
@@ -71,7 +74,11 @@ def test_pieces_keep_every_word_in_its_order(paragraphs: list[str]) -> None:
             r"line 1 must hold .* it has 'question', 'choices'",
         ),
         ("data.jsonl", b'{"messages": [{"role": "user"}]}', r"line 1 must hold"),
-        ("data.jsonl", b'{"prompt": "a"}', r"line 1 must hold a 'text', a 'prompt' with its 'response'"),
+        (
+            "data.jsonl",
+            b'{"prompt": 3}',
+            r"line 1 must hold a 'text', a 'prompt' with or without its 'response'",
+        ),
         ("data.json", b'[{"text": "a"}, {"text": 3}]', r"record 2 must hold"),
         ("data.json", b'[{"text": "a"},', r"is no JSON"),
     ],
