@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from llmcompressor import oneshot
+from llmcompressor.transformers.utils.helpers import infer_recipe_from_model_path
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 
@@ -20,9 +21,15 @@ from hola_plugins.llmcompressor.modifier import LoBiModifier
 from hola_plugins.lobi.calibration import divide
 from hola_plugins.lobi.calibration_file import read_documents
 from hola_plugins.lobi.calibration_rows import make_rows
-from hola_plugins.lobi.config import LoBiConfig
+from hola_plugins.lobi.config import LoBiConfig, LoBiError
 from hola_plugins.lobi.default_text import NAME, default_documents
-from hola_plugins.lobi.model_source import check_unquantised, file_bytes, read_config, read_tokenizer
+from hola_plugins.lobi.model_source import (
+    check_dense,
+    check_unquantised,
+    file_bytes,
+    read_config,
+    read_tokenizer,
+)
 from hola_plugins.lobi.report import check_written
 from hola_plugins.lobi.report_files import write_report
 from hola_plugins.lobi.staged_folder import ADAPTER, staged_folder
@@ -30,6 +37,11 @@ from hola_plugins.lobi.stock_recipe import RECIPE_FILE
 
 REPORT_FILE = "lobi_report.json"
 """The report's name in the checkpoint; its page lies beside it."""
+
+_RECIPE = (
+    "{}, to which llmcompressor adds its own, is no recipe that it reads: move it away, or for a model of the hub "
+    "give a folder without it ({})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +72,14 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
         seed: Seed of their order.
 
     Raises:
-        LoBiError: If there is no such model, or none of its tokenizer, if it is quantised, or the text is empty,
-            damaged or too short.
+        LoBiError: If there is no such model, or none of its tokenizer, if it is quantised or a mixture of experts,
+            its recipe.yaml cannot be gone on with, or the text is empty, damaged or too short.
         OSError: If there is no such file.
     """
     config = read_config(model)
     check_unquantised(config, model)
+    check_dense(config, model)
+    _check_recipe(model)
     longest = getattr(config, "max_position_embeddings", None)
     tokenizer = read_tokenizer(model)
     documents = default_documents() if calibration is None else read_documents(calibration)
@@ -151,11 +165,23 @@ def _unstage(settings: dict[str, Any], config: LoBiConfig) -> None:
     settings["lora"]["adapter"] = config.lora.adapter
 
 
+def _check_recipe(model: str) -> None:
+    """Refuses a model whose recipe llmcompressor, which adds to it when all is done, cannot read."""
+    found = infer_recipe_from_model_path(model)
+    try:
+        recipe = {} if found is None else yaml.safe_load(Path(found).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LoBiError(_RECIPE.format(found, " ".join(str(error).split()))) from None
+    if not isinstance(recipe, dict):
+        raise LoBiError(_RECIPE.format(found, f"it holds {type(recipe).__name__}, no stages"))
+
+
 def _forget_staging(recipe: Path, config: LoBiConfig) -> None:
     """Takes the staging folder out of the recipe."""
-    content: dict[str, dict[str, dict[str, Any]]] = yaml.safe_load(recipe.read_text(encoding="utf-8"))
-    for group in (group for stage in content.values() for group in stage.values()):
-        if "LoBiModifier" in group:
+    content: dict[str, Any] = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    stages = [stage for stage in content.values() if isinstance(stage, dict)]
+    for group in (group for stage in stages for group in stage.values()):
+        if isinstance(group, dict) and "LoBiModifier" in group:
             _unstage(group["LoBiModifier"], config)
     tidy = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
     recipe.write_text(tidy, encoding="utf-8")

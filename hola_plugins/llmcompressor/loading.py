@@ -13,6 +13,8 @@ from compressed_tensors.offload import load_offloaded_model
 from llmcompressor.transformers.compression.compressed_tensors_utils import modify_save_pretrained
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from hola_plugins.lobi.config import LoBiError
+
 logger = logging.getLogger(__name__)
 
 _SHARDS_A_MEMORY = 8
@@ -29,9 +31,12 @@ def load(model: str, dtype: str, memory: int | None, folder: Path) -> Any:
         dtype: Dtype to load it in; auto takes that of its checkpoint.
         memory: Most bytes of weights in memory; None has no limit.
         folder: For weights that change and do not fit; made where it is needed.
+
+    Raises:
+        LoBiError: If its generation_config.json cannot be saved again.
     """
     if memory is None or weight_bytes(model, dtype) <= memory:
-        return AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+        return _can_be_saved(AutoModelForCausalLM.from_pretrained(model, dtype=dtype))
     logger.warning(
         "%s is larger than the %d MB that its weights may take: the rest stays on disk", model, memory >> 20
     )
@@ -49,7 +54,23 @@ def load(model: str, dtype: str, memory: int | None, folder: Path) -> Any:
         loaded.save_pretrained, max_shard_size=max(1, memory // _SHARDS_A_MEMORY)
     )
     loaded.save_pretrained._overridden = True  # noqa: SLF001 - llmcompressor would wrap it once more
-    return loaded
+    return _can_be_saved(loaded)
+
+
+def _can_be_saved(model: Any) -> Any:
+    """Gives a model whose generation config transformers saves: one that samples says so, as many do not."""
+    try:
+        model.generation_config.validate(strict=True)
+    except ValueError:
+        model.generation_config.do_sample = True
+        try:
+            model.generation_config.validate(strict=True)
+        except ValueError as error:
+            raise LoBiError(f"{model.name_or_path}: mend generation_config.json. {error}") from None
+        logger.warning(
+            "generation_config.json has settings of sampling without do_sample: true, which is added"
+        )
+    return model
 
 
 def half_of_free_memory() -> int:

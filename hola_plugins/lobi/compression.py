@@ -19,7 +19,9 @@ from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig
 from hola_plugins.lobi.cut import Cut, apply_cut, plan_cut
 from hola_plugins.lobi.divergence import Quality, Recorded, measure, record
-from hola_plugins.lobi.model_source import check_unquantised
+from hola_plugins.lobi.finished_plan import check_plan
+from hola_plugins.lobi.ignored import check_ignore
+from hola_plugins.lobi.model_source import check_dense, check_unquantised
 from hola_plugins.lobi.quantisation_plan import Allocation, allocate_bits
 from hola_plugins.lobi.recovery import Recovery, keep_adapter, recover
 from hola_plugins.lobi.saliency import lora_saliency
@@ -79,12 +81,15 @@ def compress(model: Any, loader: Any, config: LoBiConfig, kept: Sequence[Any] | 
     Raises:
         LoBiError: If the model, the data or the budget cannot be handled, before any change.
     """
-    check_unquantised(model.config, str(model.config.name_or_path or type(model).__name__))
+    name = str(model.config.name_or_path or type(model).__name__)
+    check_unquantised(model.config, name)
+    check_dense(model.config, name)
     check_finite(model)
     _check_in_memory(model, config)
     vocabulary = model.config.get_text_config().vocab_size
     text = read_calibration(loader, config.samples, config.held_out, vocabulary, kept)
     structure = read_structure(model)
+    check_ignore(model, config.ignore)
     cuts = candidate_cuts(model, structure, config)
     original = record(model, text.held_out)
     quality = measure(model, text.held_out, original)
@@ -122,6 +127,8 @@ def _run(model: Any, start: Outcome, config: LoBiConfig, prune: PruneConfig) -> 
     outcome.prune, outcome.seconds = prune, {}
     if prune.active:
         _cut(model, outcome, config)
+    if config.plan is not None:
+        check_plan(config, model, outcome.structure, outcome.original_bytes)
     if _recovers(config, prune):
         _recover(model, outcome, config)
     if config.allocates:

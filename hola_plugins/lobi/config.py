@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from hola_plugins.lobi.scheme import DEFAULT_CHOICES, LOADABLE, parse_scheme
+from hola_plugins.lobi.scheme import DEFAULT_CHOICES, LOADABLE, UNQUANTISED, parse_scheme
 
 _SHOWN = 200
 """Characters of a value that a message repeats."""
@@ -114,7 +114,7 @@ class LoBiConfig(_Settings):
     """Schemes to choose from; null takes the default of the target device."""
 
     ignore: list[str] = []
-    """Layers left as they are: names, or regular expressions behind ``re:``. A head (lm_head) of its own weight
+    """Layers left as they are: names, the class Linear, or regular expressions behind ``re:``. A head (lm_head) of its own weight
     may be quantised like any other layer; one that shares the embedding's never is."""
 
     prune: PruneConfig | Literal["auto"] = PruneConfig()
@@ -148,7 +148,8 @@ class LoBiConfig(_Settings):
     """JSON file that receives the report; the page goes beside it as .html. null writes none."""
 
     plan: dict[str, list[str]] | None = None
-    """Layers by scheme, as a finished run writes it into its recipe: nothing is scored, the plan is used."""
+    """Layers by scheme, as a finished run writes it into its recipe: nothing is scored, the plan is used. It must
+    keep the other settings: the budget, the device, the choices and what is ignored."""
 
     @field_validator("prune", mode="before")
     @classmethod
@@ -182,7 +183,14 @@ class LoBiConfig(_Settings):
             raise ValueError(f"give one budget, got {' and '.join(given)}")
         if self.prune == "auto" and not given and self.plan is None:
             raise ValueError("prune: auto needs a budget: target_bytes, target_bits or target_ratio")
-        for name in self.scheme_names:
+        others = sorted((self.plan or {}).keys() - (self.choices or self.plan or {}))
+        if others:
+            raise ValueError(
+                f"the plan has {others[0]}, which is none of the choices {', '.join(self.choices or [])}"
+            )
+        if UNQUANTISED in (self.plan or {}):
+            raise ValueError(f"the plan names quantised layers only: leave out those in {UNQUANTISED}")
+        for name in (*self.scheme_names, *(self.plan or {})):
             scheme = parse_scheme(name)
             if not scheme.loads_on(self.target_device):
                 raise ValueError(
@@ -202,10 +210,14 @@ class LoBiConfig(_Settings):
         return self.prune == "auto" or self.prune.active or self.lora.when == "always"
 
     @property
+    def has_budget(self) -> bool:
+        """Whether a budget was given."""
+        return (self.target_bytes or self.target_bits or self.target_ratio) is not None
+
+    @property
     def allocates(self) -> bool:
         """Whether bits are allocated: a budget was given, and no finished plan."""
-        budget = self.target_bytes or self.target_bits or self.target_ratio
-        return budget is not None and self.plan is None
+        return self.has_budget and self.plan is None
 
 
 def shown(value: Any) -> str:

@@ -10,6 +10,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from hola_plugins.lobi.config import LoBiError
 
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+"""Where configs of transformers have the number of experts."""
+
 _SHOWN = 160
 """Characters of foreign messages that an error repeats."""
 
@@ -82,6 +85,24 @@ def check_unquantised(config: Any, name: str) -> None:
             f"{name} is quantised, and layers that a plan leaves as they are would keep that scheme unseen by the "
             "budget: give the model as it was before it was quantised"
         )
+
+
+def check_dense(config: Any, name: str) -> None:
+    """Refuses a mixture of experts.
+
+    Args:
+        config: A model's config.
+        name: What the message calls the model.
+
+    Raises:
+        LoBiError: If it is one.
+    """
+    for key in _EXPERTS:
+        count = getattr(config.get_text_config(), key, None)
+        if isinstance(count, int) and count > 1:
+            raise LoBiError(
+                f"{name} is a mixture of experts ({key} is {count}); Lo-Bi compresses dense decoders: give one"
+            )
 
 
 def file_bytes(folder: Path) -> int:

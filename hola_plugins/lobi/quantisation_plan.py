@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from typing import Any
 from hola_plugins.lobi.budget import Budget
 from hola_plugins.lobi.calibration import Calibration, every_nth_row
 from hola_plugins.lobi.checkpoint_bytes import weight_bytes
-from hola_plugins.lobi.config import LoBiConfig
+from hola_plugins.lobi.config import LoBiConfig, LoBiError
 from hola_plugins.lobi.divergence import Recorded
 from hola_plugins.lobi.fake_quantisation import Quantiser
 from hola_plugins.lobi.gptq import GptqRounding
 from hola_plugins.lobi.guard import Measured, choose, largest_that_fit
+from hola_plugins.lobi.ignored import is_ignored
 from hola_plugins.lobi.linear import is_transposed, weight_shape
 from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantise import NearestRounding
@@ -69,13 +69,13 @@ class Allocation:
         return self.measured[0]
 
 
-def quantisable_groups(structure: Structure, ignore: Sequence[str]) -> tuple[Group, ...]:
+def quantisable_groups(model: Any, structure: Structure, ignore: Sequence[str]) -> tuple[Group, ...]:
     """Gives the groups of which no layer is to be ignored."""
-
-    def ignored(name: str) -> bool:
-        return any(re.match(one[3:], name) if one.startswith("re:") else one == name for one in ignore)
-
-    return tuple(group for group in structure.all_groups if not any(ignored(name) for name in group.members))
+    return tuple(
+        group
+        for group in structure.all_groups
+        if not any(is_ignored(name, model.get_submodule(name), ignore) for name in group.members)
+    )
 
 
 def allowed_schemes(model: Any, groups: Sequence[Group], names: Sequence[str], device: str) -> Allowed:
@@ -104,8 +104,11 @@ def make_budget(config: LoBiConfig, model: Any, structure: Structure, original_b
 
     Raises:
         InfeasibleBudgetError: If no plan fits.
+        LoBiError: If all layers are ignored.
     """
-    groups = quantisable_groups(structure, config.ignore)
+    groups = quantisable_groups(model, structure, config.ignore)
+    if not groups:
+        raise LoBiError(f"ignore: {config.ignore} leaves nothing to quantise: ignore less, or give no budget")
     allowed = allowed_schemes(model, groups, config.scheme_names, config.target_device)
     budget = Budget(config, model, groups, allowed, original_bytes)
     budget.solve({group.name: {} for group in groups})

@@ -87,9 +87,9 @@ def _unquantised_divergence(model: Any, outcome: Outcome) -> float:
 def _allowed_bytes(config: LoBiConfig, model: Any, outcome: Outcome) -> int | None:
     """Gives what the budget allows the file; where it is in bits, what it would allow the chosen plan."""
     allocation = outcome.allocation
-    if allocation is None:
+    if not config.has_budget or (allocation is None and config.target_bits is not None):
         return None
-    if config.target_bits is not None:
+    if allocation is not None and config.target_bits is not None:
         members = [member for group in allocation.groups for member in group.members]
         weights = sum(rows * columns for rows, columns in _shapes(model, members))
         return allocation.best.size + int((config.target_bits - allocation.bits) * weights / 8)

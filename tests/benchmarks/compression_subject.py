@@ -45,7 +45,7 @@ class Subject:
         self._corpus, self._rows, self._length = corpus, rows, length
         self._evaluation_rows, self.device = evaluation_rows, device
         self.model, self.tokenizer = load(folder), load_tokenizer(folder)
-        self.groups = quantisable_groups(read_structure(self.model), _IGNORED)
+        self.groups = quantisable_groups(self.model, read_structure(self.model), _IGNORED)
         self.original_bytes = checkpoint_bytes(self.model, {})
 
     def calibration(self, seed: int) -> torch.Tensor:

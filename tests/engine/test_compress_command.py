@@ -178,6 +178,18 @@ def test_what_will_not_do_is_refused_before_the_work(work: Path) -> None:
     config = json.loads((TARGET / "config.json").read_text())
     config["quantization_config"] = {"quant_method": "compressed-tensors"}
     (quantised / "config.json").write_text(json.dumps(config))
+    experts = work / "experts"
+    shutil.copytree(TARGET, experts)
+    mixtral = transformers.MixtralConfig(num_local_experts=4)
+    (experts / "config.json").write_text(
+        json.dumps({"architectures": ["MixtralForCausalLM"], **mixtral.to_dict()})
+    )
+    recipe = work / "recipe"
+    shutil.copytree(TARGET, recipe)
+    (recipe / "recipe.yaml").write_text("stage: !!python/object/apply:os.getcwd []\n")
+    generation = work / "generation"
+    shutil.copytree(TARGET, generation)
+    (generation / "generation_config.json").write_text('{"early_stopping": true}')
     empty = work / "empty.jsonl"
     empty.write_text("")
     short = work / "short.txt"
@@ -185,6 +197,9 @@ def test_what_will_not_do_is_refused_before_the_work(work: Path) -> None:
     cases = [
         (str(bare), [], "has no tokenizer"),
         (str(quantised), [], "quantised is quantised, and layers that a plan leaves as they are"),
+        (str(experts), [], "experts is a mixture of experts (num_experts is 4)"),
+        (str(recipe), [], "recipe.yaml, to which llmcompressor adds its own, is no recipe that it reads"),
+        (str(generation), [], "mend generation_config.json"),
         (str(TARGET), ["--calibration", str(empty)], "is empty"),
         (str(TARGET), ["--calibration", str(short)], "give at least 8"),
         (str(TARGET), ["--calibration", str(work / "missing")], "missing"),
@@ -201,6 +216,19 @@ def test_what_will_not_do_is_refused_before_the_work(work: Path) -> None:
         assert answer.exit_code == 2, answer.output
         assert words in " ".join(answer.output.split())
         assert not out.exists()
+
+
+def test_sampling_without_do_sample_is_completed(work: Path) -> None:
+    model, out = work / "sampling", work / "sampled"
+    shutil.copytree(TARGET, model)
+    (model / "generation_config.json").write_text('{"temperature": 0.6, "top_p": 0.9}')
+    (model / "recipe.yaml").write_text("version: 1\n")
+    budget = ["--budget", "6bit", "--quantizer", "rtn", "--cache", str(work / "scores")]
+    _, messages = hola("compress", str(model), *budget, "--out", str(out), *QUICK)
+    assert "do_sample: true, which is added" in messages
+    saved = json.loads((out / "generation_config.json").read_text())
+    assert (saved["temperature"], saved["top_p"], saved["do_sample"]) == (0.6, 0.9, True)
+    assert yaml.safe_load((out / "recipe.yaml").read_text())["version"] == 1
 
 
 def test_a_full_disk_leaves_nothing(work: Path) -> None:

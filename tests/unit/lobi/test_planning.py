@@ -169,8 +169,11 @@ def test_the_chosen_plan_is_no_worse_than_any_it_was_compared_with():
 
 
 def test_layers_that_are_ignored_or_of_another_layout_are_left_as_they_are():
-    structure = read_structure(make("llama"))
-    groups = quantisable_groups(structure, ["lm_head", "re:.*mlp.*", structure.attentions[0].inputs[1]])
+    model = make("llama")
+    structure = read_structure(model)
+    groups = quantisable_groups(
+        model, structure, ["lm_head", "re:.*mlp.*", structure.attentions[0].inputs[1]]
+    )
     assert {group.role for group in groups} == {"attention_in", "attention_out"}
     assert len(groups) == 5
     gpt2 = make("gpt2")
@@ -252,6 +255,13 @@ def test_a_model_that_is_quantised_is_refused():
     model.config.quantization_config = {"quant_method": "compressed-tensors"}
     with pytest.raises(LoBiError, match=r"LlamaForCausalLM is quantised, .* give the model as it was before"):
         compress(model, random_rows(), load_config({"target_bits": 8.0}))
+
+
+def test_a_mixture_of_experts_is_named_as_such():
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
+    config = transformers.MixtralConfig(vocab_size=128, intermediate_size=32, num_local_experts=2, **sizes)
+    with pytest.raises(LoBiError, match=r"is a mixture of experts \(num_experts is 2\)"):
+        compress(transformers.MixtralForCausalLM(config), random_rows(), load_config({"target_ratio": 0.5}))
 
 
 def test_scores_are_computed_once(tmp_path):
