@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,13 @@ from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.documents import open_documents
 from hola_plugins.pilot.passages import adaptive_retriever
 from hola_plugins.pilot.progress import Progress
-from hola_plugins.pilot.sections import AdaComp
+from hola_plugins.pilot.sections import AdaComp, Documents
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.state import State, digest
 from hola_plugins.pilot.workload import read_queries
 from hola_plugins.tune.bench import Bench, Environment
-from hola_plugins.tune.choice import Choice, Method, Searched, Tuned
-from hola_plugins.tune.config import TuneConfig
+from hola_plugins.tune.choice import TITLES, Choice, Method, Searched, Tuned
+from hola_plugins.tune.config import DraftSpace, RetrievalSpace, TuneConfig, WeightSpace
 from hola_plugins.tune.drafts import DraftTrials, draft_settings, draft_values
 from hola_plugins.tune.infeasible import InfeasibleError, infeasible, nearest_error
 from hola_plugins.tune.keys import drafts_key, retrieval_key, weights_key
@@ -80,12 +80,12 @@ class Searches:
         adacomp = self._pilot.adacomp if self._pilot.documents else None
         choices = iter([Choice(adacomp=adacomp, model=self._pilot.model)])
         try:
-            for search in (self._search_retrieval, self._search_weights, self._search_drafts):
-                choices = self._search_after(choices, search)
+            for method in (self._retrieval, self._weights, self._drafts):
+                choices = method(choices)
         except InfeasibleError as error:
             return Tuned(searches=error.searches, infeasible=str(error))
         choice = next(choices)
-        return Tuned(searches=tuple(self._done.values()), choice=choice)
+        return Tuned(searches=self._searched(), choice=choice)
 
     def retriever(self, settings: AdaComp) -> AdaCompRetriever:
         """Gives AdaComp's retriever over the documents."""
@@ -109,12 +109,18 @@ class Searches:
                 self._fleet.stop()
         raise nearest_error(failed)
 
-    def _search_retrieval(self, choice: Choice) -> Iterator[Choice]:
-        """Searches AdaComp's settings."""
+    def _retrieval(self, choices: Iterator[Choice]) -> Iterator[Choice]:
+        """Gives the choices with AdaComp's settings."""
         space, documents = self._config.retrieval, self._pilot.documents
         if space is None or documents is None or self._config.floor.recall is None:
             missing = "documents" if documents is None else "floor.recall, without which least is best"
-            return self._skip("retrieval", "not asked for" if space is None else f"needs {missing}", choice)
+            return self._skip("retrieval", "not asked for" if space is None else f"needs {missing}", choices)
+        return self._search_after(choices, partial(self._search_retrieval, space, documents))
+
+    def _search_retrieval(
+        self, space: RetrievalSpace, documents: Documents, choice: Choice
+    ) -> Iterator[Choice]:
+        """Searches AdaComp's settings."""
         queries = read_queries(documents.queries)
         settings = self._pilot.adacomp
         trials = RetrievalTrials(self._index, queries, settings, documents.k, self._progress.show)
@@ -124,12 +130,16 @@ class Searches:
         chosen = (settings.model_copy(update=one.settings) if one.settings else None for one in found)
         return (choice.model_copy(update={"adacomp": one}) for one in chosen)
 
-    def _search_weights(self, choice: Choice) -> Iterator[Choice]:
-        """Searches Lo-Bi's settings."""
+    def _weights(self, choices: Iterator[Choice]) -> Iterator[Choice]:
+        """Gives the choices with Lo-Bi's settings."""
         space, python = self._config.lobi, self._pilot.compress_python
         if space is None or python is None or self._config.floor.accuracy is None:
             missing = "compress_python" if python is None else "floor.accuracy, without which least is best"
-            return self._skip("lobi", "not asked for" if space is None else f"needs {missing}", choice)
+            return self._skip("lobi", "not asked for" if space is None else f"needs {missing}", choices)
+        return self._search_after(choices, partial(self._search_weights, space, python))
+
+    def _search_weights(self, space: WeightSpace, python: Path, choice: Choice) -> Iterator[Choice]:
+        """Searches Lo-Bi's settings."""
         bench = self._bench(choice)
         folder, versions = self._config.out / "checkpoints", self._environment.compress_versions
         made_by = Compressor(python, self._pilot.model, folder, self._environment.logs, self._state, versions)
@@ -139,12 +149,17 @@ class Searches:
         found = self._search("lobi", key, values, space.trials, trials.measure, trials.original)
         return (trials.chosen(one.settings) if one.settings else choice for one in found)
 
-    def _search_drafts(self, choice: Choice) -> Iterator[Choice]:
-        """Searches HSD's settings."""
+    def _drafts(self, choices: Iterator[Choice]) -> Iterator[Choice]:
+        """Gives the choices with HSD's settings."""
         space = self._config.hsd
         if space is None:
-            drafting = choice.model_copy(update={"hsd": dict(self._pilot.hsd.settings)})
+            settings = {"hsd": dict(self._pilot.hsd.settings)}
+            drafting = (one.model_copy(update=settings) for one in choices)
             return self._skip("hsd", "not asked for: as in the pilot's configuration", drafting)
+        return self._search_after(choices, partial(self._search_drafts, space))
+
+    def _search_drafts(self, space: DraftSpace, choice: Choice) -> Iterator[Choice]:
+        """Searches HSD's settings."""
         bench = self._bench(choice)
         trials = DraftTrials(bench, choice)
         key = drafts_key(bench, choice)
@@ -176,7 +191,7 @@ class Searches:
         found = (plain, *search.run(measure, self._progress.step))
         order = ranked(found, self._limits)
         if not order:
-            before = [one for one in self._done.values() if one.method != method]
+            before = [one for one in self._searched() if one.method != method]
             raise infeasible(before, method, found, limits)
         return (self._noted(method, found, one, place) for place, one in enumerate(order))
 
@@ -196,10 +211,14 @@ class Searches:
             self._state.put(name, key, found)
         return Trial.model_validate(found)
 
-    def _skip(self, method: Method, why: str, choice: Choice) -> Iterator[Choice]:
-        """Notes that nothing is searched."""
+    def _skip(self, method: Method, why: str, choices: Iterator[Choice]) -> Iterator[Choice]:
+        """Notes that nothing is searched; the next search has all choices of the one before."""
         self._done[method] = Searched(method=method, note=why)
-        return iter([choice])
+        return choices
+
+    def _searched(self) -> tuple[Searched, ...]:
+        """Lists the searches so far in the order of the methods."""
+        return tuple(self._done[one] for one in TITLES if one in self._done)
 
     def _bench(self, choice: Choice) -> Bench:
         return Bench(self._pilot, choice, self._environment, self._state, self._fleet, self._progress.show)

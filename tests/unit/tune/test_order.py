@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from hola_plugins.pilot.sections import LoBi
+from hola_plugins.pilot.sections import AdaComp, LoBi
 from hola_plugins.pilot.state import State
 from hola_plugins.tune import order
 from hola_plugins.tune.config import TuneConfig
@@ -17,8 +17,24 @@ from hola_plugins.tune.search import Measured
 
 pytest.importorskip("optuna")
 
-SECONDS = {"45%": 3.0, "60%": 2.5, "75%": 1.6, "original": 1.9}
+SECONDS = {"45%": 3.0, "60%": 2.5, "75%": 1.6, "original": 1.9, "100 tokens": 3.0, "200 tokens": 1.7}
 MEGABYTES = {"45%": 45.0, "60%": 60.0, "75%": 75.0, "original": 100.0}
+
+
+class Passages:
+    """Passages of as many tokens as their budget; a fixed k gives 500."""
+
+    def __init__(self, *given):
+        pass
+
+    def measure(self, values, report):
+        return self._found(values["token_budget"])
+
+    def original(self):
+        return self._found(500)
+
+    def _found(self, tokens):
+        return Measured(Figures(recall=0.9, tokens=tokens), tokens)
 
 
 class Weights:
@@ -47,7 +63,7 @@ class Drafts:
     asked: ClassVar[list[str]] = []
 
     def __init__(self, bench, choice):
-        self._name = choice.model
+        self._name = f"{choice.adacomp.token_budget} tokens" if choice.adacomp else choice.model
 
     def measure(self, values, report):
         return Measured(Figures(latency_s=SECONDS[self._name]), 0.0, 0.5)
@@ -58,24 +74,39 @@ class Drafts:
 
 
 @pytest.fixture
-def search(tmp_path, monkeypatch):
+def pilot():
+    return SimpleNamespace(
+        documents=None, adacomp=None, model="original", compress_python=Path("python"), lobi=LoBi()
+    )
+
+
+@pytest.fixture
+def retrieving(pilot):
+    """A pilot with documents and without an environment that compresses."""
+    pilot.documents, pilot.adacomp = SimpleNamespace(queries="queries", k=4), AdaComp()
+    pilot.compress_python = None
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch, pilot):
     """Gives a function that searches under a ceiling of latency for the least memory."""
     (tmp_path / "pilot.yaml").write_text("")
     for name, value in {
+        "RetrievalTrials": Passages,
         "WeightTrials": Weights,
         "DraftTrials": Drafts,
         "Compressor": lambda *given: None,
         "Bench": lambda *given: None,
+        "read_queries": lambda path: [],
+        "retrieval_key": lambda *given: "retrieval",
         "weights_key": lambda *given: "weights",
-        "drafts_key": lambda bench, choice: f"drafts-{choice.model.strip('%')}",
+        "drafts_key": lambda bench, choice: f"drafts-{Drafts(bench, choice)._name.strip('%')}",
         "draft_settings": lambda pilot, values: values,
     }.items():
         monkeypatch.setattr(order, name, value)
     monkeypatch.setattr(Drafts, "asked", [])
-    pilot = SimpleNamespace(
-        documents=None, adacomp=None, model="original", compress_python=Path("python"), lobi=LoBi()
-    )
-    environment = SimpleNamespace(compress_versions={}, logs=tmp_path)
+    monkeypatch.setattr(order.Searches, "_index", None)
+    environment = SimpleNamespace(own_versions={}, compress_versions={}, logs=tmp_path)
     progress = SimpleNamespace(expect=lambda steps: None, step=lambda: None, show=lambda doing: None)
 
     def search(latency_s, **given):
@@ -140,3 +171,24 @@ def test_no_more_than_three_steps_are_taken_back(search):
     budgets = ["45%", "60%", "75%"]
     tuned = search(1.0, lobi={"budget": budgets, "prune": ["0", "10%", "20%"], "trials": 9})
     assert "3 other choices" in tuned.infeasible
+
+
+@pytest.mark.usefixtures("retrieving")
+def test_a_search_that_is_skipped_lets_the_next_one_step_back_past_it(search):
+    floor, budgets = {"accuracy": 0.5, "recall": 0.8}, {"token_budget": [100, 200]}
+    tuned = search(1.8, floor=floor, retrieval=budgets)
+    assert tuned.infeasible is None
+    assert tuned.choice.adacomp.token_budget == 200
+    assert Drafts.asked == ["100 tokens", "200 tokens"]
+    assert [one.method for one in tuned.searches] == ["retrieval", "lobi", "hsd"]
+    assert "the 1 before it in order" in tuned.searches[0].note
+    assert "compress_python" in tuned.searches[1].note
+
+
+@pytest.mark.usefixtures("retrieving")
+def test_with_only_one_method_searched_its_best_is_chosen(search, pilot):
+    pilot.hsd = SimpleNamespace(settings={"tau": 1.0})
+    floor, budgets = {"recall": 0.8}, {"token_budget": [200, 100]}
+    tuned = search(1.8, floor=floor, retrieval=budgets, lobi=None, hsd=None)
+    assert (tuned.choice.adacomp.token_budget, tuned.choice.hsd) == (100, {"tau": 1.0})
+    assert [one.chosen and one.chosen.label for one in tuned.searches] == ["token_budget: 100", None, None]
