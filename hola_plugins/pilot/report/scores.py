@@ -82,7 +82,9 @@ def _mean_change(changes: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def _sign_flips(changes: NDArray[np.float64]) -> float:
-    """Gives the probability of a mean as far from 0 if each change were as likely the other way round."""
+    """Gives the probability of a mean as far from 0 if each change were as likely the other way round; 1 for one change."""
+    if len(changes) == 1:
+        return 1.0
     test = stats.permutation_test(
         (changes,),
         np.mean,

@@ -239,6 +239,13 @@ def test_recall_that_did_not_move_may_move_and_no_recall_at_all_shows_nothing():
     assert recall_change(retrieved([0] * 8), retrieved([0] * 7 + [1])) is not None
 
 
+@pytest.mark.parametrize("change", [-1, -0.5, 0.0])
+def test_recall_of_one_query_tells_nothing(change):
+    found = recall_change(retrieved([1]), retrieved([1 + change]))
+    assert (found.value, found.p, found.units) == (change, 1.0, 1)
+    assert found.low <= change <= found.high
+
+
 def test_stages_that_send_the_passages_of_one_search_are_not_compared_by_recall():
     once, again = (retrieved([1] * 8).model_copy(update={"seconds": one}) for one in (0.1, 0.2))
     assert recall_change(once, once) is None
