@@ -79,7 +79,7 @@ def analyse(results: Results) -> Analysis:
         warnings=(
             *_unanswered(results.stages),
             *_unscored(results.stages),
-            *_shortages(comparisons, results.stages, titles),
+            *_shortages(comparisons, titles),
         ),
     )
 
@@ -129,12 +129,8 @@ def _unscored(stages: Sequence[Stage]) -> Iterator[str]:
             yield f"No score of {task} for {stage.title}: {in_short(error)}"
 
 
-def _shortages(
-    comparisons: Sequence[Comparison], stages: Sequence[Stage], titles: Mapping[str, str]
-) -> Iterator[str]:
+def _shortages(comparisons: Sequence[Comparison], titles: Mapping[str, str]) -> Iterator[str]:
     """Yields where a step's sample is too small to decide."""
-    done = [stage.name for stage in stages if stage.status == "done"]
-    steps = {*zip(done[1:], done, strict=False)}
     for one in comparisons:
-        if (one.stage, one.against) in steps and one.measure not in _WARNED and too_small(one):
+        if one.step and one.measure not in _WARNED and too_small(one):
             yield shortage(one, titles)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 from hola_plugins.page.figures import words
@@ -16,11 +17,14 @@ from hola_plugins.pilot.results import Accuracy, Request, Stage
 Kind: TypeAlias = Literal["speed", "quality"]
 Unit: TypeAlias = Literal["turn", "prompt", "query", "question"]
 
-_SPEEDS: tuple[tuple[str, Callable[[Request], float], Callable[[Request], Hashable]], ...] = (
-    ("latency", lambda request: request.latency_s, turn),
-    ("time to first token", lambda request: request.first_token_s, turn),
-    ("prompt tokens", lambda request: request.tokens_in, prompt),
-)
+_Change: TypeAlias = Callable[[Stage, Stage], Estimate | None]
+
+_SPEEDS: dict[str, tuple[Callable[[Request], float], Callable[[Request], Hashable]]] = {
+    "latency": (lambda request: request.latency_s, turn),
+    "time to first token": (lambda request: request.first_token_s, turn),
+    "prompt tokens": (lambda request: request.tokens_in, prompt),
+}
+"""Measures of requests: what is summed, and what is counted as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Comparison:
         kind: "speed": a ratio, lower is better. "quality": a difference of scores in [0, 1], higher is better.
         estimate: The change.
         corrected: The probability after Holm's correction; None where it is unknown.
+        step: Whether the stage's step is judged by it: it is compared with the stage before or, by a score which that
+            lacks, with the last stage that has it.
     """
 
     stage: str
@@ -42,6 +48,7 @@ class Comparison:
     kind: Kind
     estimate: Estimate
     corrected: float | None = None
+    step: bool = False
 
     @property
     def neutral(self) -> float:
@@ -93,10 +100,8 @@ def compare_all(stages: Sequence[Stage]) -> list[Comparison]:
     """
     done = [stage for stage in stages if stage.status == "done"]
     found: list[Comparison] = []
-    for place, stage in enumerate(done[1:]):
-        references = [done[place]] if done[0] is not stages[0] or not place else [stages[0], done[place]]
-        for reference in references:
-            found += _compared(reference, stage)
+    for place, stage in enumerate(done[1:], 1):
+        found += _compared(done[:place], stage, stages[0])
     return corrected(found)
 
 
@@ -116,18 +121,46 @@ def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
     return found
 
 
-def _compared(before: Stage, after: Stage) -> Iterator[Comparison]:
-    """Yields the comparisons of two stages of which something is known on both sides."""
-    for measure, value, unit in _SPEEDS:
-        estimate = ratio_of_totals(paired(before, after, value, unit))
-        if estimate is not None and not (measure == "prompt tokens" and estimate.value == 1.0):
-            yield Comparison(after.name, before.name, measure, "speed", estimate)
-    known = {(score.task, score.metric): score for score in before.accuracy}
-    for score in after.accuracy:
-        if (score.task, score.metric) in known:
-            change = accuracy_change(known[score.task, score.metric], score)
-            yield Comparison(after.name, before.name, measure_of(score), "quality", change)
-    if before.retrieval is not None and after.retrieval is not None:
-        recall = recall_change(before.retrieval, after.retrieval)
-        if recall is not None:
-            yield Comparison(after.name, before.name, "recall", "quality", recall)
+def _compared(earlier: Sequence[Stage], stage: Stage, baseline: Stage) -> Iterator[Comparison]:
+    """Yields the comparisons of a stage with earlier ones of which something is known on both sides."""
+    for measure, kind, change, having in _changes(earlier, stage):
+        for against in having:
+            step = against is having[-1]
+            estimate = change(against, stage) if step or against is baseline else None
+            if estimate is not None:
+                yield Comparison(stage.name, against.name, measure, kind, estimate, step=step)
+
+
+def _changes(earlier: Sequence[Stage], stage: Stage) -> Iterator[tuple[str, Kind, _Change, Sequence[Stage]]]:
+    """Yields every measure with its kind, how it is compared, and the earlier stages that it is compared with."""
+    for measure in _SPEEDS:
+        yield measure, "speed", partial(_ratio, measure), earlier
+    for measure in map(measure_of, stage.accuracy):
+        yield (
+            measure,
+            "quality",
+            partial(_score_change, measure),
+            [one for one in earlier if measure in _scores(one)],
+        )
+    yield "recall", "quality", _recall_change, earlier
+
+
+def _ratio(measure: str, before: Stage, after: Stage) -> Estimate | None:
+    """Gives a ratio of totals; None where none is known, and for prompts that are all as long as before."""
+    estimate = ratio_of_totals(paired(before, after, *_SPEEDS[measure]))
+    same = measure == "prompt tokens" and estimate is not None and estimate.value == 1.0
+    return None if same else estimate
+
+
+def _score_change(measure: str, before: Stage, after: Stage) -> Estimate:
+    return accuracy_change(_scores(before)[measure], _scores(after)[measure])
+
+
+def _scores(stage: Stage) -> dict[str, Accuracy]:
+    return {measure_of(score): score for score in stage.accuracy}
+
+
+def _recall_change(before: Stage, after: Stage) -> Estimate | None:
+    if before.retrieval is None or after.retrieval is None:
+        return None
+    return recall_change(before.retrieval, after.retrieval)

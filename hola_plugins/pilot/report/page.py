@@ -35,7 +35,8 @@ class Row:
     Attributes:
         measure: What was measured.
         baseline: Against the baseline; None where one of them lacks it.
-        before: Against the finished step before, which may be the baseline; None where one of them lacks it.
+        before: Against the finished step before, which may be the baseline, or for a score that this lacks against the
+            last that has it; None where there is none.
     """
 
     measure: str
@@ -112,10 +113,10 @@ def _changes(results: Results, analysis: Analysis) -> Iterator[tuple[str, list[R
     baseline = results.stages[0].name
     for stage in results.stages[1:]:
         own = [one for one in analysis.comparisons if one.stage == stage.name]
-        against = {(one.measure, one.against == baseline): one for one in own}
-        only_baseline = all(one.against == baseline for one in own)
+        against = {one.measure: one for one in own if one.against == baseline}
+        before = {one.measure: one for one in own if one.step}
         rows = [
-            Row(measure, against.get((measure, True)), against.get((measure, only_baseline)))
+            Row(measure, against.get(measure), before.get(measure))
             for measure in dict.fromkeys(one.measure for one in own)
         ]
         if rows:

@@ -14,12 +14,14 @@ Each step is judged against the last finished stage before it, so that it answer
 6. AdaComp and Lo-Bi may change answers: they stay undecided where nothing that they can move was measured on both
    sides. Lo-Bi moves every accuracy and no recall, because it is sent the same passages; AdaComp moves recall and the
    accuracy of questions that passages are retrieved for.
-7. A step without a score that the step before it has is undecided at best.
+7. A step without a score that a stage before it has is undecided at best. Where the stage before lacks a score that
+   the step has, the last stage that has it stands in: a loss against it counts, and a gain does not, which may be that
+   of the steps between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -80,12 +82,10 @@ class Advice:
 def advise(stages: Sequence[Stage], comparisons: Sequence[Comparison]) -> list[Advice]:
     """Judges every step after the baseline, in the order of adoption."""
     found = []
-    before: Stage | None = None
-    for place, stage in enumerate(stages):
-        if place:
-            verdict, reasons = _judged(before, stage, comparisons)
-            found.append(Advice(stage.name, METHODS.get(stage.name, stage.title), verdict, tuple(reasons)))
-        before = stage if stage.status == "done" else before
+    for place, stage in enumerate(stages[1:], 1):
+        earlier = [one for one in stages[:place] if one.status == "done"]
+        verdict, reasons = _judged(earlier, stage, comparisons)
+        found.append(Advice(stage.name, METHODS.get(stage.name, stage.title), verdict, tuple(reasons)))
     return found
 
 
@@ -101,28 +101,31 @@ def summary(advice: Sequence[Advice]) -> str:
 
 
 def _judged(
-    before: Stage | None, stage: Stage, comparisons: Sequence[Comparison]
+    earlier: Sequence[Stage], stage: Stage, comparisons: Sequence[Comparison]
 ) -> tuple[Verdict, list[str]]:
-    """Gives verdict and reasons of one step."""
-    if before is None or stage.status != "done":
-        return _without_figures(before, stage)
-    own = [one for one in comparisons if (one.stage, one.against) == (stage.name, before.name)]
-    damage = [*_unanswered(before, stage), *_lost(own)]
+    """Gives verdict and reasons of one step, from the finished stages before it."""
+    if not earlier or stage.status != "done":
+        return _without_figures(earlier, stage)
+    *others, before = earlier
+    older = {one.name: one.title for one in others}
+    own = [one for one in comparisons if one.stage == stage.name and one.step]
+    damage = [*_unanswered(before, stage), *_lost(own, older)]
     if damage:
         return "leave off", damage
-    gains, prices = [*_gains(own), *_smaller(before, stage)], [*_slower(own), *_larger(before, stage)]
+    latest = [one for one in own if one.against == before.name]
+    gains, prices = [*_gains(latest), *_smaller(before, stage)], [*_slower(own), *_larger(before, stage)]
     verdict, reasons = _weighed(gains, prices, own)
-    missing = [*_unvouched(stage, own), *_unscored(before, stage)]
+    missing = [*_unvouched(stage, own), *_unscored(earlier, stage)]
     if verdict != "leave off" and missing:
         return "undecided", [*reasons, *missing]
-    return verdict, [*reasons, *filter(None, (open_loss(one) for one in own))]
+    return verdict, [*reasons, *_open_losses(own, older)]
 
 
-def _without_figures(before: Stage | None, stage: Stage) -> tuple[Verdict, list[str]]:
+def _without_figures(earlier: Sequence[Stage], stage: Stage) -> tuple[Verdict, list[str]]:
     """Gives verdict and reason of a step that has no figures, or none to compare them with."""
     if stage.status == "skipped":
         return "not measured", [in_short(stage.error)]
-    if stage.status == "failed" and before is None:
+    if stage.status == "failed" and not earlier:
         return "not measured", [f"it failed, and so did the baseline: {in_short(stage.error)}"]
     if stage.status == "failed":
         return "leave off", [f"it failed: {in_short(stage.error)}"]
@@ -136,9 +139,10 @@ def _unvouched(stage: Stage, own: Sequence[Comparison]) -> Iterator[str]:
         yield f"it may change answers, and {missing}"
 
 
-def _unscored(before: Stage, stage: Stage) -> Iterator[str]:
-    """Yields a reason where a score failed that the step before has."""
-    tasks = [one.task for one in before.accuracy if one.task in stage.unscored]
+def _unscored(earlier: Sequence[Stage], stage: Stage) -> Iterator[str]:
+    """Yields a reason where a score failed that a stage before has."""
+    known = {score.task for one in earlier for score in one.accuracy}
+    tasks = [task for task in stage.unscored if task in known]
     if tasks:
         yield f"it has no score of {', '.join(tasks)}"
 
@@ -181,9 +185,24 @@ def _moves(stage: Stage, one: Comparison) -> bool:
     return one.measure in {_RECALL, *(measure_of(score) for score in stage.accuracy if score.retrieves)}
 
 
-def _lost(own: Sequence[Comparison]) -> Iterator[str]:
+def _lost(own: Sequence[Comparison], older: Mapping[str, str]) -> Iterator[str]:
     """Yields what quality was lost."""
-    yield from (f"it loses {one.measure}: {measured(one)}" for one in _quality(own) if one.worsened)
+    for one in _quality(own):
+        if one.worsened:
+            yield f"it loses {one.measure}: {measured(one)}{_since(one, older)}"
+
+
+def _open_losses(own: Sequence[Comparison], older: Mapping[str, str]) -> Iterator[str]:
+    """Yields what quality may be lost unseen."""
+    for one in own:
+        loss = open_loss(one)
+        if loss:
+            yield f"{loss}{_since(one, older)}"
+
+
+def _since(one: Comparison, older: Mapping[str, str]) -> str:
+    """Names the stage that a step is compared with where it is an older one than the stage before."""
+    return f" against {older[one.against]}" if one.against in older else ""
 
 
 def _gains(own: Sequence[Comparison]) -> Iterator[str]:

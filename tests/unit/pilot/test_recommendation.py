@@ -200,6 +200,50 @@ def test_a_step_without_a_score_that_the_step_before_has_is_undecided_and_says_w
     assert judged(*both)["hsd"].verdict == "switch on"
 
 
+UNSCORED = {"accuracy": (), "unscored": {"gsm8k": "HTTP 500"}}
+LOSS = "it loses gsm8k exact match: \N{MINUS SIGN}20.0 points "
+
+
+@pytest.mark.parametrize(("between", "last"), [("hsd", "adacomp"), ("adacomp", "lobi")])
+def test_a_loss_of_accuracy_counts_across_a_step_that_lost_its_score(between, last):
+    def pilot(score):
+        after = stage(last, requests=requests(0.5, seed=2), accuracy=(score,), retrieval=found(0.9))
+        middle = stage(between, requests=requests(0.9, seed=1), retrieval=found(0.9), **UNSCORED)
+        return results(stage(accuracy=GOOD, retrieval=found(0.9)), middle, after)
+
+    lost = analyse(pilot(accuracy(84))).advice[1]
+    assert (lost.verdict, len(lost.reasons)) == ("leave off", 1)
+    assert lost.reasons[0].startswith(LOSS)
+    assert lost.reasons[0].endswith(" against Baseline")
+    kept = analyse(pilot(accuracy(124, shift=1))).advice[1]
+    assert kept.verdict == "switch on"
+    assert any(reason.endswith("not ruled out by 200 questions against Baseline") for reason in kept.reasons)
+    risen = analyse(pilot(accuracy(170))).advice[1]
+    assert not any(reason.startswith("higher gsm8k") for reason in risen.reasons)
+
+
+def test_a_score_is_compared_with_the_last_step_that_has_it_and_with_the_baseline():
+    middle = stage("adacomp", requests=requests(0.9, seed=2), **UNSCORED)
+    scored = [stage(accuracy=GOOD), stage("hsd", requests=requests(0.9, seed=1), accuracy=GOOD)]
+    analysis = analyse(
+        results(*scored, middle, stage("lobi", requests=requests(0.5), accuracy=(accuracy(84),)))
+    )
+    against = {
+        one.against: one.step for one in analysis.comparisons if (one.stage, one.unit) == ("lobi", "question")
+    }
+    assert against == {"baseline": False, "hsd": True}
+    assert analysis.advice[-1].reasons[0].endswith(" against + HSD")
+
+
+def test_a_step_without_a_score_that_an_older_stage_has_is_undecided():
+    steps = [
+        stage(name, requests=requests(factor, seed=1), **UNSCORED)
+        for name, factor in (("hsd", 0.7), ("all", 0.5))
+    ]
+    advice = judged(stage(accuracy=GOOD), *steps)["all"]
+    assert (advice.verdict, advice.reasons[-1]) == ("undecided", "it has no score of gsm8k")
+
+
 def test_unanswered_requests_are_a_loss():
     advice = judged(stage(), stage("hsd", requests=requests(0.5, seed=1)[:-8], failed_requests=8))["hsd"]
     assert advice.verdict == "leave off"
