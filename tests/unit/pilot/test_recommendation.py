@@ -215,7 +215,7 @@ def test_a_loss_of_accuracy_counts_across_a_step_that_lost_its_score(between, la
     assert (lost.verdict, len(lost.reasons)) == ("leave off", 1)
     assert lost.reasons[0].startswith(LOSS)
     assert lost.reasons[0].endswith(" against Baseline")
-    kept = analyse(pilot(accuracy(124, shift=1))).advice[1]
+    kept = analyse(pilot(accuracy(124, shift=6))).advice[1]
     assert kept.verdict == "switch on"
     assert any(reason.endswith("not ruled out by 200 questions against Baseline") for reason in kept.reasons)
     risen = analyse(pilot(accuracy(170))).advice[1]
