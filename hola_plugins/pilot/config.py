@@ -38,6 +38,9 @@ OWN_ARGUMENTS = (
 )
 """Arguments of vLLM's server that the pilot sets itself."""
 
+MOST_REPEATS = 100
+"""More repeats cannot be given."""
+
 _LEAST_REPEATS = 3
 """Fewer repeats do not tell a method from the machine."""
 
@@ -89,7 +92,7 @@ class PilotConfig(Settings):
     prompts: File | None = None
     """JSON lines with prompt, and id and category where you like; null sends the documents' queries alone."""
 
-    repeats: int | None = Field(default=None, ge=1, le=100)
+    repeats: int | None = Field(default=None, ge=1, le=MOST_REPEATS)
     """Interleaved repeats, over which prompts and queries are dealt; null is 3 to 12 (4 with `one_at_a_time`), as many as
     leave each twice `concurrency` of them."""
 

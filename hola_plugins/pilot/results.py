@@ -209,8 +209,8 @@ class Results(_Part):
     Attributes:
         schema_version: Version of this document.
         title: Name of the pilot.
-        prompts: How many prompts a repeat sends.
-        repeats: Interleaved repeats.
+        prompts: How many prompts and queries each stage was sent, in all repeats together.
+        repeats: Interleaved repeats that they were dealt to.
         concurrency: Requests in flight at once.
         stages: The stages in the order of adoption; the first one is the baseline.
         cross_domain: The cross-domain table; empty where it was not asked for.

@@ -254,7 +254,7 @@ class Pilot:
         self.problems += [f"{one.title}: {error}" for one in stages for error in one.unscored.values()]
         return Results(
             title=self._config.title,
-            prompts=-(-self._contexts.count // self._contexts.repeats),
+            prompts=self._contexts.count,
             repeats=self._contexts.repeats,
             concurrency=self._config.concurrency,
             stages=stages,

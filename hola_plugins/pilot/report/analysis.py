@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from hola_plugins.pilot.report.comparison import Comparison, compare_all
 from hola_plugins.pilot.report.cost import Cost, cost
@@ -79,7 +80,7 @@ def analyse(results: Results) -> Analysis:
         warnings=(
             *_unanswered(results.stages),
             *_unscored(results.stages),
-            *_shortages(comparisons, titles),
+            *_shortages(comparisons, titles, Fraction(results.prompts, results.repeats)),
         ),
     )
 
@@ -129,8 +130,10 @@ def _unscored(stages: Sequence[Stage]) -> Iterator[str]:
             yield f"No score of {task} for {stage.title}: {in_short(error)}"
 
 
-def _shortages(comparisons: Sequence[Comparison], titles: Mapping[str, str]) -> Iterator[str]:
+def _shortages(
+    comparisons: Sequence[Comparison], titles: Mapping[str, str], prompts: Fraction
+) -> Iterator[str]:
     """Yields where a step's sample is too small to decide."""
     for one in comparisons:
         if one.step and one.measure not in _WARNED and too_small(one):
-            yield shortage(one, titles)
+            yield shortage(one, titles, prompts)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from fractions import Fraction
 
+from hola_plugins.pilot.config import MOST_REPEATS
 from hola_plugins.pilot.report.comparison import Comparison
 from hola_plugins.pilot.report.estimate import LEAST_TURNS
-
-_NARROW_RATIO = 0.05
-"""Reach of an interval of a ratio, either way, that settles a question for practice."""
-
-_NARROW_SCORE = 0.02
-"""The same for a difference of scores."""
+from hola_plugins.pilot.report.precision import (
+    NARROW_RATIO,
+    NARROW_SCORE,
+    is_narrow,
+    repeats_wanted,
+    units_wanted,
+)
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -77,29 +80,28 @@ def too_small(comparison: Comparison) -> bool:
     """Says whether the sample is too small to decide: nothing is shown, and much is possible."""
     if comparison.improved or comparison.worsened:
         return False
-    reach, narrow = _reach(comparison)
-    return not comparison.decidable or reach > narrow
+    return not comparison.decidable or not is_narrow(comparison)
 
 
-def shortage(comparison: Comparison, titles: Mapping[str, str]) -> str:
-    """Says of a sample that is too small what it leaves open and what would do."""
+def shortage(comparison: Comparison, titles: Mapping[str, str], prompts: Fraction) -> str:
+    """Says of a sample that is too small what it leaves open and what would do.
+
+    Args:
+        comparison: What was compared.
+        titles: Title of a stage by its name.
+        prompts: How many a repeat sends, on average.
+    """
     what = f"{comparison.measure} of {titles[comparison.stage]} against {titles[comparison.against]}"
     if not comparison.decidable:
         return f"Too small a sample for {what}: {_undecidable(comparison)}."
-    reach, narrow = _reach(comparison)
-    wanted = _rounded_up(comparison.estimate.units * (reach / narrow) ** 2)
-    aim = "5 %" if comparison.kind == "speed" else "2 points"
-    alike = " of as many prompts" if comparison.unit == "turn" else ""
-    return (
-        f"Too small a sample for {what}: anything from {interval(comparison)} is possible; "
-        f"about {wanted:,} instead of {pairs(comparison)}{alike} would narrow that to {aim} either way."
-    )
+    remedy = _repeats(comparison, prompts) if comparison.unit == "turn" else _units(comparison)
+    return f"Too small a sample for {what}: anything from {interval(comparison)} is possible; {remedy}."
 
 
 def open_loss(comparison: Comparison) -> str | None:
     """Gives how much of a score may be lost unseen; None where that is little or known to be lost."""
     low = comparison.estimate.low
-    if comparison.kind != "quality" or comparison.worsened or low is None or low >= -_NARROW_SCORE:
+    if comparison.kind != "quality" or comparison.worsened or low is None or low >= -NARROW_SCORE:
         return None
     return f"a loss of up to {-100 * low:.1f} points of {comparison.measure} is not ruled out by {pairs(comparison)}"
 
@@ -125,20 +127,26 @@ def _undecidable(comparison: Comparison) -> str:
     if comparison.unit != "turn":
         return f"{pairs(comparison)}, or no figure for each of them, decide nothing"
     repeats = "one repeat" if comparison.estimate.units == 1 else "so few repeats"
-    return f"{repeats} cannot tell the method from the machine: give at least {LEAST_TURNS}"
+    return f"{repeats} cannot tell the method from the machine: give at least {LEAST_TURNS} repeats, and as many prompts"
 
 
-def _reach(comparison: Comparison) -> tuple[float, float]:
-    """Gives half the width of the interval, and what would be narrow."""
-    low, high = comparison.estimate.low, comparison.estimate.high
-    if low is None or high is None:
-        return math.inf, 0.0
-    if comparison.kind == "speed":
-        return math.log(high / low) / 2, math.log1p(_NARROW_RATIO)
-    return (high - low) / 2, _NARROW_SCORE
+def _repeats(comparison: Comparison, prompts: Fraction) -> str:
+    """Says how many repeats, and prompts of the same number each, would do."""
+    wanted = repeats_wanted(comparison)
+    aim = f"{100 * NARROW_RATIO:.0f} % either way"
+    if wanted is None:
+        return (
+            f"even {MOST_REPEATS} repeats, the most, would not narrow that to {aim}: the difference is too small to be "
+            "told on this machine"
+        )
+    more, now = (math.ceil(repeats * prompts) for repeats in (wanted, comparison.estimate.units))
+    return (
+        f"about {wanted} repeats and {more:,} prompts instead of {comparison.estimate.units} and {now:,} would narrow "
+        f"that to {aim}"
+    )
 
 
-def _rounded_up(value: float) -> int:
-    """Rounds up to two digits."""
-    step = int(10 ** max(0, math.floor(math.log10(value)) - 1))
-    return math.ceil(value / step) * step
+def _units(comparison: Comparison) -> str:
+    """Says how many questions or queries would do."""
+    aim = f"{100 * NARROW_SCORE:.0f} points either way"
+    return f"about {units_wanted(comparison):,} instead of {pairs(comparison)} would narrow that to {aim}"

@@ -110,7 +110,7 @@ def provenance():
 def results(*stages, **parts):
     made = {
         "title": "Manuals on two cores",
-        "prompts": 10,
+        "prompts": 80,
         "repeats": 8,
         "concurrency": 4,
         "stages": stages or full_stages(),

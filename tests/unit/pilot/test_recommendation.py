@@ -122,7 +122,7 @@ def test_one_repeat_decides_nothing_and_says_why():
         results(stage(requests=requests(**once)), stage("hsd", requests=requests(0.5, seed=1, **once)))
     )
     assert analysis.advice[0].verdict == "undecided"
-    said = "one repeat cannot tell the method from the machine: give at least 3"
+    said = "one repeat cannot tell the method from the machine: give at least 3 repeats, and as many prompts"
     assert [said in text for text in (*analysis.sentences, *analysis.warnings)] == [True, True, True]
 
 

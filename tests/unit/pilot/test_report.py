@@ -149,6 +149,19 @@ def test_a_failed_and_a_skipped_stage_are_shown_with_their_error_and_no_figures(
     assert "+ HSD (failed)" in printed(found)
 
 
+@pytest.mark.parametrize(
+    ("prompts", "repeats", "said"),
+    [
+        (39, 9, "39 prompts in 9 interleaved repeats,"),
+        (5, 1, "5 prompts in one repeat,"),
+        (1, 1, "one prompt in one repeat,"),
+    ],
+)
+def test_the_page_says_how_many_prompts_were_sent(prompts, repeats, said):
+    sent = stage(requests=requests(prompts=prompts, repeats=repeats))
+    assert said in "".join(texts(parse(results(sent, prompts=prompts, repeats=repeats))))
+
+
 def test_a_pilot_of_the_baseline_alone_has_a_page():
     tree = parse(results(stage(memory=Memory())))
     assert headings(tree) == ["Recommendation", "Latency", "Settings to copy", "How it was measured"]

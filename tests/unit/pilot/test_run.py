@@ -78,7 +78,7 @@ def test_every_stage_gets_every_prompt_and_the_results_are_written(run, tmp_path
             (0, "prompt-3", 4),
             (1, "prompt-2", 2),
         ]
-    assert (results.prompts, results.repeats, results.prices.machine_hour) == (2, 2, 2.0)
+    assert (results.prompts, results.repeats, results.prices.machine_hour) == (3, 2, 2.0)
     written = (tmp_path / "pilot" / FILE).read_text()
     assert type(results).model_validate_json(written) == results
 
@@ -201,7 +201,7 @@ def test_one_server_at_a_time_gives_the_same(run):
 
 def test_without_repeats_there_are_as_many_as_fit(run):
     results, _ = run(repeats=None)
-    assert (results.repeats, results.prompts) == (3, 1)
+    assert (results.repeats, results.prompts) == (3, 3)
     assert [one.repeat for one in results.stages[0].requests] == [0, 1, 2]
 
 
