@@ -67,6 +67,9 @@ class Environment:
 class Bench:
     """Measures settings over one part of the data.
 
+    Unless the configuration gives `repeats`, a turn holds `concurrency` prompts, where the pilot's holds twice as many:
+    a part is smaller, and the number of turns decides how small a gain is found.
+
     Args:
         pilot: The pilot's configuration over that part.
         choice: The settings so far, by which passages are retrieved.
@@ -90,7 +93,7 @@ class Bench:
         self.depth: Depth = "adaptive" if choice.adacomp else "fixed"
         self.contexts = Contexts(self.pilot, state, environment.own_versions, show)
         traffic = Traffic(pilot.concurrency, pilot.max_tokens, pilot.chat, pilot.request_timeout_s)
-        self.arena = Arena(fleet, traffic, pilot.repeats_over(self.contexts.count), show)
+        self.arena = Arena(fleet, traffic, pilot.repeats_over(2 * self.contexts.count), show)
         evaluation = Evaluation(
             pilot.out / "lm_eval", environment.logs, pilot.tokenizer, pilot.concurrency, pilot.chat
         )

@@ -1,7 +1,7 @@
 """HSD searched: every setting is served beside the same model without drafts and measured in turn with it.
 
 optuna is told how each prompt's latency compares, and ends a trial whose prompts are significantly slower than those of
-the best trial so far (Wilcoxon's signed ranks). A setting is chosen only where its gain is more than noise.
+the best trial so far (Wilcoxon's signed ranks). The best is measured once more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from hola_plugins.tune.bench import Bench
 from hola_plugins.tune.choice import Choice
 from hola_plugins.tune.config import DraftSpace
 from hola_plugins.tune.duel import Side
-from hola_plugins.tune.noise import chance_of
 from hola_plugins.tune.search import Measured, Report, Values
 
 _BETWEEN = ", "
@@ -53,7 +52,7 @@ class DraftTrials:
             found = self._arena.duel(Side(self._reference, self._prompts), Side(rival, self._prompts), report)
         finally:
             self._arena.fleet.release(rival)
-        return Measured(found.rival, found.cost, chance_of(found.turns))
+        return Measured(found.rival, found.cost, found.turns)
 
     def original(self) -> Measured:
         """Measures serving without drafts."""

@@ -1,4 +1,4 @@
-"""Whether a gain is more than noise: Student's t over turns, corrected for the number of settings tried."""
+"""Whether a gain is more than noise: Student's t over turns."""
 
 from __future__ import annotations
 
@@ -30,11 +30,6 @@ def chance_of(turns: Sequence[float]) -> float:
     return float(stats.t.cdf(statistics.fmean(turns) / error, len(turns) - 1))
 
 
-def is_sure(chance: float, tried: int) -> bool:
-    """Tells whether a gain is more than noise where the best of several settings is taken (Bonferroni's correction).
-
-    Args:
-        chance: Its probability if nothing changed.
-        tried: How many settings were tried.
-    """
-    return chance * tried < 1 - LEVEL
+def is_gain(turns: Sequence[float]) -> bool:
+    """Tells whether turns that were not picked for being low show a gain that is more than noise."""
+    return chance_of(turns) < 1 - LEVEL

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hola_plugins.pilot.compression import Compressor
 from hola_plugins.pilot.config import PilotConfig
@@ -20,10 +20,12 @@ from hola_plugins.pilot.workload import read_queries
 from hola_plugins.tune.bench import Bench, Environment
 from hola_plugins.tune.choice import TITLES, Choice, Method, Searched, Tuned
 from hola_plugins.tune.config import DraftSpace, RetrievalSpace, TuneConfig, WeightSpace
+from hola_plugins.tune.confirmation import measured_again, to_confirm
 from hola_plugins.tune.drafts import DraftTrials, draft_settings, draft_values
 from hola_plugins.tune.infeasible import InfeasibleError, infeasible, nearest_error
+from hola_plugins.tune.kept import kept_trial
 from hola_plugins.tune.keys import drafts_key, retrieval_key, weights_key
-from hola_plugins.tune.limits import among, limits_of
+from hola_plugins.tune.limits import Limit, among, limits_of
 from hola_plugins.tune.ranking import ranked
 from hola_plugins.tune.retrieval import RetrievalTrials, retrieval_values
 from hola_plugins.tune.search import Measure, Measured, Search, Trial, Values, judged
@@ -187,8 +189,13 @@ class Searches:
         search = Search(self._state.folder / "trials.log", name, values, limits, trials, self._config.seed)
         self._steps += search.trials
         self._progress.expect(self._steps)
-        plain = judged(self._plain(method, key, original), limits)
-        found = (plain, *search.run(measure, self._progress.step))
+        plain = kept_trial(
+            self._state,
+            f"plain-{method}-{key}",
+            lambda: Trial(settings={}, status="done", **original()._asdict()),
+        )
+        tried = (judged(plain, limits), *search.run(measure, self._progress.step))
+        found = self._confirmed(method, key, tried, measure, limits)
         order = ranked(found, self._limits)
         if not order:
             before = [one for one in self._searched() if one.method != method]
@@ -202,14 +209,19 @@ class Searches:
         self._done[method] = Searched(method=method, trials=trials, chosen=chosen, note=note)
         return chosen
 
-    def _plain(self, method: Method, key: str, measure: Callable[[], Measured]) -> Trial:
-        """Gives the setting without the method, measured where that is not finished."""
-        name = f"plain-{method}-{key}"  # for each of the choices before it
-        found: Any = self._state.get(name, key)
-        if found is None:
-            found = Trial(settings={}, status="done", **measure()._asdict()).model_dump(mode="json")
-            self._state.put(name, key, found)
-        return Trial.model_validate(found)
+    def _confirmed(
+        self, method: Method, key: str, trials: tuple[Trial, ...], measure: Measure, limits: Sequence[Limit]
+    ) -> tuple[Trial, ...]:
+        """Gives the trials with the best measured once more, where its gain may be noise."""
+        best = to_confirm(trials)
+        if best is None:
+            return trials
+        self._steps += 1
+        self._progress.expect(self._steps)
+        name = f"again-{method}-{digest(key, best.settings)}"
+        again = kept_trial(self._state, name, lambda: measured_again(best, measure))
+        self._progress.step()
+        return tuple(judged(again, limits) if one is best else one for one in trials)
 
     def _skip(self, method: Method, why: str, choices: Iterator[Choice]) -> Iterator[Choice]:
         """Notes that nothing is searched; the next search has all choices of the one before."""

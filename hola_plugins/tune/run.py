@@ -8,10 +8,11 @@ The searches follow one another, the cheap one first, each with what the ones be
    does not depend on how it is drafted.
 3. HSD, a server for every setting, whose use depends on both: text that repeats, and the time of a step.
 
-A grid over all three would multiply what here adds up. Leaving a method out is always one of its settings; another is
-chosen only where its gain is more than noise. Where nothing keeps the limits of a search with what the last one that
-was not skipped chose, up to three of that one's next-best settings are tried. What was chosen is then measured again,
-beside the pilot's baseline, on prompts, queries and questions that no search saw.
+A grid over all three would multiply what here adds up. Leaving a method out is always one of its settings; where a cost
+is a latency, the best of the others is measured once more, and chosen only where that gain is more than noise. Where
+nothing keeps the limits of a search with what the last one that was not skipped chose, up to three of that one's
+next-best settings are tried. What was chosen is then measured again, beside the pilot's baseline, on prompts, queries
+and questions that no search saw.
 """
 
 from __future__ import annotations

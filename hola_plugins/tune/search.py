@@ -32,12 +32,12 @@ class Measured(NamedTuple):
     Attributes:
         figures: What was measured.
         cost: What is minimised.
-        chance: Probability of so low a cost if the settings changed nothing; 0 for a cost without noise.
+        turns: The cost turn by turn; none for a cost without noise.
     """
 
     figures: Figures
     cost: float
-    chance: float = 0.0
+    turns: tuple[float, ...] = ()
 
 
 Measure = Callable[[dict[str, Any], Report], Measured]
@@ -52,7 +52,8 @@ class Trial(BaseModel):
         status: "done", "stopped" where it was hopeless, or "failed".
         figures: What was measured.
         cost: What is minimised.
-        chance: Probability of so low a cost if the setting changed nothing; 0 for a cost without noise.
+        turns: The cost turn by turn; none for a cost without noise.
+        again: Whether all this is of a second measurement, as the best of a search gets one.
         violations: By limit, the share of it by which it is broken; at most 0 where it is kept.
         error: Why it failed.
     """
@@ -63,7 +64,8 @@ class Trial(BaseModel):
     status: Literal["done", "stopped", "failed"]
     figures: Figures = Figures()
     cost: float | None = None
-    chance: float = 0.0
+    turns: tuple[float, ...] = ()
+    again: bool = False
     violations: dict[str, float] = {}
     error: str | None = None
 
@@ -180,7 +182,7 @@ class Search:
         """Gives what is known of settings that TPE proposes again."""
         for one in self.results():
             if one.settings == settings and one.cost is not None:
-                return Measured(one.figures, one.cost, one.chance)
+                return Measured(one.figures, one.cost, one.turns)
         return None
 
     def _open(self, journal: Path, name: str, seed: int) -> Any:

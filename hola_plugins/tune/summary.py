@@ -61,14 +61,26 @@ def _left_out(one: Searched, plain: Trial) -> str:
     """Says why a search chose none of its settings."""
     if one.unmeasured:
         return "no setting could be measured"
+    again = next((trial for trial in one.trials if trial.again), None)
+    if again is not None:
+        return _not_confirmed(again)
     better = [trial for trial in one.trials if trial.feasible and (trial.cost or 0.0) < (plain.cost or 0.0)]
     if not better:
         return "no setting is better"
     best = min(better, key=lambda trial: trial.cost or 0.0)
     found = f"the best ({best.label}) is {best.figures.speedup:.4g} times as fast"
-    if best.chance == 1.0:
-        return f"{found}, and fewer than {LEAST_TURNS} 'repeats' tell no gain from noise"
-    return f"no setting is better by more than noise; {found}"
+    return f"{found}, and fewer than {LEAST_TURNS} 'repeats' tell no gain from noise"
+
+
+def _not_confirmed(again: Trial) -> str:
+    """Says what the second measurement of the best setting found."""
+    best = f"the best ({again.label}), measured once more,"
+    if not again.feasible:
+        return f"{best} {'failed' if again.status == 'failed' else 'breaks a limit'}"
+    found = f"{best} is {again.figures.speedup:.4g} times as fast"
+    return (
+        f"no setting is better by more than noise; {found} ({len(again.turns)} turns; more prompts tell more)"
+    )
 
 
 def _failures(searches: tuple[Searched, ...]) -> Iterator[Text]:

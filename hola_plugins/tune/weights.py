@@ -14,7 +14,6 @@ from hola_plugins.tune.choice import Choice
 from hola_plugins.tune.config import WeightSpace
 from hola_plugins.tune.duel import Side
 from hola_plugins.tune.limits import Figures
-from hola_plugins.tune.noise import chance_of
 from hola_plugins.tune.search import Measured, Report, Values
 
 
@@ -67,14 +66,14 @@ class WeightTrials:
             figures = found.rival.model_copy(update={"accuracy": self.accuracy(rival)})
         finally:
             self._arena.fleet.release(rival)
-        return self._measured(figures, found.cost, chance_of(found.turns))
+        return self._measured(figures, found.cost, found.turns)
 
     def original(self) -> Measured:
         """Measures the model as it comes."""
         plan = self._choice.server(self._pilot, "original")
         alone = self._arena.alone(Side(plan, self._bench.prompts))
         figures = alone.model_copy(update={"accuracy": self.accuracy(plan)})
-        return self._measured(figures, 0.0, 0.0)
+        return self._measured(figures, 0.0)
 
     def accuracy(self, plan: ServerPlan) -> float | None:
         """Gives the least score of all tasks; None without tasks."""
@@ -86,11 +85,11 @@ class WeightTrials:
         ]
         return min(found, default=None)
 
-    def _measured(self, figures: Figures, log_latency: float, chance: float) -> Measured:
+    def _measured(self, figures: Figures, log_latency: float, turns: tuple[float, ...] = ()) -> Measured:
         """Gives the cost in what decides; the size of a checkpoint has no noise."""
         if self._minimise == "memory":
             return Measured(figures, figures.checkpoint_mb or 0.0)
-        return Measured(figures, log_latency, chance)
+        return Measured(figures, log_latency, turns)
 
 
 def compress_command(model: str, settings: LoBi) -> str:

@@ -58,19 +58,23 @@ class Weights:
 
 
 class Drafts:
-    """Drafts that change nothing."""
+    """Drafts that change nothing, unless turns are given."""
 
     asked: ClassVar[list[str]] = []
+    measured: ClassVar[list[Measured]] = []
 
     def __init__(self, bench, choice):
         self._name = f"{choice.adacomp.token_budget} tokens" if choice.adacomp else choice.model
 
     def measure(self, values, report):
-        return Measured(Figures(latency_s=SECONDS[self._name]), 0.0, 0.5)
+        return self.measured.pop(0) if self.measured else self._alike()
 
     def original(self):
         self.asked.append(self._name)
-        return self.measure({}, None)
+        return self._alike()
+
+    def _alike(self):
+        return Measured(Figures(latency_s=SECONDS[self._name]), 0.0)
 
 
 @pytest.fixture
@@ -88,7 +92,19 @@ def retrieving(pilot):
 
 
 @pytest.fixture
-def search(tmp_path, monkeypatch, pilot):
+def steps():
+    """Steps that were expected in turn."""
+    return []
+
+
+@pytest.fixture
+def taken():
+    """A number for every step that was taken."""
+    return []
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch, pilot, steps, taken):
     """Gives a function that searches under a ceiling of latency for the least memory."""
     (tmp_path / "pilot.yaml").write_text("")
     for name, value in {
@@ -105,9 +121,10 @@ def search(tmp_path, monkeypatch, pilot):
     }.items():
         monkeypatch.setattr(order, name, value)
     monkeypatch.setattr(Drafts, "asked", [])
+    monkeypatch.setattr(Drafts, "measured", [])
     monkeypatch.setattr(order.Searches, "_index", None)
     environment = SimpleNamespace(own_versions={}, compress_versions={}, logs=tmp_path)
-    progress = SimpleNamespace(expect=lambda steps: None, step=lambda: None, show=lambda doing: None)
+    progress = SimpleNamespace(expect=steps.append, step=lambda: taken.append(1), show=lambda doing: None)
 
     def search(latency_s, **given):
         settings = {
@@ -192,3 +209,42 @@ def test_with_only_one_method_searched_its_best_is_chosen(search, pilot):
     tuned = search(1.8, floor=floor, retrieval=budgets, lobi=None, hsd=None)
     assert (tuned.choice.adacomp.token_budget, tuned.choice.hsd) == (100, {"tau": 1.0})
     assert [one.chosen and one.chosen.label for one in tuned.searches] == ["token_budget: 100", None, None]
+
+
+def drafting(*turns):
+    """Gives drafts of these turns."""
+    return Measured(Figures(latency_s=1.0), sum(turns) / len(turns), turns)
+
+
+LUCKY, SURE = drafting(-0.5, -0.4, -0.5), drafting(-0.2, -0.21, -0.19)
+
+
+def test_the_best_is_measured_once_more_and_that_decides(search, steps, taken):
+    Drafts.measured += [LUCKY, SURE]
+    tuned = search(4.0, lobi=None)
+    assert tuned.choice.hsd == {"tau": "auto", "levels": "request"}
+    assert (tuned.searches[2].chosen.turns, tuned.searches[2].chosen.again) == (SURE.turns, True)
+    assert tuned.searches[2].trials[1] == tuned.searches[2].chosen
+    assert (steps, len(taken)) == ([2, 3], 2)  # and one for the data held out
+
+
+def test_a_gain_that_does_not_come_twice_is_not_chosen(search):
+    Drafts.measured += [LUCKY, drafting(-0.2, 0.3, -0.2)]
+    tuned = search(4.0, lobi=None)
+    assert tuned.choice.hsd is None
+    assert tuned.searches[2].trials[1].again
+
+
+def test_the_second_measurement_is_kept(search, steps, taken):
+    Drafts.measured += [LUCKY, SURE]
+    first = search(4.0, lobi=None)
+    steps.clear(), taken.clear()
+    assert search(4.0, lobi=None) == first
+    assert (steps, len(taken)) == ([2, 3], 2)
+
+
+def test_a_second_measurement_breaks_a_limit_like_any_other(search):
+    Drafts.measured += [LUCKY, SURE._replace(figures=Figures(latency_s=9.0))]
+    tuned = search(4.0, lobi=None)
+    assert tuned.choice.hsd is None
+    assert not tuned.searches[2].trials[1].feasible

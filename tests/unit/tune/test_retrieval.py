@@ -25,6 +25,6 @@ def test_the_fixed_number_of_passages_is_measured_too(tmp_path, k):
     trials = RetrievalTrials(index, queries, AdaComp(), k, lambda doing: None)
     found = trials.original()
     each = trials.measure({"token_budget": None}, lambda step, cost: None).figures
-    assert (found.figures.recall, found.chance) == (1.0, 0.0)
+    assert (found.figures.recall, found.turns) == (1.0, ())
     assert found.cost == found.figures.tokens == pytest.approx(14 * k, rel=0.3)
     assert each.tokens > 0

@@ -28,7 +28,7 @@ def tuned(*trials, **found):
 
 
 def shown(*trials, **found):
-    console = Console(file=io.StringIO(), width=200)
+    console = Console(file=io.StringIO(), width=240)
     console.print(render_summary(tuned(*trials, **found)))
     return console.file.getvalue()
 
@@ -58,21 +58,29 @@ def test_a_method_that_could_not_be_measured_at_all_is_no_success():
 
 
 @pytest.mark.parametrize(
-    ("chance", "words"),
+    ("found", "words"),
     [
         (
-            0.2,
-            "left out: no setting is better by more than noise; the best (budget: 45%) is 1.05 times as fast",
+            {"turns": (-0.2, 0.1, -0.1, 0.0), "again": True},
+            "the best (budget: 45%), measured once more, is 1.05 times as fast (4 turns; more prompts tell more)",
         ),
         (
-            1.0,
+            {"turns": (-0.05, -0.05)},
             "left out: the best (budget: 45%) is 1.05 times as fast, and fewer than 3 'repeats' tell no gain",
+        ),
+        (
+            {"again": True, "violations": {"latency_s": 0.1}},
+            "left out: the best (budget: 45%), measured once more, breaks a limit",
+        ),
+        (
+            {"again": True, "status": "failed"},
+            "left out: the best (budget: 45%), measured once more, failed",
         ),
     ],
 )
-def test_a_gain_within_noise_is_not_kept_quiet(chance, words):
+def test_a_gain_that_is_not_taken_is_not_kept_quiet(found, words):
     figures = Figures(accuracy=0.9, speedup=1.05)
-    faster = done("45%").model_copy(update={"cost": -0.05, "chance": chance, "figures": figures})
+    faster = done("45%").model_copy(update={"cost": -0.05, "figures": figures, **found})
     assert words in " ".join(shown(faster, done("60%")).split())
 
 

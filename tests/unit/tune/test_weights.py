@@ -11,7 +11,6 @@ from hola_plugins.pilot.sections import Task
 from hola_plugins.tune.choice import Choice
 from hola_plugins.tune.duel import Outcome
 from hola_plugins.tune.limits import Figures
-from hola_plugins.tune.noise import chance_of
 from hola_plugins.tune.weights import WeightTrials
 
 ACCURACY = {"first": 0.75, "second": 0.5}
@@ -77,12 +76,14 @@ def test_for_latency_the_cost_is_the_logarithm_of_the_duel(trials):
     made = trials("latency")
     small, original = made.measure(VALUES, lambda *_: None), made.original()
     assert (small.cost, original.cost) == (-0.35, 0.0)
-    assert small.chance == chance_of(TURNS)
+    assert (small.turns, original.turns) == (TURNS, ())
 
 
 def test_for_memory_the_cost_is_the_size_of_the_weights(trials):
     made = trials("memory")
-    assert (made.measure(VALUES, lambda *_: None).cost, made.original().cost) == (45.0, 100.0)
+    small, original = made.measure(VALUES, lambda *_: None), made.original()
+    assert (small.cost, original.cost) == (45.0, 100.0)
+    assert (small.turns, original.turns) == ((), ())
 
 
 def test_the_server_of_a_trial_is_let_go(trials):
