@@ -55,7 +55,7 @@ def test_the_retriever_takes_its_settings(tmp_path):
 def test_the_recipe_of_a_checkpoint_is_read_by_lobi(tmp_path):
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
-    modifier = {"target_ratio": 0.7, "target_device": "cpu_avx2", "plan": {"W8A8": ["a"], "BF16": ["b"]}}
+    modifier = {"target_ratio": 0.7, "target_device": "cpu_avx2", "plan": {"W8A8": ["a", "b"]}}
     recipe = {"lobi_stage": {"lobi_modifiers": {"LoBiModifier": modifier}}}
     (checkpoint / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     found = yaml.safe_load(host_files.write_recipe(tmp_path, checkpoint).read_text())
