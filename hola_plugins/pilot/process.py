@@ -17,12 +17,19 @@ _TAIL_LINES = 15
 _SHOWN = 600
 """Characters of an exception that an error repeats."""
 
-_ORIGIN = re.compile(r"^(?:\([^)]*\) )?(?:ERROR [^\[]*\[[^\]]*\] ?)?")
+_ORIGIN = re.compile(r"^(?:\(\S[^)]* pid=\d+\) )?(?:ERROR [^\[]*\[[^\]]*\] ?)?")
 """What vLLM puts before a line: the process, and for an error time and place."""
 
 _EXCEPTION = re.compile(r"(?:\w+\.)*\w*(?:Error|Exception)(?:: .*)?")
+
 _FOLLOWED = ("The above exception was the direct cause", "During handling of the above exception")
 """Beginnings of the lines between an exception and the one that was raised for it."""
+
+_OTHER = re.compile(
+    r"\s*$|Traceback|The above exception|During handling of"
+    r"|\[|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b|\d{4}-\d\d-\d\d|\S+:\d+: \w*Warning"
+)
+"""Beginning of a line that no exception goes on with: blank, of another exception, or of a log's next entry."""
 
 
 class ProcessError(RuntimeError):
@@ -109,16 +116,26 @@ class LoggedProcess:
 
 
 def _reason(lines: Sequence[str]) -> str:
-    """Gives the first exception of a log, from which those of the processes above it follow, else the last lines."""
-    bare = [_ORIGIN.sub("", line) for line in lines]
-    found = ""
-    for line, below in zip(bare, [*bare[1:], ""], strict=False):
-        if line.startswith(_FOLLOWED):
-            found = ""
-        elif found and line.startswith("Traceback"):
-            break
-        elif not found and _EXCEPTION.fullmatch(line):
-            found = f"{line} {below.strip()}" if below.startswith("  ") else line
+    """Gives the first exception of a log, and the last where it does not follow from that, else the last lines."""
+    found = [text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..." for text in _exceptions(lines)]
     if not found:
         return "\n".join(lines[-_TAIL_LINES:])
-    return found if len(found) <= _SHOWN else f"{found[:_SHOWN]}..."
+    return "; then ".join(dict.fromkeys([found[0], found[-1]]))
+
+
+def _exceptions(lines: Sequence[str]) -> list[str]:
+    """Gives the exceptions of a log, each in one line, without those that another was raised for."""
+    found: list[str] = []
+    source: str | None = None
+    for line in lines:
+        text = _ORIGIN.sub("", line)
+        origin = line.removesuffix(text)
+        if source == origin and not _OTHER.match(text):
+            found[-1] += f" {text.strip()}"
+        elif _EXCEPTION.fullmatch(text):
+            found.append(text.strip())
+            source = origin
+        else:
+            source = None
+            found = found[:-1] if text.startswith(_FOLLOWED) else found
+    return found

@@ -73,13 +73,70 @@ RuntimeError: Engine core initialization failed. See root cause above.
 """What vLLM writes when a worker cannot start: the reason first, and what follows from it last."""
 
 
-def test_a_failure_names_the_log_and_the_exception_that_the_others_follow_from(tmp_path):
+HANDLED = """\
+Traceback (most recent call last):
+  File "plugins.py", line 3, in load
+    import triton
+ModuleNotFoundError: No module named 'triton'
+INFO 11-30 11:08:21 [plugins.py:12] going on without it
+"""
+INVALID = """\
+Traceback (most recent call last):
+  File "config.py", line 8, in __init__
+pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig
+tokenizer_mode
+  Input should be 'auto' or 'slow' [type=literal_error]
+[rank0]:[W1130 11:08:59] a warning of torch
+"""
+CONVERTED = """\
+(APIServer pid=5) Traceback (most recent call last):
+(APIServer pid=5) ValueError: Couldn't instantiate the tokenizer from one of: \n\
+(APIServer pid=5) (1) a file,
+(APIServer pid=5) (2) a slow tokenizer.
+(APIServer pid=5) INFO 11-30 11:09:00 [server.py:7] shutting down
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            LOG,
+            (
+                "ValueError: 1 validation error for Memory available is less than desired For further information ask the "
+                "operator; then RuntimeError: Engine core initialization failed. See root cause above."
+            ),
+        ),
+        (
+            INVALID,
+            (
+                "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig tokenizer_mode "
+                "Input should be 'auto' or 'slow' [type=literal_error]"
+            ),
+        ),
+        (
+            CONVERTED,
+            "ValueError: Couldn't instantiate the tokenizer from one of: (1) a file, (2) a slow tokenizer.",
+        ),
+        (
+            HANDLED + HANDLED.replace("ModuleNotFoundError: No", "ImportError: no") + CONVERTED,
+            (
+                "ModuleNotFoundError: No module named 'triton'; then ValueError: Couldn't instantiate the tokenizer from "
+                "one of: (1) a file, (2) a slow tokenizer."
+            ),
+        ),
+        (HANDLED + HANDLED, "ModuleNotFoundError: No module named 'triton'"),
+        ("ValueError: " + "a" * 9000, "ValueError: " + "a" * 588 + "..."),
+        ("KeyError: 0\nz.py:7: UserWarning: leaked", "KeyError: 0"),
+    ],
+    ids=["chain", "pydantic", "list", "handled", "twice", "long", "warning"],
+)
+def test_a_failure_names_the_log_and_the_first_and_last_unconnected_exception(tmp_path, text, reason):
     log = tmp_path / "log"
-    program = f"import sys; print({LOG!r}); sys.exit(1)"
+    program = f"import sys; print({text!r}); sys.exit(1)"
     process = LoggedProcess("the server", [sys.executable, "-c", program], log)
     with process, pytest.raises(ProcessError) as caught:
         process.finish()
-    reason = "ValueError: 1 validation error for Memory available is less than desired"
     assert str(caught.value) == f"the server ended with status 1 (log: {log}):\n{reason}"
 
 
