@@ -149,7 +149,10 @@ def _read_text(path: Path) -> Page:
 
 
 def _decoded(content: bytes) -> Page:
-    """Decodes a text; one that is no UTF-8 and has no other letters of it either is taken for Windows-1252."""
+    """Decodes a text; one of which UTF-8 would lose more signs than it gives beyond ASCII is taken for Windows-1252.
+
+    Some pairs of signs in Windows-1252, such as a sharp s before a closing quote, happen to be UTF-8.
+    """
     is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         return Page(content.decode("utf-16" if is_utf_16 else "utf-8-sig"))
@@ -157,8 +160,8 @@ def _decoded(content: bytes) -> Page:
         place = error.start + 1
     if is_utf_16:
         raise UnreadableFileError(f"damaged UTF-16 at byte {place}: save it as UTF-8")
-    text = content.decode("utf-8-sig", errors="replace")
-    if text.replace("\ufffd", "").isascii():
+    text, given = (content.decode("utf-8-sig", errors=errors) for errors in ("replace", "ignore"))
+    if len(text) - len(given) > len(given) - len(given.encode("ascii", "ignore")):
         doubt = f"no UTF-8 at byte {place}, read as Windows-1252: save it as UTF-8 if letters are wrong"
         return Page(content.decode("cp1252", errors="replace"), doubt=doubt)
     return Page(text, doubt=f"damaged UTF-8 from byte {place} on: its letters there are lost")

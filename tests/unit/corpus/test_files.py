@@ -36,13 +36,14 @@ def test_patterns_choose(folder):
     assert names(find_files(folder, ["*.md", "deep/*"])) == ["b.md", "deep/er/c.pdf"]
 
 
-def test_links_out_of_the_folder_are_left_out(folder, tmp_path):
+def test_links_out_of_the_folder_or_nowhere_are_left_out(folder, tmp_path, caplog):
     (tmp_path / "secret.txt").write_text("secret")
     (folder / "out.txt").symlink_to(tmp_path / "secret.txt")
     (folder / "in.txt").symlink_to(folder / "b.md")
     (folder / "dangling.txt").symlink_to(folder / "nothing")
     (folder / "loop").symlink_to(folder)
     assert names(find_files(folder)) == ["a.TXT", "b.md", "deep/er/c.pdf", "e.rst", "in.txt"]
+    assert "'dangling.txt' is left out: [Errno 2]" in caplog.text
 
 
 def test_a_link_to_itself_is_left_out_and_logged(folder, caplog):
@@ -95,8 +96,19 @@ def test_text_is_read_as_utf_8_or_as_utf_16_with_a_mark(tmp_path, content, text)
     ("content", "text", "doubt"),
     [
         ("café, 5 €".encode("cp1252"), "café, 5 €", "no UTF-8 at byte 4, read as Windows-1252: save it"),
+        (
+            "„weiß“ heißt für Günther weiß".encode("cp1252"),
+            "„weiß“ heißt für Günther weiß",
+            "no UTF-8 at byte 1, read as Windows-1252: save it",
+        ),
+        (
+            "LA LIBERTÉ\u00a0! Le café fermé".encode("cp1252"),
+            "LA LIBERTÉ\u00a0! Le café fermé",
+            "no UTF-8 at byte 20, read as Windows-1252: save it",
+        ),
         (b"caf\xe9\x81", "café�", "no UTF-8 at byte 4, read as Windows-1252: save it"),
         ("naïve ".encode() + b"\xff", "naïve �", "damaged UTF-8 from byte 8 on"),
+        ("� 漢".encode() + b"\xff", "� 漢�", "damaged UTF-8 from byte 8 on"),
     ],
 )
 def test_what_is_no_utf_8_is_read_with_a_doubt(tmp_path, content, text, doubt):
