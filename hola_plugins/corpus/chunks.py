@@ -9,6 +9,9 @@ from typing import Any
 
 from hola_plugins.corpus.files import MARKDOWN_SUFFIXES, Page, SourceFile
 
+_READING = 2
+"""Number of the way in which files are read and cut: an index made in another way is made anew, once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -26,8 +29,8 @@ class Chunk:
 
 
 def version_of(digest: str, size: int) -> str:
-    """Names what a file's passages follow from: its content and how it is cut; 16 hexadecimal digits."""
-    return hashlib.sha256(f"1 {digest} {size}".encode()).hexdigest()[:16]
+    """Names what a file's passages follow from: its content, how it is read and cut; 16 hexadecimal digits."""
+    return hashlib.sha256(f"{_READING} {digest} {size}".encode()).hexdigest()[:16]
 
 
 def split(file: SourceFile, version: str, pages: Iterable[Page], size: int) -> list[Chunk]:

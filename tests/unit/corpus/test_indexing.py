@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from hola_plugins.adacomp.fingerprint import PROBE_TEXT
 from hola_plugins.cli import app
-from hola_plugins.corpus import indexing
+from hola_plugins.corpus import chunks, indexing
 from hola_plugins.corpus.files import find_files
 from hola_plugins.corpus.indexing import BATCH, Indexer
 from hola_plugins.langchain import FaissStore
@@ -87,6 +87,16 @@ def test_unchanged_files_are_not_embedded_again(corpus):
     report = corpus.run()
     assert (report.unchanged, report.added, report.removed, corpus.embedding.embedded) == (2, 0, 0, [])
     assert (corpus.index / "manifest.json").read_bytes() == manifest
+
+
+def test_files_that_are_read_otherwise_than_before_are_indexed_anew_once(corpus, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(chunks, "_READING", chunks._READING - 1)
+        corpus.run()
+    report = corpus.run()
+    assert (report.unchanged, report.added, report.removed) == (0, 2, 2)
+    assert corpus.texts() == ["the cat sat", "the dog ran"]
+    assert corpus.run().unchanged == 2
 
 
 def test_changed_new_and_deleted_files_are_followed(corpus):
