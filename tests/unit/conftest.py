@@ -1,7 +1,11 @@
-"""Unit tests reach no network; a test that serves on the loopback asks for `socket_enabled`."""
+"""Unit tests reach no network, but for the loopback with `socket_enabled`; examples take the time of a busy machine."""
 
 import pytest
+from hypothesis import settings
 from pytest_socket import disable_socket
+
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)
