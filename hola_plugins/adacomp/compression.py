@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
 
-from hola_plugins.adacomp.cuts import between_words
+from hola_plugins.adacomp.cuts import sign_ends, word_ends
 from hola_plugins.adacomp.source import Float32
 
 LengthFunction: TypeAlias = Callable[[str], int]
@@ -154,20 +155,20 @@ def _beginning(
     budget: int,
     length: LengthFunction,
 ) -> list[CompressedPassage]:
-    """Gives as much of the best sentence as fits; nothing where not even a sign does."""
+    """Gives as much of the best sentence as fits; nothing where not even a sign with its marks does."""
     places = _by_score(scores)
     if not places:
         return []
     row, place = places[0]
     sentence = sentences[row][place]
-    fits, too_many = 0, len(sentence) + 1
-    while too_many - fits > 1:
-        middle = (fits + too_many) // 2
-        if length(sentence[:middle].rstrip()) <= budget:
-            fits = middle
-        else:
-            too_many = middle
-    text = sentence[: between_words(sentence, fits)].rstrip()
-    if not text or length(text) > budget:
+    text = _longest(sentence, word_ends(sentence), budget, length)
+    text = text or _longest(sentence, sign_ends(sentence), budget, length)
+    if not text:
         return []
     return [CompressedPassage(row, text, (place,), length(text), originals[row], truncated=True)]
+
+
+def _longest(sentence: str, ends: Sequence[int], budget: int, length: LengthFunction) -> str:
+    """Gives the longest beginning with one of these ends that fits; nothing where none does."""
+    fits = bisect_right(ends, budget, key=lambda end: length(sentence[:end]))
+    return sentence[: ends[fits - 1]] if fits else ""

@@ -12,13 +12,16 @@ def is_unspaced(text: str) -> bool:
     return not text.isascii() and 2 * len(UNSPACED_SIGN.findall(text)) > len(text)
 
 
-def between_words(text: str, most: int) -> int:
-    """Gives the last place up to `most` that is between words; inside the first word where there is none."""
-    stop = most
-    if most < len(text) and _in_word(text[most]):
-        while stop and _in_word(text[stop - 1]):
-            stop -= 1
-    return between_signs(text, stop or most)
+def word_ends(text: str) -> list[int]:
+    """Gives the places after which a text may be cut without halving a word, in order; its end is the last."""
+    inside = [_in_word(sign) for sign in text] + [False]
+    return [end for end in sign_ends(text) if not (inside[end - 1] and inside[end])]
+
+
+def sign_ends(text: str) -> list[int]:
+    """Gives the places after each sign that is no white space, the marks that belong to it included."""
+    marks = [unicodedata.category(sign)[0] == "M" for sign in text] + [False]
+    return [end for end, sign in enumerate(text, 1) if not sign.isspace() and not marks[end]]
 
 
 def between_signs(text: str, most: int, least: int = 0) -> int:

@@ -9,17 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hola_plugins.adacomp.compression import ELISION, compress, gaps_before, join
-from hola_plugins.adacomp.cuts import between_words
+from hola_plugins.adacomp.cuts import sign_ends, word_ends
 from hola_plugins.adacomp.sentence_score import overlaps, score_sentences, smooth
 from hola_plugins.adacomp.sentences import LONGEST, LONGEST_UNSPACED, split_sentences
 from hola_plugins.adacomp.words import approximate_tokens
 
+KNOWN = {"ab", "cd.", "valve", "seven", "closes", "before", "pump", "starts."}
 LENGTHS = {
     "characters": len,
     "words": lambda text: len(text.split()),
     "tokens": approximate_tokens,
     "bytes": lambda text: len(text.encode("utf-8", "replace")),
     "steps": lambda text: 5 * (len(text) // 5 + 1),
+    "pieces": lambda text: sum(1 if word in KNOWN else len(word) for word in text.split()),
 }
 sentences = st.lists(st.text("ab cd.é漢", min_size=1, max_size=30), min_size=1, max_size=8)
 passages = st.lists(sentences, max_size=5)
@@ -71,6 +73,14 @@ def test_a_budget_under_every_sentence_keeps_the_beginning_of_the_best():
     assert compress([p[0] for p in parts], parts, scores, 2, lambda text: len(text) + 2) == []
 
 
+def test_half_words_that_cost_more_than_whole_ones_do_not_shorten_a_beginning():
+    text = "valve seven closes before valve seven starts."
+    for budget in range(1, 7):
+        (kept,) = compress([text], [[text]], [np.zeros(1, np.float32)], budget, LENGTHS["pieces"])
+        assert kept.text.split() == text.split()[:budget]
+        assert kept.length == budget
+
+
 CHINESE = "阀门七号在启动程序开始后三十秒内首先关闭然后主泵停止运转并且所有压力传感器将数据发送到中央控制室"
 JAPANESE = "第七バルブは起動手順の開始から三十秒以内に最初に閉じその後主ポンプが停止しすべての圧力センサー"
 THAI = "วาล์วหมายเลขเจ็ดจะปิดก่อนภายในสามสิบวินาทีหลังจากเริ่มขั้นตอนจากนั้นปั๊มหลักจะหยุดทำงานและเซ็นเซอร์"
@@ -88,13 +98,13 @@ def test_scripts_without_spaces_keep_a_beginning_that_fills_the_budget(text, bud
 
 
 def test_a_beginning_ends_between_words_and_never_before_a_mark():
-    assert between_words("one two", 5) == 4
-    assert between_words("看这个ABC", 4) == 3
-    assert between_words("https://example.com", 8) == 8
-    assert between_words("cafe\u0301s", 4) == 3
-    assert between_words("\u0301\u0301\u0301", 2) == 2
-    for most in range(1, len(THAI)):
-        assert unicodedata.category(THAI[between_words(THAI, most)])[0] != "M"
+    assert word_ends(" one two ") == [4, 8]
+    assert word_ends("看这个ABC") == [1, 2, 3, 6]
+    assert word_ends("https://example.com") == [19]
+    assert sign_ends(" cafe\u0301s x") == [2, 3, 4, 6, 7, 9]
+    assert word_ends("  ") == sign_ends("") == []
+    assert word_ends(THAI) == sign_ends(THAI)
+    assert all(unicodedata.category(sign)[0] != "M" for end in sign_ends(THAI) for sign in THAI[end:][:1])
 
 
 TABLE = """# Valves
