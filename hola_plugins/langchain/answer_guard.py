@@ -20,7 +20,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from hola_plugins.adacomp.audit import AuditTrail
 from hola_plugins.adacomp.groundedness import Support, supports
 from hola_plugins.files.input_file import parse_json
-from hola_plugins.langchain.answer_text import text_of
+from hola_plugins.langchain.answer_text import claims_of, text_of
 
 EVENT = "adacomp.guard"
 """Name of the event that every checked answer sends; its data is the verdict."""
@@ -34,9 +34,14 @@ class AnswerGuard(RunnableSerializable[State, State]):
         chain = build_chain(retriever, model) | AnswerGuard(on_failure="withhold", audit="answers.jsonl")
 
     It takes a mapping with the answer and the documents and gives it back with ``guard``, the verdict: ``passed``,
-    ``reasons`` and the support of every sentence. The answer may be a string, a message, or structured output, which
-    is judged as its JSON; it stays what it is unless it is withheld. A withheld answer is replaced by ``withheld``;
-    the audit trail keeps the original.
+    ``reasons`` and the support of every sentence. The answer may be a string, a message, or structured output; it
+    stays what it is unless it is withheld. A withheld answer is replaced by ``withheld``; the audit trail keeps the
+    original.
+
+    Pattern, schema and audit trail see structured output as its JSON. Support is asked of the texts in it alone, and of
+    those in an answer that is itself JSON: names, truth values, numbers and single words beside a longer text, such as
+    a confidence, a label or the numbers of citations, pass unjudged. Where no text is longer than a word the words are
+    judged, and where there is none the numbers.
 
     Attributes:
         minimum_support: Support under which a sentence counts as invented, 0 to 1; see
@@ -128,7 +133,8 @@ class AnswerGuard(RunnableSerializable[State, State]):
         """Gives the state with its verdict, and the verdict alone."""
         answer, evidence = self._parts(state)
         question = text_of(state.get(self.question_key))
-        judged = supports(answer, evidence, self.entails, question) if self.minimum_support else []
+        claims = claims_of(answer)
+        judged = supports(claims, evidence, self.entails, question) if self.minimum_support else []
         reasons = [] if answer.strip() in self.allowed else list(self._reasons(answer, evidence, judged))
         action = "passed" if not reasons else "flagged" if self.on_failure == "flag" else "withheld"
         verdict = {

@@ -1,15 +1,19 @@
-"""What a chain gives as an answer or a question, as text: strings, messages, chats and structured output."""
+"""What a chain gives as an answer or a question, as text, and what of it can be claims about documents."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 from langchain_core.load.serializable import Serializable
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from hola_plugins.adacomp.cuts import is_unspaced
+from hola_plugins.files.input_file import parse_json
 
 
 def text_of(value: Any) -> str:
@@ -24,8 +28,32 @@ def text_of(value: Any) -> str:
     if _is_chat(value):
         return "\n".join(text_of(message) for message in value)
     if _is_structured(value):
-        return json.dumps(value, ensure_ascii=False, default=_plain)
+        return _as_json(value)
     return str(getattr(value, "text", value))
+
+
+def claims_of(answer: str) -> str:
+    """Gives what of an answer says something: its text, or that in it where it is a JSON object or array.
+
+    Names, numbers, truth values and, beside longer texts, single words are data, such as a language or a source.
+    Without a longer text the single words are what is said, and without those the numbers.
+
+    Args:
+        answer: Text from `text_of`.
+
+    Returns:
+        The texts as paragraphs, in their order.
+    """
+    try:
+        parsed = parse_json(answer)
+    except ValueError:
+        return answer
+    if not isinstance(parsed, dict | list):
+        return answer
+    values = [*_values(parsed)]
+    texts = [one for one in values if isinstance(one, str) and one.strip()]
+    longer = [one for one in texts if len(one.split()) > 1 or is_unspaced(one)]
+    return "\n\n".join(longer or texts or map(str, values))
 
 
 def _is_chat(value: Any) -> bool:
@@ -39,10 +67,25 @@ def _is_structured(value: Any) -> bool:
     return isinstance(value, Mapping | BaseModel | list | tuple) or is_dataclass(value)
 
 
+def _as_json(value: Any) -> str:
+    """Writes JSON, in which enumerations are their values; what cannot be JSON, such as a loop, is Python's text."""
+    try:
+        plain = to_jsonable_python(value, by_alias=True, fallback=_plain)
+    except ValueError:
+        return str(value)
+    return json.dumps(plain, ensure_ascii=False)
+
+
 def _plain(value: Any) -> Any:
-    """Gives one level of what `json` does not know as what it knows; as text where it is no structure."""
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True)
-    if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
     return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+def _values(parsed: Any) -> Iterator[str | int | float]:
+    """Gives the strings and numbers in parsed JSON, however deep, in their order."""
+    left = [parsed]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict | list):
+            left += reversed(one.values() if isinstance(one, dict) else one)
+        elif isinstance(one, str | int | float) and not isinstance(one, bool):
+            yield one

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -14,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from hola_plugins import AnswerGuard
 from hola_plugins.langchain.answer_guard import EVENT
+from hola_plugins.langchain.answer_text import claims_of, text_of
 
 DOCUMENTS = [Document("The inlet valve closes first, at 2 bar.", metadata={"source": "valves.md"})]
 GOOD = {"question": "Which?", "documents": DOCUMENTS, "answer": "The inlet valve closes first [1]."}
@@ -132,6 +136,94 @@ def test_structured_answers_that_break_the_schema_fail(answer, reason):
     guard = AnswerGuard(json_schema=SCHEMA, minimum_support=0.0, on_failure="withhold")
     result = guard.invoke(GOOD | {"answer": answer})
     assert reason in result["guard"]["reasons"][0] and result["answer"] == guard.withheld
+
+
+TRUE = "The inlet valve closes first."
+
+
+class Cited(BaseModel):
+    answer: str
+    confidence: float = 0.93
+    citations: list[int] = [17]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Cited(answer=TRUE),
+        {"final_answer": TRUE, "reasoning": "It closes at 2 bar.", "follow_up_questions": []},
+        {"answer": TRUE, "grounded": True, "language": "en", "source": "pumps.md"},
+        {
+            "statements": [
+                {"text": TRUE, "citations": [17]},
+                {"text": "It closes at 2 bar.", "citations": [4]},
+            ]
+        },
+        json.dumps({"answer": TRUE, "confidence": 0.93}),
+        {"valve": "inlet", "confidence": 0.93},
+        {"bar": 2},
+        {},
+        "[" * 3000 + "]" * 3000,
+    ],
+)
+def test_structured_answers_whose_texts_are_right_pass(answer, tmp_path):
+    audit = tmp_path / "audit.jsonl"
+    result = AnswerGuard(on_failure="withhold", audit=audit).invoke(GOOD | {"answer": answer})
+    assert result["guard"]["reasons"] == [] and result["answer"] is answer
+    assert json.loads(audit.read_text())["answer"] == text_of(answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "unknown"),
+    [
+        ({"answer": BAD["answer"], "confidence": 0.93}, "7, "),
+        ({"answer": TRUE, "reasoning": BAD["answer"]}, "7, "),
+        (json.dumps({"answer": BAD["answer"]}), "7, "),
+        ({"valve": "outlet", "confidence": 0.93}, "outlet"),
+        ({"bar": 7}, "7"),
+    ],
+)
+def test_structured_answers_with_an_invented_text_fail(answer, unknown):
+    (reason,) = AnswerGuard().invoke(GOOD | {"answer": answer})["guard"]["reasons"]
+    assert f"not in the passages: {unknown}" in reason
+    assert "confidence" not in reason
+
+
+def test_a_text_in_a_script_without_spaces_is_no_label():
+    assert claims_of('{"a": "第七阀门首先关闭", "b": "en", "c": "one two"}') == "第七阀门首先关闭\n\none two"
+    assert claims_of("No {JSON}") == "No {JSON}" and claims_of("12") == "12"
+
+
+class Valve(enum.Enum):
+    INLET = "inlet"
+
+
+class Kind(BaseModel):
+    kind: Valve
+
+
+CIRCLE = {}
+CIRCLE["self"] = CIRCLE
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({Valve.INLET: Valve.INLET}, '{"inlet": "inlet"}'),
+        ([Kind(kind=Valve.INLET), {"kind": Valve.INLET}], '[{"kind": "inlet"}, {"kind": "inlet"}]'),
+        ({date(2026, 1, 2): date(2026, 1, 3)}, '{"2026-01-02": "2026-01-03"}'),
+        ({("a", 1): {1}}, '{"a,1": [1]}'),
+        (
+            MappingProxyType({"a": MappingProxyType({"b": Finding(valve="ü")})}),
+            '{"a": {"b": {"valve": "ü"}}}',
+        ),
+        ({"a": Plain("inlet"), "b": ...}, '{"a": {"valve": "inlet"}, "b": "Ellipsis"}'),
+        ({"a": b"\xff"}, "{'a': b'\\xff'}"),
+        (CIRCLE, "{'self': {...}}"),
+    ],
+)
+def test_every_structure_has_a_text(value, text):
+    assert text_of(value) == text
 
 
 def test_a_chat_as_the_question_is_audited_by_its_text(tmp_path):
