@@ -64,8 +64,6 @@ class IndexSource:
         """Searches; an empty index gives no candidates."""
         if vector is None:
             raise ValueError("a vector index needs the embedded query, got none: give embeddings")
-        if self._changing is not None:
-            return self.pinned().search(query, vector, step, callbacks)
         lexical = self._index.lexical() if self._hybrid == "corpus" else None
         found = probe(
             self._index,

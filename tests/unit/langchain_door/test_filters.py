@@ -94,6 +94,16 @@ def test_operators_are_refused_and_not_taken_for_values(store, wanted, operator)
         store.max_marginal_relevance_search(QUERY, filter=wanted)
 
 
+def test_a_list_is_wanted_as_it_stands_or_one_of_its_values():
+    documents = [
+        Document(id=str(tags), page_content="valve", metadata={"tags": tags})
+        for tags in (["new", "big"], ["big", "new"], ["new"], "new")
+    ]
+    store = FaissStore.from_documents(documents, EMBEDDINGS)
+    found = retriever(store, {"tags": ["new", "big"]}, k=4).invoke(QUERY)
+    assert sorted(document.id for document in found) == ["['new', 'big']", "new"]
+
+
 def test_a_mapping_as_a_value_is_compared_whole(store):
     found = retriever(store, {"place": {"hall": 1}}, k=40).invoke(QUERY)
     assert sorted(document.metadata["page"] for document in found) == [*range(1, 40, 2)]

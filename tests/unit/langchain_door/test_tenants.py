@@ -6,6 +6,7 @@ import gc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from hashed_words import HashedWords
 from langchain_core.documents import Document
@@ -119,6 +120,18 @@ def test_the_direction_of_scores_is_that_of_the_store_in_all_copies():
     assert max(rising, key=lambda one: one.similarity).id == "bolt-2"
 
 
+def test_a_store_at_the_address_of_one_that_is_gone_has_its_own_direction():
+    base = AdaCompRetriever.from_documents(documents("base"), EMBEDDINGS)
+
+    def best(kind):
+        store = kind.from_documents(documents("acme"), EMBEDDINGS)
+        found = base.model_copy(update={"source": store}).explain("valve 2 closes", k=4).passages
+        gc.collect()
+        return max(found, key=lambda one: one.similarity).id
+
+    assert {best(kind) for kind in (InMemoryVectorStore, Distances) * 30} == {"acme-2"}
+
+
 def test_budgets_share_the_sentences_that_were_embedded():
     embeddings = Counted(64)
     retriever = AdaCompRetriever.from_documents(documents("acme", 20), embeddings, k=20)
@@ -139,6 +152,22 @@ def test_sentences_of_all_models_and_budgets_are_bounded(monkeypatch):
     shared.embed([f"a hose {number}" for number in range(8)], EMBEDDINGS)
     gc.collect()
     assert model() is None
+
+
+def test_a_model_that_uses_its_memory_again_spoils_no_remembered_sentence():
+    class Reused(HashedWords):
+        """Gives the same array for every call."""
+
+        memory = np.zeros((1, 64), np.float32)
+
+        def embed_documents(self, texts):
+            self.memory[:] = super().embed_documents(texts)
+            return self.memory
+
+    shared, model = SentenceVectors(), Reused(64)
+    first = shared.embed(["a valve closes"], model)
+    shared.embed(["a pump starts"], model)
+    assert shared.embed(["a valve closes"], model).tolist() == first.tolist()
 
 
 def test_models_that_share_their_memory_keep_their_own_vectors():
