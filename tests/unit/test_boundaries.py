@@ -26,7 +26,7 @@ EXTRAS = {
 MODULES_OF = {"faiss-cpu": "faiss", "pyyaml": "yaml"}
 ARRIVE_WITH = {
     "vllm": {"vllm", "torch", "transformers"},
-    "langchain": {"langchain_core", "torch", "transformers"},
+    "langchain": {"langchain_core", "pydantic_core", "torch", "transformers"},
     "llmcompressor": {
         "llmcompressor",
         "compressed_tensors",
