@@ -6,12 +6,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
 from hola_plugins.cli.results_console import results_console
 
@@ -32,11 +32,10 @@ def stats(
     Ends with status 2 when there is nothing to show.
     """
     try:
-        snapshots = _snapshots(source, interval if follow else None)
         if follow:
-            _show_live(snapshots)
+            _show_live(_views(source, interval))
         else:
-            _show_last(snapshots)
+            results_console().print(_last(source))
     except ValueError as error:
         Console(stderr=True).print(f"hola stats: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(2) from error
@@ -44,30 +43,42 @@ def stats(
         raise typer.Exit from None
 
 
-def _snapshots(source: str, interval: float | None) -> Iterator[dict[str, Any]]:
-    """Reads the newest snapshot once, or again and again; all of a stream."""
+def _last(source: str) -> RenderableType:
+    """Renders the newest snapshot; of a stream, the last one."""
+    from hola_plugins.stats import read_lines, read_snapshot
+
+    if source == "-":
+        return _render(deque(read_lines(sys.stdin), maxlen=1).pop())
+    return _render(read_snapshot(source))
+
+
+def _views(source: str, interval: float) -> Iterator[RenderableType]:
+    """Renders the newest snapshot again and again, and says where there was no newer one; all of a stream."""
     from hola_plugins.stats import SnapshotError, read_lines, read_snapshot
 
     if source == "-":
-        yield from read_lines(sys.stdin)
+        yield from map(_render, read_lines(sys.stdin))
         return
-    yield read_snapshot(source)
-    while interval is not None:
+    view = _render(read_snapshot(source))
+    yield view
+    read_at = time.monotonic()
+    while True:
         time.sleep(interval)
-        with suppress(SnapshotError):  # a file that is rotated, a server that starts anew
-            yield read_snapshot(source)
+        try:
+            view = _render(read_snapshot(source))
+        except SnapshotError as error:  # a file that is rotated, a server that starts anew or is gone
+            age = time.monotonic() - read_at
+            yield Group(view, Text(f"these are {age:.0f} s old: {error}", style="yellow"))
+        else:
+            read_at = time.monotonic()
+            yield view
 
 
-def _show_last(snapshots: Iterator[dict[str, Any]]) -> None:
-    """Prints the last of the snapshots."""
-    results_console().print(_render(deque(snapshots, maxlen=1).pop()))
-
-
-def _show_live(snapshots: Iterator[dict[str, Any]]) -> None:
-    """Shows every snapshot in the place of the one before."""
+def _show_live(views: Iterator[RenderableType]) -> None:
+    """Shows every view in the place of the one before."""
     with Live(auto_refresh=False) as live:
-        for snapshot in snapshots:
-            live.update(_render(snapshot), refresh=True)
+        for view in views:
+            live.update(view, refresh=True)
 
 
 def _render(snapshot: dict[str, Any]) -> RenderableType:

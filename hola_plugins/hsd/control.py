@@ -75,7 +75,7 @@ class DraftControl:
     ) -> None:
         """Takes in the time of the step that verified the last drafts; a clock that went back tells nothing.
 
-        One long step, as a pause of the process makes it, counts as the curve counts it.
+        A step that is far longer than the others of its kind is a pause, and pays for no draft.
 
         Args:
             rows: Requests in the step; all of them must have been in the last call too.
@@ -87,7 +87,8 @@ class DraftControl:
         if self._static or rows != self._sent_rows or seconds <= 0.0:
             return
         ran = max(tokens or 0, rows + self.sent_tokens)
-        seconds = self.curve.observe(rows, ran, seconds)
+        if not self.curve.observe(rows, ran, seconds):
+            return
         self._spent = _FADING * self._spent + seconds + draft_seconds
         self._emitted = _FADING * self._emitted + emitted
         self._steps = _FADING * self._steps + 1.0

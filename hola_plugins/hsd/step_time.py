@@ -23,6 +23,8 @@ _FASTEST_RATE = 0.08
 _DRIFT_SHARE = 0.2
 _REFIT_EVERY = 16
 _MOST_TIMES = 4.0
+_FIRST = 3
+"""Steps of a kind of which the shortest counts: the first ones warm up, or had to wait."""
 
 
 def _bin_of(tokens: int) -> int:
@@ -57,28 +59,31 @@ class StepTimeCurve:
         self._fitted: dict[int, Float64] = {}
         self._unfitted = np.zeros(_OCTAVES, dtype=np.int64)
 
-    def observe(self, requests: int, tokens: int, seconds: float) -> float:
-        """Takes in one measured step; gives the seconds that it counts as: at most four times the expected ones."""
+    def observe(self, requests: int, tokens: int, seconds: float) -> bool:
+        """Takes in one measured step, as at most four times the expected one.
+
+        Returns:
+            Whether it was a step like the others: a pause of the process is not.
+        """
         if requests < 1 or tokens < 1 or seconds <= 0.0:
-            return 0.0
+            return False
         octave = min(requests.bit_length() - 1, _OCTAVES - 1)
         where = _bin_of(min(tokens, self._max_tokens))
-        weight = self._weight[octave, where]
-        drift = self._drift[octave]
-        relative = seconds / drift
-        if weight >= 3:
-            relative = min(relative, _MOST_TIMES * self._mean[octave, where])
-        before = self._mean[octave, where]
-        after = before + max(1.0 / (weight + 1.0), _FASTEST_RATE) * (relative - before)
-        common = (after / before) ** _DRIFT_SHARE if weight >= 3 else 1.0
+        weight, before = self._weight[octave, where], self._mean[octave, where]
+        relative = seconds / self._drift[octave]
+        longest = _MOST_TIMES * before if weight else relative
+        after, common = min(before, relative) if weight else relative, 1.0
+        if weight >= _FIRST:
+            after = before + max(1.0 / (weight + 1.0), _FASTEST_RATE) * (min(relative, longest) - before)
+            common = (after / before) ** _DRIFT_SHARE
         self._drift[octave] *= common
         self._mean[octave, where] = after / common
         self._weight[octave, where] = weight + 1.0
         self._unfitted[octave] += 1
-        if weight < 3 or self._unfitted[octave] >= _REFIT_EVERY:
+        if weight < _FIRST or self._unfitted[octave] >= _REFIT_EVERY:
             self._unfitted[octave] = 0
             self._fitted.pop(octave, None)
-        return float(relative * drift)
+        return bool(relative <= longest)
 
     def observations(self, requests: int, tokens: int) -> float:
         """Gives how many steps of this kind were measured."""

@@ -1,24 +1,16 @@
-"""Counters of the drafter: a snapshot, a log line at an interval, a JSON-lines file."""
+"""Counters of the drafter: a snapshot, a log line at an interval."""
 
 from __future__ import annotations
 
-import errno
-import json
-import logging
-import os
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.util import Finalize
 from typing import Any
 
 import numpy as np
 
-from hola_plugins.hsd.config import ConfigError, TelemetryConfig
-
-logger = logging.getLogger("vllm.hola_plugins.hsd")
-"""Below vLLM's own, which alone shows what is no warning."""
+from hola_plugins.hsd.config import TelemetryConfig
+from hola_plugins.hsd.telemetry_file import SnapshotFile, logger
 
 Snapshot = dict[str, Any]
 
@@ -75,7 +67,7 @@ class CallTimes:
 
 
 class Reporter:
-    """Writes snapshots where the settings say, never more often than they say, and the last one when the process ends.
+    """Logs snapshots, never more often than the settings say, and has them written to the file that they name.
 
     Args:
         config: Intervals and file.
@@ -86,67 +78,21 @@ class Reporter:
     """
 
     def __init__(self, config: TelemetryConfig, snapshot: Callable[[], Snapshot]) -> None:
-        self._config = config
         self._snapshot = snapshot
-        self._log_every = config.log_interval_s or float("inf")
-        self._line_every = config.jsonl_interval_s if config.jsonl else float("inf")
-        self._failing = False
-        now = time.perf_counter()
-        self._next_log = now + self._log_every
-        self._next_line = now + self._line_every
+        self._every = config.log_interval_s or float("inf")
+        self._next = time.perf_counter() + self._every
+        self._file = None
         if config.jsonl is not None:
-            _check_file(config.jsonl)
-            Finalize(None, _write_last, args=(weakref.ref(self),), exitpriority=0)
+            self._file = SnapshotFile(config.jsonl, config.jsonl_interval_s, snapshot)
 
     def tick(self, now: float) -> None:
-        """Writes what is due at ``now`` (seconds of `time.perf_counter`), after a jump back an interval later."""
-        if now >= self._next_log:
-            self._next_log = float("inf")
+        """Logs what is due at ``now`` (seconds of `time.perf_counter`), after a jump back an interval later."""
+        if self._file is not None:
+            self._file.note_call()
+        if now >= self._next:
+            self._next = float("inf")
             logger.info("%s", summary_line(self._snapshot()))
-        if now >= self._next_line:
-            self._next_line = float("inf")
-            self.write_line()
-        self._next_log = min(self._next_log, now + self._log_every)
-        self._next_line = min(self._next_line, now + self._line_every)
-
-    def write_line(self) -> None:
-        """Appends one snapshot to the JSONL file, if there is one; a failure is logged once, until it is over."""
-        if self._config.jsonl is None:
-            return
-        try:
-            with open(self._config.jsonl, "a", encoding="utf-8", opener=_without_waiting) as file:
-                file.write(json.dumps(self._snapshot()) + "\n")
-        except (OSError, ValueError) as error:
-            if not self._failing:
-                logger.warning("HSD telemetry pauses: cannot append to %s: %s", self._config.jsonl, error)
-            self._failing = True
-        else:
-            self._failing = False
-
-
-def _write_last(reporter: weakref.ref[Reporter]) -> None:
-    """Writes the counters of a drafter that is still there when its process ends."""
-    found = reporter()
-    if found is not None:
-        found.write_line()
-
-
-def _check_file(path: str) -> None:
-    """Refuses a file that cannot be opened; a pipe may find its reader later."""
-    try:
-        with open(path, "a", encoding="utf-8", opener=_without_waiting):
-            pass
-    except (OSError, ValueError) as error:
-        if getattr(error, "errno", None) != errno.ENXIO:
-            raise ConfigError(
-                f"HSD setting 'telemetry.jsonl' = {path!r}: cannot append to it ({error}); "
-                f"give a file in a folder that is there and may be written to"
-            ) from None
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens a file; a pipe that nobody reads is an error, not a wait."""
-    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        self._next = min(self._next, now + self._every)
 
 
 def summary_line(snapshot: Snapshot) -> str:

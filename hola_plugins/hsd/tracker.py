@@ -50,7 +50,7 @@ def match_rows(
             tokens.
 
     Returns:
-        The number of rows without a slot, and of rows with tokens that are neither in their slot nor emitted since.
+        The number of rows without a slot, and of rows whose slot does not hold just what they had before they emitted.
     """
     missing = 0
     jumped = 0
@@ -65,7 +65,7 @@ def match_rows(
         ):
             slots[row] = slot
             last_call[slot] = call
-            jumped += int(descriptors[slot, LENGTH] < lengths[row] - emitted[row])
+            jumped += int(descriptors[slot, LENGTH] != lengths[row] - emitted[row])
         else:
             missing += 1
     if missing == 0:
@@ -88,7 +88,7 @@ def match_rows(
             slots[row] = best
             last_call[best] = call
             missing -= 1
-            jumped += int(descriptors[best, LENGTH] < lengths[row] - emitted[row])
+            jumped += int(descriptors[best, LENGTH] != lengths[row] - emitted[row])
     return missing, jumped
 
 
@@ -151,7 +151,7 @@ class Tracker:
 
     @property
     def jumped(self) -> bool:
-        """Whether a row went on with tokens that it did not emit: a next turn, or calls that were skipped."""
+        """Whether a row was not what its slot held: a next turn, the same prompt again, or calls that were skipped."""
         return self._jumped > 0
 
     def ahead(self, slots: Int32, lengths: Int32) -> list[int]:

@@ -109,6 +109,11 @@ class HSDProposer:
 
     def _add_corpus(self, tokens: Int32) -> None:
         """Loads the static corpus."""
+        if tokens.size and int(tokens.max()) >= self._limits.vocabulary:
+            raise ConfigError(
+                f"HSD setting 'store.corpus': holds token {int(tokens.max())}, and the target has "
+                f"{self._limits.vocabulary}; make it with the target's tokenizer"
+            )
         try:
             self.drafter.add_corpus(tokens)
         except ValueError as error:
@@ -191,8 +196,8 @@ def _settings(vllm_config: VllmConfig) -> HSDConfig:
     """Reads the settings out of ``additional_config``."""
     additional = vllm_config.additional_config
     given = additional if isinstance(additional, dict) else {}
-    for key in given.keys() - {"hola"}:
-        if key == "hsd" or difflib.get_close_matches(key, ["hola"]):
+    for key in map(str, given.keys() - {"hola"}):
+        if _meant_for_hsd(key.lower()):
             raise ConfigError(
                 f'additional_config has {key!r}, which nobody reads; HSD is set by {{"hola": {{"hsd": {{...}}}}}}'
             )
@@ -206,6 +211,12 @@ def _settings(vllm_config: VllmConfig) -> HSDConfig:
             "another request's tokens where the prompt's would be; switch one of them off"
         )
     return config
+
+
+def _meant_for_hsd(key: str) -> bool:
+    """Tells whether a key beside "hola" is one of HSD's, or a misspelt or longer name of it."""
+    named = key.startswith(("hola", "hsd")) or bool(difflib.get_close_matches(key, ["hola"]))
+    return named or key in {*HSDConfig.model_fields, "config_file"}
 
 
 def _step_tokens(slot_mappings: Any) -> int | None:

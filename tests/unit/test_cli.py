@@ -1,13 +1,14 @@
+import io
 import json
-import threading
 from importlib.util import find_spec
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from hola_plugins import doctor
 from hola_plugins.cli import app
-from hola_plugins.cli.counters import _snapshots
+from hola_plugins.cli.counters import _views
 from hola_plugins.cli.results_console import results_console
 from hola_plugins.doctor.finding import note, ok, problem
 
@@ -15,6 +16,12 @@ from hola_plugins.doctor.finding import note, ok, problem
 @pytest.fixture
 def hola():
     return lambda *arguments, **keywords: CliRunner().invoke(app, list(arguments), **keywords)
+
+
+def shown(view):
+    console = Console(file=io.StringIO(), width=400)
+    console.print(view)
+    return console.file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -47,14 +54,18 @@ def test_stats_of_a_file_and_of_a_stream(hola, tmp_path):
     assert "1,234 calls" in hola("stats", "-", "--follow", input=path.read_text()).output
 
 
-def test_following_goes_on_over_a_file_that_is_rotated(tmp_path):
+def test_following_goes_on_over_a_file_that_is_rotated_and_says_so(tmp_path):
     path = tmp_path / "hsd.jsonl"
     path.write_text('{"calls": 1}\n')
-    snapshots = _snapshots(str(path), 0.01)
-    assert next(snapshots) == {"calls": 1}
+    views = _views(str(path), 0.01)
+    assert "1 calls" in shown(next(views))
     path.write_text("")
-    threading.Timer(0.1, path.write_text, ['{"calls": 2}\n']).start()
-    assert next(snapshots) == {"calls": 2}
+    text = shown(next(views))
+    assert "1 calls" in text
+    assert "these are 0 s old" in text
+    assert "got an empty file" in text
+    path.write_text('{"calls": 2}\n')
+    assert "2 calls" in shown(next(views))
 
 
 @pytest.mark.parametrize("text", [None, "", '{"other": 1}\n', '{"calls": "x"}\n'])

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,9 @@ def test_serving_goes_on_where_telemetry_cannot_be_written(tmp_path, place, capl
     assert runner.emitted == 60
     assert runner.emitted / runner.steps > 2.0
     assert drafter.snapshot()["errors"] == 0
+    until = time.monotonic() + 30
+    while "telemetry pauses" not in caplog.text and time.monotonic() < until:
+        time.sleep(0.05)
     assert caplog.text.count("telemetry pauses") == 1
 
 

@@ -87,8 +87,16 @@ def test_a_stray_measurement_does_not_move_the_curve_far() -> None:
     curve = StepTimeCurve(64)
     for _ in range(50):
         curve.observe(1, 1, 0.02)
-    assert curve.observe(1, 1, 30.0) == pytest.approx(0.08)
+    assert not curve.observe(1, 1, 30.0)
+    assert curve.observe(1, 1, 0.03)
     assert curve.table(1)[1] < 0.03
+
+
+def test_a_first_step_that_had_to_wait_does_not_count() -> None:
+    curve = StepTimeCurve(64)
+    for seconds in (3.0, 0.02, 0.5, 0.02):
+        curve.observe(1, 1, seconds)
+    assert curve.seconds(1, 1) == pytest.approx(0.02)
 
 
 def test_breaker_opens_probes_and_closes() -> None:

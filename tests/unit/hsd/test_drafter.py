@@ -90,6 +90,15 @@ def test_a_step_in_which_a_request_went_on_with_a_prompt_is_not_timed(make_draft
     assert _timed(drafter) == timed + 2
 
 
+def test_a_prompt_that_comes_again_is_no_step_either(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter(rows=1, deterministic=False)
+    for _ in range(5):
+        probe = Chat(drafter)
+        probe.hear([1, 2, 3, 4])
+        probe.say([5])
+    assert _timed(drafter) == 0
+
+
 def test_room_to_the_longest_request_is_kept(make_drafter: MakeDrafter) -> None:
     drafter = make_drafter(rows=1)
     buffer = np.tile(np.arange(8, dtype=np.int32), (1, 64))

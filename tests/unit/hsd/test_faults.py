@@ -15,12 +15,12 @@ from fake_runner import FakeRunner, Replay
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hola_plugins.hsd.config import HSDConfig, TelemetryConfig
+from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
 from hola_plugins.hsd.level import BUCKET, DRAFTED, OPEN, OWNER, ROOM, SLOT, WINDOW, Block, Gate, Tokens
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.shared_store import SharedStore
-from hola_plugins.hsd.telemetry import Reporter
+from hola_plugins.hsd.telemetry_file import SnapshotFile
 from hola_plugins.stats import read_snapshot
 
 REPLAYS = [Replay([1, 2, 3, 4, 5, 6, 7] * 20, prompt=14 + place) for place in range(6)]
@@ -189,17 +189,17 @@ def test_a_file_cut_in_a_line_and_appended_to_is_read(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     file = tmp_path_factory.mktemp("telemetry") / "hsd.jsonl"
-    config, calls = TelemetryConfig(jsonl=str(file)), iter(range(100))
-    reporter = Reporter(config, lambda: {"calls": next(calls), "note": "käse"})
-    reporter.write_line()
+    calls = iter(range(100))
+    telemetry = SnapshotFile(str(file), 1e6, lambda: {"calls": next(calls), "note": "käse"})
+    telemetry.write_line()
     whole = file.stat().st_size
     for _ in range(data.draw(st.integers(1, 3))):
         before = file.stat().st_size
-        reporter.write_line()
+        telemetry.write_line()
         _cut(file, data.draw(st.integers(before, file.stat().st_size)))
     assert read_snapshot(str(file))["calls"] in range(100)
     assert file.stat().st_size >= whole
-    reporter.write_line()
+    telemetry.write_line()
     newest = [json.loads(line)["calls"] for line in file.read_bytes().splitlines() if _whole(line)]
     assert read_snapshot(str(file))["calls"] == newest[-1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hola_plugins.hsd.config import ConfigError, HSDConfig, TelemetryConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.telemetry import Reporter
+from hola_plugins.hsd.telemetry_file import SnapshotFile
 
 MakeDrafter = Callable[..., HierarchicalDrafter]
 
@@ -41,16 +43,40 @@ def test_counters_add_up(served: HierarchicalDrafter) -> None:
     json.dumps(snapshot)
 
 
-def test_snapshot_goes_to_file_and_log(
-    served: HierarchicalDrafter, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_snapshots_go_to_the_log_at_an_interval(
+    served: HierarchicalDrafter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = tmp_path / "hsd.jsonl"
-    config = TelemetryConfig(jsonl=str(file), jsonl_interval_s=1.0, log_interval_s=1.0)
-    reporter = Reporter(config, served.snapshot)
+    reporter = Reporter(TelemetryConfig(log_interval_s=1.0), served.snapshot)
+    now = time.perf_counter()
     with caplog.at_level(logging.INFO):
-        reporter.tick(float("inf"))
-    assert json.loads(file.read_text())["tokens"]["emitted"] == 108
-    assert "mean acceptance length" in caplog.text
+        for seconds in (0.5, 1.5, 1.6, 2.7):
+            reporter.tick(now + seconds)
+    assert caplog.text.count("mean acceptance length") == 2
+
+
+def test_lines_are_written_when_due_and_when_calls_pause(served: HierarchicalDrafter, tmp_path: Path) -> None:
+    file = SnapshotFile(str(tmp_path / "hsd.jsonl"), 1e9, served.snapshot)
+    assert not file.look(due=True)
+    file.note_call()
+    assert not file.look(due=False)
+    assert file.look(due=False)
+    assert not file.look(due=True)
+    file.note_call()
+    assert file.look(due=True)
+    lines = (tmp_path / "hsd.jsonl").read_text().splitlines()
+    assert [json.loads(line)["tokens"]["emitted"] for line in lines] == [108, 108]
+
+
+def test_a_burst_shorter_than_the_interval_is_written_though_nothing_follows(
+    make_drafter: MakeDrafter, tmp_path: Path
+) -> None:
+    path = tmp_path / "hsd.jsonl"
+    drafter = make_drafter(rows=1, telemetry={"jsonl": str(path), "jsonl_interval_s": 1e6})
+    FakeRunner(drafter, 1, 512, 64, 8).run([Replay([1, 2, 3, 4, 5, 6] * 20, prompt=12)])
+    until = time.monotonic() + 30
+    while not path.read_text() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert json.loads(path.read_text())["tokens"]["emitted"] == 108
 
 
 @pytest.mark.parametrize("place", ["no/hsd.jsonl", ".", "a\0b"])
@@ -66,13 +92,13 @@ def test_a_file_that_cannot_be_written_for_a_while_is_taken_up_again(
 ) -> None:
     folder = tmp_path / "there"
     folder.mkdir()
-    reporter = Reporter(TelemetryConfig(jsonl=str(folder / "hsd.jsonl")), served.snapshot)
+    file = SnapshotFile(str(folder / "hsd.jsonl"), 1e9, served.snapshot)
     folder.rename(tmp_path / "away")
     for _ in range(3):
-        reporter.write_line()
+        file.write_line()
     assert caplog.text.count("telemetry pauses") == 1
     folder.mkdir()
-    reporter.write_line()
+    file.write_line()
     assert json.loads((folder / "hsd.jsonl").read_text())["tokens"]["emitted"] == 108
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,26 +29,40 @@ def engine(rank: int = 0, drafts: int = 8, replica: int = 0, **hsd: Any) -> Any:
     )
 
 
-def test_a_rank_that_drafts_nothing_reports_nothing(tmp_path):
-    file = tmp_path / "hsd.jsonl"
-    settings = {"telemetry": {"jsonl": str(file), "jsonl_interval_s": 1e-9}}
+def propose_once(**given: Any) -> HSDProposer:
+    """Gives a proposer that was called once."""
     buffer = np.tile(np.arange(8, dtype=np.int32), (1, 64))
-    lines = []
-    for rank in (1, 0):
-        proposer = HSDProposer(engine(rank, **settings))
-        proposer.propose([[int(buffer[0, 99])]], np.array([100], dtype=np.int32), buffer)
-        lines.append(len(file.read_text().splitlines()) if file.exists() else 0)
-    assert lines == [0, 1]
+    proposer = HSDProposer(engine(**given))
+    proposer.propose([[int(buffer[0, 99])]], np.array([100], dtype=np.int32), buffer)
+    return proposer
+
+
+def lines_when_written(folder: Path, files: set[str]) -> dict[str, int]:
+    """Waits until the files hold something; gives the lines of every file in the folder."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        found = {file.name: len(file.read_text().splitlines()) for file in folder.iterdir()}
+        if all(found.get(name) for name in files):
+            break
+        time.sleep(0.05)
+    return found
+
+
+def test_a_rank_that_drafts_nothing_reports_nothing(tmp_path):
+    settings = {"telemetry": {"jsonl": str(tmp_path / "hsd.jsonl"), "jsonl_interval_s": 1e-9}}
+    silent = propose_once(rank=1, **settings)
+    assert list(tmp_path.iterdir()) == []
+    drafting = propose_once(rank=0, **settings)
+    assert lines_when_written(tmp_path, {"hsd.jsonl"}) == {"hsd.jsonl": 1}
+    assert silent.drafter.snapshot()["calls"] == drafting.drafter.snapshot()["calls"] == 1
 
 
 def test_every_replica_of_data_parallelism_writes_a_file_of_its_own(tmp_path):
     settings = {"telemetry": {"jsonl": str(tmp_path / "hsd.jsonl"), "jsonl_interval_s": 1e-9}}
-    buffer = np.tile(np.arange(8, dtype=np.int32), (1, 64))
-    for replica in range(3):
-        proposer = HSDProposer(engine(replica=replica, **settings))
-        proposer.propose([[int(buffer[0, 99])]], np.array([100], dtype=np.int32), buffer)
-    written = {file.name: len(file.read_text().splitlines()) for file in tmp_path.iterdir()}
-    assert written == {"hsd.jsonl": 1, "hsd.1.jsonl": 1, "hsd.2.jsonl": 1}
+    kept = [propose_once(replica=replica, **settings) for replica in range(3)]
+    names = {"hsd.jsonl", "hsd.1.jsonl", "hsd.2.jsonl"}
+    assert lines_when_written(tmp_path, names) == dict.fromkeys(names, 1)
+    assert len(kept) == 3
 
 
 def test_a_window_shorter_than_two_drafts_is_refused():
@@ -62,7 +77,23 @@ def test_a_corpus_that_leaves_no_room_is_refused_with_the_remedy(tmp_path):
         HSDProposer(engine(**settings)).load_model()
 
 
-@pytest.mark.parametrize("additional", [{"hsd": {"store": {"isolated": True}}}, {"hloa": {"hsd": {}}}])
+def test_a_corpus_of_another_tokenizer_is_refused(tmp_path):
+    np.save(tmp_path / "corpus.npy", np.array([5, 70_000, 9], dtype=np.int32))
+    with pytest.raises(ConfigError, match=r"holds token 70000, and the target has 2048; make it with"):
+        HSDProposer(engine(store={"corpus": str(tmp_path / "corpus.npy")})).load_model()
+
+
+@pytest.mark.parametrize(
+    "additional",
+    [
+        {"hsd": {"store": {"isolated": True}}},
+        {"hloa": {"hsd": {}}},
+        {"store": {"isolated": True}},
+        {"config_file": "hsd.json"},
+        {"HOLA": {}},
+        {"hola_plugins": {"hsd": {}}},
+    ],
+)
 def test_settings_in_the_wrong_place_are_refused(additional):
     made = engine()
     made.additional_config = additional
@@ -72,7 +103,7 @@ def test_settings_in_the_wrong_place_are_refused(additional):
 
 def test_other_plugins_keep_their_settings():
     made = engine()
-    made.additional_config = {"ascend_scheduler_config": {"enabled": True}, "refresh": True}
+    made.additional_config = {"ascend_scheduler_config": {"enabled": True}, "refresh": True, 3: 1}
     HSDProposer(made)
 
 
