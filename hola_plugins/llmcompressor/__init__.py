@@ -1,7 +1,7 @@
 """The door to llmcompressor: `LoBiModifier`, one entry in a recipe. Importing this package registers it.
 
 import hola_plugins.llmcompressor
-oneshot(model=model, recipe="lobi.yaml", dataset=texts, output_dir="out")
+oneshot(model=model, recipe="lobi.yaml", dataset=texts, shuffle_calibration_samples=False, output_dir="out")
 """
 
 from __future__ import annotations

@@ -40,7 +40,9 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     """LoRA-guided pruning, recovery, and a bit width for every layer under one budget.
 
     Its keys are the fields of `hola_plugins.lobi.config.LoBiConfig`. After a run, ``plan`` and ``prune``
-    hold what was decided, so that the saved recipe makes the same checkpoint again without searching.
+    hold what was decided, so that the saved recipe makes the same checkpoint again without searching, from the same
+    calibration rows in the same order: `oneshot` draws a dataset's anew in every pass, whatever ``seed`` says, unless
+    it is called with ``shuffle_calibration_samples=False``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=False)

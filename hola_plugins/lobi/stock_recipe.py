@@ -29,8 +29,8 @@ _HEAD = """\
 # {same}
 """
 _EXACT = (
-    "The same model and the same calibration rows in the same order, without those that hola compress keeps for "
-    "measuring, give the same checkpoint."
+    "The same model and the same calibration rows in the same order (of a dataset: shuffle_calibration_samples=False), "
+    "without those that hola compress keeps for measuring, give the same checkpoint."
 )
 _TUNED = (
     "The run also tuned scales and norms (tune.steps), which no stock modifier does: this gives the same bits and "

@@ -40,7 +40,9 @@ def main() -> None:
     )
     parser.add_argument("model", help="path or hub id")
     parser.add_argument("out", type=Path, help="the folder that receives the checkpoint")
-    parser.add_argument("--text", type=Path, required=True, help="calibration text, UTF-8")
+    parser.add_argument(
+        "--text", type=Path, required=True, help="calibration text, UTF-8; the first of it is taken"
+    )
     parser.add_argument("--ratio", type=float, default=0.45, help="size as a share (default: 0.45)")
     parser.add_argument("--device", default="cuda", help="cuda, cpu or cpu_avx2 (default: cuda)")
     parser.add_argument("--samples", type=int, default=128, help="calibration sequences (default: 128)")
@@ -52,6 +54,7 @@ def main() -> None:
         recipe=RECIPE.format(ratio=options.ratio, device=options.device, out=options.out),
         dataset=paragraphs(options.text),
         concatenate_data=True,  # packs short texts into sequences of one length
+        shuffle_calibration_samples=False,  # the same sequences in every pass and every run
         num_calibration_samples=options.samples,
         max_seq_length=options.length,
         output_dir=str(options.out),

@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("model", help="path or hub id")
     parser.add_argument("recipe", type=Path, help="the recipe file")
     parser.add_argument("out", type=Path, help="the folder that receives the checkpoint")
-    parser.add_argument("--text", type=Path, required=True, help="calibration text, UTF-8")
+    parser.add_argument(
+        "--text", type=Path, required=True, help="calibration text, UTF-8; the first of it is taken"
+    )
     parser.add_argument("--samples", type=int, default=256, help="calibration sequences (default: 256)")
     parser.add_argument("--length", type=int, default=512, help="tokens of each (default: 512)")
     options = parser.parse_args(arguments)
@@ -45,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         recipe=str(options.recipe),
         dataset=paragraphs(options.text),
         concatenate_data=True,  # packs short texts into sequences of one length
+        shuffle_calibration_samples=False,  # the same sequences in every pass and every run
         num_calibration_samples=options.samples,
         max_seq_length=options.length,
         output_dir=str(options.out),

@@ -52,6 +52,17 @@ def compressed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "small"
 
 
+def test_the_saved_recipe_makes_the_same_checkpoint_of_the_same_text(
+    compressed: Path, tmp_path: Path
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text((compressed / "recipe.yaml").read_text().replace(str(compressed), str(tmp_path)))
+    command = [FOLDER / "run_recipe.py", TARGET, recipe, tmp_path / "again", "--samples", "16"]
+    run(sys.executable, *command, "--length", "128", "--text", compressed.parent / "text.txt")
+    first, second = (folder / "model.safetensors" for folder in (compressed, tmp_path / "again"))
+    assert first.read_bytes() == second.read_bytes()
+
+
 def test_compress_keeps_to_its_ratio_and_writes_recipe_and_report(compressed: Path) -> None:
     size = (compressed / "model.safetensors").stat().st_size
     assert size <= 0.65 * (TARGET / "model.safetensors").stat().st_size
