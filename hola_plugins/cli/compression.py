@@ -29,7 +29,7 @@ def compress(
         typer.Option(
             help="Text as the model will see it: a text file, parquet, or JSON lines with text, prompt and response, "
             "question and answer, or messages.",
-            show_default="Python's documentation",
+            show_default="documentation and library of this machine's Python",
         ),
     ] = None,
     device: Annotated[
@@ -84,7 +84,9 @@ def compress(
     The checkpoint has its config, tokenizer, recipe and report, loads in transformers and in vLLM, and appears
     only when all is done. Ends with status 2 when the model, the text or the budget will not do.
     """
-    with ends_with_2("compress", "stopped; scores are kept, the same command goes on after them"):
+    with ends_with_2(
+        "compress", "stopped; scores that were finished are kept, and the same command goes on after them"
+    ):
         from hola_plugins.lobi.budget_text import parse_budget, parse_size
 
         if adapter is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -19,10 +20,10 @@ from torch.utils.data import DataLoader
 from hola_plugins.llmcompressor.loading import half_of_free_memory, load
 from hola_plugins.llmcompressor.modifier import LoBiModifier
 from hola_plugins.lobi.calibration import divide
-from hola_plugins.lobi.calibration_file import read_documents
+from hola_plugins.lobi.calibration_file import Document, read_documents
 from hola_plugins.lobi.calibration_rows import make_rows
 from hola_plugins.lobi.config import LoBiConfig, LoBiError
-from hola_plugins.lobi.default_text import NAME, default_documents
+from hola_plugins.lobi.default_text import NAME, default_documents, digest
 from hola_plugins.lobi.model_source import (
     check_dense,
     check_unquantised,
@@ -52,7 +53,7 @@ class Source:
         model: Path or hub id.
         tokenizer: Its tokenizer.
         rows: Calibration rows, see `make_rows`.
-        calibration: What the rows were made of: name, digest of a file, sequences, their length, seed.
+        calibration: What the rows were made of: name and digest of the text, sequences, their length, seed.
     """
 
     model: str
@@ -66,7 +67,8 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
 
     Args:
         model: Path or hub id of a causal language model.
-        calibration: File of calibration text; None takes Python's documentation.
+        calibration: File of calibration text; None takes that of this machine's Python, see
+            `default_documents`.
         samples: Most sequences.
         length: Tokens of each; no more than the model's context.
         seed: Seed of their order.
@@ -82,15 +84,20 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
     _check_recipe(model)
     longest = getattr(config, "max_position_embeddings", None)
     tokenizer = read_tokenizer(model)
-    documents = default_documents() if calibration is None else read_documents(calibration)
+    documents, made_of = _read_calibration(calibration)
     length = min(length, longest or length)
     rows = make_rows(documents, tokenizer, samples, length, seed)
-    made_of: dict[str, Any] = {"source": NAME if calibration is None else calibration.name}
-    if calibration is not None:
-        made_of["sha256"] = sha256(calibration.read_bytes()).hexdigest()
     return Source(
         model, tokenizer, rows, made_of | {"sequences": len(rows), "sequence_length": length, "seed": seed}
     )
+
+
+def _read_calibration(file: Path | None) -> tuple[Sequence[Document], dict[str, Any]]:
+    """Reads calibration text, and gives its name and digest too."""
+    if file is None:
+        documents = default_documents()
+        return documents, {"source": NAME, "sha256": digest(documents)}
+    return read_documents(file), {"source": file.name, "sha256": sha256(file.read_bytes()).hexdigest()}
 
 
 def compress_checkpoint(

@@ -1,9 +1,13 @@
-"""Calibration text for whoever gives none: Python's own documentation and library, which every Python carries."""
+"""Calibration text for whoever gives none: Python's own documentation and library, which every Python carries.
+
+It differs from one Python to another, and with what of the library a user may read: `digest` tells two of them apart.
+"""
 
 from __future__ import annotations
 
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from hola_plugins.lobi.calibration_file import pieces
@@ -27,6 +31,15 @@ def default_documents() -> list[str]:
         )
     step = max(1, len(code) // len(prose)) if prose else 1
     return prose + code[::step]
+
+
+def digest(documents: Sequence[str]) -> str:
+    """Gives the SHA-256 of documents, in hexadecimal; where one ends counts."""
+    found = sha256()
+    for document in documents:
+        text = document.encode()
+        found.update(len(text).to_bytes(8) + text)
+    return found.hexdigest()
 
 
 def _topics() -> Iterator[str]:

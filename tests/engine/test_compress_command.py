@@ -121,6 +121,7 @@ def test_the_stock_recipe_makes_the_same_tensors_without_this_package(
     source = read_source(str(TARGET), None, made["sequences"], made["sequence_length"], made["seed"])
     fitting, kept = divide(source.rows, 0.25)
     assert len(kept) == made["held_out"] == 3
+    assert source.calibration["sha256"] == made["sha256"]
     torch.save(fitting, work / "rows.pt")
     command = [sys.executable, "-c", REMAKE, str(TARGET), str(work / "stock.yaml"), str(work / "rows.pt")]
     again = work / "again"

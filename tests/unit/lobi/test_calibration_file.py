@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hola_plugins.lobi.calibration_file import pieces, read_documents
 from hola_plugins.lobi.config import LoBiError
-from hola_plugins.lobi.default_text import default_documents
+from hola_plugins.lobi.default_text import default_documents, digest
 
 CHAT = [{"role": "user", "content": "Which valve?"}, {"role": "assistant", "content": "The inlet valve."}]
 RECORDS: list[tuple[dict[str, Any], Any]] = [
@@ -99,6 +99,11 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"no parquet")
     with pytest.raises(LoBiError, match="no parquet file"):
         read_documents(path)
+
+
+def test_a_digest_tells_texts_apart() -> None:
+    assert digest(["ab", "c"]) == digest(["ab", "c"])
+    assert len({digest(one) for one in (["ab", "c"], ["a", "bc"], ["c", "ab"], ["ab"])}) == 4
 
 
 def test_the_default_text_is_prose_and_code() -> None:
