@@ -7,7 +7,7 @@ both. The quantisation itself is left to llmcompressor's own modifiers, whose ev
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +27,7 @@ from pydantic import ConfigDict, PrivateAttr, model_validator
 
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import Outcome, compress
-from hola_plugins.lobi.config import LoBiConfig, explain_unknown_keys
+from hola_plugins.lobi.config import LoBiConfig, LoBiError, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.report import make_report
 from hola_plugins.lobi.report_files import write_report
@@ -53,6 +53,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     _outcome: Outcome | None = PrivateAttr(default=None)
     _report: dict[str, Any] = PrivateAttr(default_factory=dict)
     _planned: float = PrivateAttr(default=0.0)
+    _attached: dict[str, QuantizationScheme] = PrivateAttr(default_factory=dict)
     _kept: Sequence[Any] | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
@@ -74,6 +75,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     def on_initialize(self, state: State, **kwargs: Any) -> bool:
         """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
         model = state.model
+        _check_alone(model, {})
         config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
         outcome = compress(model, state.data.calib, config, self._kept)
         self.prune = outcome.prune
@@ -90,11 +92,14 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
         for stage in self._stages:
             stage.initialize(state, **kwargs)
+        self._attached = {layer: model.get_submodule(layer).quantization_scheme for layer in schemes}
         self._planned = time.perf_counter()
         return True
 
     def on_calibration_start(self, state: State, event: Event, **kwargs: Any) -> None:
-        """Passes the event on."""
+        """Refuses a second quantiser of the recipe, then passes the event on."""
+        if self.plan is not None:
+            _check_alone(state.model, self._attached)
         for stage in self._stages:
             stage.on_calibration_start(state, event, **kwargs)
 
@@ -141,6 +146,25 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         found = tune(model, layers, path, text, outcome.fitting, outcome.original, self.tune, self.seed)
         self._report["tuning"] = asdict(found)
         self._report["seconds"]["tuning"] = time.perf_counter() - began
+
+
+def _check_alone(model: Any, attached: Mapping[str, QuantizationScheme]) -> None:
+    """Refuses weights that another modifier quantises.
+
+    Args:
+        model: The model.
+        attached: The schemes that Lo-Bi's own modifiers attached, by layer.
+
+    Raises:
+        LoBiError: If a layer has another one.
+    """
+    for name, module in model.named_modules():
+        scheme = getattr(module, "quantization_scheme", None)
+        if scheme is not attached.get(name) and (scheme is None or scheme.weights is not None):
+            raise LoBiError(
+                f"another modifier of the recipe quantises {name} too: leave it out, or put it behind a LoBiModifier "
+                "without a budget"
+            )
 
 
 def _pinned_memory_only_for_accelerators() -> AbstractContextManager[None]:

@@ -23,6 +23,7 @@ pytest.importorskip("llmcompressor")
 import yaml
 from compress_once import TARGET, compress, rows, token_ids
 from llmcompressor import oneshot
+from llmcompressor.modifiers.quantization import QuantizationModifier
 from safetensors import safe_open
 from torch.utils.data import DataLoader
 
@@ -260,6 +261,16 @@ def test_a_budget_that_is_too_small_is_refused_before_any_change(tmp_path: Path)
 def test_data_without_a_sequence_to_measure_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LoBiError, match="1 sequences of two tokens or more"):
         compress(TARGET, LoBiModifier(target_ratio=0.5), tmp_path / "out", rows(1))
+
+
+@pytest.mark.parametrize("lobi_first", [True, False])
+def test_a_second_quantiser_of_the_recipe_is_refused(tmp_path: Path, lobi_first: bool) -> None:
+    lobi = LoBiModifier(plan={"W8A8": ["model.layers.1.mlp.down_proj"]}, quantizer="rtn")
+    stock = QuantizationModifier(scheme="W8A16", targets=["Linear"], ignore=["lm_head"])
+    words = r"another modifier of the recipe quantises model\.layers\..* too: leave it out"
+    with pytest.raises(LoBiError, match=words):
+        compress(TARGET, [lobi, stock] if lobi_first else [stock, lobi], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_recipe_with_a_misspelt_key_names_its_neighbour(tmp_path: Path) -> None:
