@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -24,7 +26,7 @@ _LEAST = 8
 def quantise_draft(
     folder: Path, tokenizer: Any, answers: Sequence[Sequence[int]], config: LoBiConfig
 ) -> dict[str, Any]:
-    """Replaces a draft by its quantised checkpoint, in compressed-tensors' format.
+    """Replaces a draft by its quantised checkpoint, in compressed-tensors' format; the folder stays the same one.
 
     Args:
         folder: The draft.
@@ -49,9 +51,23 @@ def quantise_draft(
     made_of = {"source": "the target's answers", "sequences": count, "sequence_length": _LENGTH}
     calibration = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in rows]
     source = Source(str(folder), tokenizer, calibration, made_of | {"seed": config.seed})
-    report = compress_checkpoint(source, config, "auto", folder, replace=True)
-    _match_names_at_their_end(folder / "config.json")
+    with TemporaryDirectory(dir=folder) as spare:
+        made = Path(spare, "small")
+        report = compress_checkpoint(source, config, "auto", made)
+        _match_names_at_their_end(made / "config.json")
+        _empty(folder, Path(spare))
+        for new in [*made.iterdir()]:
+            new.rename(folder / new.name)
     return report
+
+
+def _empty(folder: Path, kept: Path) -> None:
+    """Removes all that a folder holds but one folder in it."""
+    for old in [*folder.iterdir()]:
+        if old.is_dir() and old != kept:
+            shutil.rmtree(old)
+        elif old != kept:
+            old.unlink()
 
 
 def _match_names_at_their_end(file: Path) -> None:

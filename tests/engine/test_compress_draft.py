@@ -27,8 +27,10 @@ from prompts import free_text, maths
 from typer.testing import CliRunner
 
 from hola_plugins.cli import app
+from hola_plugins.lobi.config import LoBiError, load_config
 from hola_plugins.lobi.draft.acceptance import measure_acceptance
 from hola_plugins.lobi.draft.answers import answer_prompts, batch_answers
+from hola_plugins.lobi.staged_folder import staged_folder
 
 ROOT = Path(__file__).parents[2]
 SERVE = Path(os.environ.get("HOLA_SERVE_PYTHON", ROOT / ".venv" / "serve" / "bin" / "python"))
@@ -61,6 +63,32 @@ def wait_for_step(process: subprocess.Popen[str], step: int) -> None:
         new = os.read(process.stderr.fileno(), 1 << 16).decode(errors="replace")
         assert new, seen[-3000:]
         seen += new
+
+
+def test_a_folder_whose_draft_is_quantised_stays_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hola_plugins.llmcompressor import draft_bits
+
+    def compress(
+        source: Any, config: Any, dtype: str, target: Path, *, replace: bool = False
+    ) -> dict[str, Any]:
+        groups = {"w8a8": {"targets": ["model.layers.0.mlp.up_proj"]}}
+        with staged_folder(target, replace=replace) as folder:
+            content = {"quantization_config": {"ignore": ["lm_head"], "config_groups": groups}}
+            (folder / "config.json").write_text(json.dumps(content))
+        return {}
+
+    monkeypatch.setattr(draft_bits, "compress_checkpoint", compress)
+    with staged_folder(tmp_path / "draft") as folder:
+        for name in ("config.json", "model-00001-of-00002.safetensors"):
+            (folder / name).write_text("{}")
+        draft_bits.quantise_draft(folder, None, [[0] * 256] * 8, load_config({"target_bits": 9.0}))
+        with pytest.raises(LoBiError, match="another run is filling"), staged_folder(tmp_path / "draft"):
+            pass
+        assert [path.name for path in folder.iterdir()] == ["config.json"]
+    config = json.loads((tmp_path / "draft" / "config.json").read_text())
+    assert config["quantization_config"]["ignore"] == ["re:.*lm_head$"]
 
 
 @pytest.fixture(scope="module")
