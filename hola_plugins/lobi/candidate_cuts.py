@@ -8,6 +8,7 @@ from typing import Any
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiConfig, LoBiError, PruneConfig
 from hola_plugins.lobi.cut import plan_cut, rebuild
+from hola_plugins.lobi.ignored import check_every_layer
 from hola_plugins.lobi.quantisation_plan import make_budget
 from hola_plugins.lobi.structure import Structure
 
@@ -55,6 +56,8 @@ def _check_budget(model: Any, structure: Structure, config: LoBiConfig, prune: P
     original_bytes, trial = checkpoint_bytes(model, {}), model
     if prune.active:
         cut = plan_cut(model, structure, prune)
+        if cut.layers < structure.depth:
+            check_every_layer(model, structure, config.ignore)
         trial, structure = rebuild(model, structure, cut), structure.first_layers(cut.layers)
     if config.allocates:
         make_budget(config, trial, structure, original_bytes)

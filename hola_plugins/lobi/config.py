@@ -115,7 +115,8 @@ class LoBiConfig(_Settings):
 
     ignore: list[str] = []
     """Layers left as they are: names, the class Linear, or regular expressions behind ``re:``. A head (lm_head) of its own weight
-    may be quantised like any other layer; one that shares the embedding's never is."""
+    may be quantised like any other layer; one that shares the embedding's never is. Where prune.layers drops some, an
+    entry must mean the same in every layer."""
 
     prune: PruneConfig | Literal["auto"] = PruneConfig()
     """What is cut. A number cuts that share of MLP channels; auto lets the budget decide."""

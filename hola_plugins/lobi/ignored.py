@@ -11,6 +11,7 @@ from torch import nn
 
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.stand_in import own_parameters
+from hola_plugins.lobi.structure import Structure
 
 
 def is_ignored(name: str, module: nn.Module, ignore: Sequence[str]) -> bool:
@@ -31,6 +32,25 @@ def check_ignore(model: Any, ignore: Sequence[str]) -> None:
             raise LoBiError(
                 f"ignore: {one!r} matches no layer of {type(model).__name__}; give a name, the class Linear, or an "
                 f"expression that matches from the beginning. The nearest layer is {near!r}, 're:.*{near.rpartition('.')[2]}' all of its kind"
+            )
+
+
+def check_every_layer(model: Any, structure: Structure, ignore: Sequence[str]) -> None:
+    """Refuses entries that mean some decoder layers alone, where layers are dropped and the rest numbered anew.
+
+    Raises:
+        LoBiError: If there is one.
+    """
+    for one in ignore:
+        meant: list[set[str]] = [set() for _ in range(structure.depth)]
+        for group in structure.groups:
+            prefix = f"{structure.layers}.{group.layer}."
+            found = (name for name in group.members if _means(one, name, model.get_submodule(name)))
+            meant[group.layer] |= {name.removeprefix(prefix) for name in found}
+        if any(names != meant[0] for names in meant):
+            raise LoBiError(
+                f"ignore: {one!r} means some decoder layers alone, and prune.layers numbers those anew that remain: "
+                "ignore the same in every layer, such as 're:.*down_proj', or set prune.layers to 0"
             )
 
 

@@ -62,3 +62,24 @@ def test_what_matches_nothing_names_the_nearest_layer(entry, near):
 def test_a_budget_with_nothing_left_to_quantise_is_refused(budget):
     with pytest.raises(LoBiError, match="leaves nothing to quantise"):
         compress(make("llama"), random_rows(), load_config({**budget, "ignore": ["re:.*"]}))
+
+
+@pytest.mark.parametrize("entry", ["model.layers.0.mlp.down_proj", r"re:model\.layers\.[12]\."])
+def test_layers_by_number_are_refused_where_layers_are_dropped(entry):
+    settings = {"target_bits": 9.0, "ignore": [entry], "prune": {"layers": 0.5}}
+    with pytest.raises(LoBiError, match="means some decoder layers alone"):
+        compress(make("llama"), random_rows(), load_config(settings))
+
+
+def test_an_entry_that_means_the_same_in_every_layer_goes_with_dropped_layers():
+    model, prune = make("llama", tie_word_embeddings=False), {"layers": 0.5}
+    settings = {
+        "target_bits": 9.0,
+        "ignore": ["lm_head", "re:.*down_proj"],
+        "prune": prune,
+        "lora": {"steps": 0},
+    }
+    outcome = compress(model, random_rows(), load_config({**settings, "choices": ["W8A8", "BF16"]}))
+    quantised = outcome.allocation.best.plan.schemes
+    assert quantised
+    assert not [name for name in quantised if name.endswith(("down_proj", "lm_head"))]
