@@ -9,7 +9,7 @@ from fractions import Fraction
 from hola_plugins.pilot.report.comparison import Comparison, compare_all
 from hola_plugins.pilot.report.cost import Cost, cost
 from hola_plugins.pilot.report.latency import Speed, speed
-from hola_plugins.pilot.report.recommendation import Advice, advise
+from hola_plugins.pilot.report.recommendation import CHANGES_ANSWERS, Advice, advise
 from hola_plugins.pilot.report.sameness import Sameness, sameness
 from hola_plugins.pilot.report.waiting import as_waited
 from hola_plugins.pilot.report.wording import in_short, sentence, shortage, too_small
@@ -133,7 +133,8 @@ def _unscored(stages: Sequence[Stage]) -> Iterator[str]:
 def _shortages(
     comparisons: Sequence[Comparison], titles: Mapping[str, str], prompts: Fraction
 ) -> Iterator[str]:
-    """Yields where a step's sample is too small to decide."""
+    """Yields where a step's sample is too small to decide what the step may change."""
     for one in comparisons:
-        if one.step and one.measure not in _WARNED and too_small(one):
+        moves = one.kind == "speed" or one.stage in CHANGES_ANSWERS
+        if one.step and moves and one.measure not in _WARNED and too_small(one):
             yield shortage(one, titles, prompts)

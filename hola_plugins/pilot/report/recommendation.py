@@ -13,7 +13,8 @@ Each step is judged against the last finished stage before it, so that it answer
    undecided, at any price. No gain: leave off, or undecided where the sample is too small to show one.
 6. AdaComp and Lo-Bi may change answers: they stay undecided where nothing that they can move was measured on both
    sides. Lo-Bi moves every accuracy and no recall, because it is sent the same passages; AdaComp moves recall and the
-   accuracy of questions that passages are retrieved for.
+   accuracy of questions that passages are retrieved for. Drafts change no answer, whatever the level: what a small
+   sample of questions leaves open is no reservation there.
 7. A step without a score that a stage before it has is undecided at best. Where the stage before lacks a score that
    the step has, the last stage that has it stands in: a loss against it counts, and a gain does not, which may be that
    of the steps between.
@@ -56,6 +57,9 @@ _UNMEASURED = {
     "lobi": "no accuracy was measured",
 }
 """What is missing where nothing was measured that a method can move, of the methods that may change answers."""
+
+CHANGES_ANSWERS = frozenset(_UNMEASURED)
+"""Stages whose method may change answers."""
 
 _RECALL = "recall"
 _MEMORY = 0.05
@@ -118,7 +122,7 @@ def _judged(
     missing = [*_unvouched(stage, own), *_unscored(earlier, stage)]
     if verdict != "leave off" and missing:
         return "undecided", [*reasons, *missing]
-    return verdict, [*reasons, *_open_losses(own, older)]
+    return verdict, [*reasons, *(_open_losses(own, older) if stage.name in CHANGES_ANSWERS else ())]
 
 
 def _without_figures(earlier: Sequence[Stage], stage: Stage) -> tuple[Verdict, list[str]]:

@@ -256,12 +256,16 @@ def test_a_skipped_step_is_not_measured():
     assert (advice.verdict, advice.reasons) == ("not measured", ("compress_python is null",))
 
 
-def test_a_loss_that_few_questions_cannot_rule_out_is_said():
+@pytest.mark.parametrize(("name", "said"), [("hsd", False), ("lobi", True)])
+def test_a_loss_that_few_questions_cannot_rule_out_is_said_of_what_may_change_answers(name, said):
     few = (accuracy(12, 20),)
-    advice = judged(stage(accuracy=few), stage("hsd", requests=requests(0.7, seed=1), accuracy=few))["hsd"]
+    stages = [stage(accuracy=few), stage(name, requests=requests(0.7, seed=1), accuracy=few)]
+    advice = judged(*stages)[name]
     assert advice.verdict == "switch on"
-    assert advice.reasons[-1].startswith("a loss of up to ")
-    assert advice.reasons[-1].endswith("is not ruled out by 20 questions")
+    open_losses = [one for one in advice.reasons if one.startswith("a loss of up to ")]
+    assert [one.endswith("is not ruled out by 20 questions") for one in open_losses] == [True] * said
+    warnings = analyse(results(*stages)).warnings
+    assert any("Too small a sample for gsm8k" in one for one in warnings) == said
 
 
 def test_the_summary_names_every_method_once():
