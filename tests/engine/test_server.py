@@ -141,6 +141,7 @@ def test_stats_that_come_too_late_leave_the_server_alone(server: Server) -> None
 def _kill_while_streaming(server: Server, prompts: list[str]) -> list[BaseException | None]:
     """Kills the engine's process once all clients have a part of their answer; gives what each client got."""
     process, url = server
+    worker = _worker(process)  # looked for beforehand: good drafts end an answer while it is
     begun = asyncio.Event()
     waiting = set(range(len(prompts)))
 
@@ -155,7 +156,7 @@ def _kill_while_streaming(server: Server, prompts: list[str]) -> list[BaseExcept
 
     async def kill() -> None:
         await begun.wait()
-        _worker(process).kill()
+        worker.kill()
 
     async def everyone() -> list[BaseException | None]:
         async with AsyncOpenAI(base_url=f"{url}/v1", api_key="none", timeout=120, max_retries=0) as client:
