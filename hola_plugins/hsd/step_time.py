@@ -72,8 +72,9 @@ class StepTimeCurve:
         weight, before = self._weight[octave, where], self._mean[octave, where]
         relative = seconds / self._drift[octave]
         longest = _MOST_TIMES * before if weight else relative
-        after, common = min(before, relative) if weight else relative, 1.0
-        if weight >= _FIRST:
+        if weight < _FIRST:
+            after, common = min(before, relative) if weight else relative, 1.0
+        else:
             after = before + max(1.0 / (weight + 1.0), _FASTEST_RATE) * (min(relative, longest) - before)
             common = (after / before) ** _DRIFT_SHARE
         self._drift[octave] *= common
