@@ -8,7 +8,6 @@ pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from small_models import make
-from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from hola_plugins.lobi.draft.cost import _CONTEXT, MANY, _Pass
 
@@ -22,17 +21,8 @@ def test_a_pass_leaves_the_cache_as_it_was(count: int) -> None:
 
 
 def test_windows_shorter_than_the_context_are_no_hindrance() -> None:
-    config = Gemma2Config(
-        vocab_size=64,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        sliding_window=32,
-    )
-    timed = _Pass(Gemma2ForCausalLM(config).eval(), MANY)
+    timed = _Pass(make("gemma2"), MANY)
+    assert timed._model.config.sliding_window < _CONTEXT
     for _ in range(2):
         timed.seconds()
         assert timed._cache.get_seq_length() == _CONTEXT
