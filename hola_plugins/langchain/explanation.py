@@ -120,6 +120,8 @@ def _passage_json(story: PassageStory) -> dict[str, Any]:
         content["marks"] = list(story.marks)
     if story.compressed is not None:
         content["kept_sentences"] = list(story.compressed.kept)
+        if story.compressed.truncated:
+            content["truncated"] = True
     return content
 
 

@@ -16,7 +16,7 @@ from hola_plugins.adacomp.gate import nearest
 from hola_plugins.adacomp.pipeline import Depth, DepthPlan, Searching, find_depth
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.widening import SearchStep
-from hola_plugins.langchain.compressor import SentenceCompressor
+from hola_plugins.langchain.compressor import SentenceCompressor, shortened
 from hola_plugins.langchain.confidence import ModelConfidence
 from hola_plugins.langchain.explanation import Explanation, PassageStory
 from hola_plugins.langchain.sources import Found
@@ -169,7 +169,7 @@ class QueryRun:
         }
 
     def _document(self, document: Document, story: PassageStory, depth: Depth) -> Document:
-        """Writes the reason into a document, which is a copy already."""
+        """Writes the reason into a document, which is a copy already, and cuts it to what the compressor kept."""
         facts: dict[str, Any] = {
             "reason": depth.decision.reason,
             "level": depth.level,
@@ -180,13 +180,10 @@ class QueryRun:
             facts["relevance"] = round(story.relevance, 4)
         if story.marks:
             facts["marks"] = list(story.marks)
-        if story.compressed is not None:
-            facts["kept_sentences"] = list(story.compressed.kept)
-            facts["tokens_before"] = story.compressed.original_length
-            facts["tokens_after"] = story.compressed.length
-            document.page_content = story.compressed.text
         document.metadata[self.metadata_key] = facts
-        return document
+        if story.compressed is None:
+            return document
+        return shortened(document, story.compressed, self.metadata_key)
 
 
 def _story_of(

@@ -168,6 +168,22 @@ def test_passages_over_the_budget_count_among_the_tokens_before():
     assert story.tokens_after <= 10
 
 
+def test_half_a_sentence_is_marked_by_the_retriever_as_by_the_compressor(tmp_path):
+    documents = [
+        Document(id="a", page_content="the valve closes first when the pressure rises over the limit")
+    ]
+    audit = tmp_path / "audit.jsonl"
+    retriever = AdaCompRetriever.from_documents(
+        documents, EMBEDDINGS, token_budget=4, audit=AuditTrail(audit)
+    )
+    (found,) = retriever.invoke("which valve closes first")
+    (cut,) = SentenceCompressor(token_budget=4).compress_documents(documents, "which valve closes first")
+    assert found.page_content == cut.page_content == "the valve closes"
+    assert found.metadata["adacomp"].items() > cut.metadata["adacomp"].items()
+    assert found.metadata["adacomp"]["truncated"]
+    assert json.loads(audit.read_text())["kept"][0]["truncated"]
+
+
 def test_too_few_labels_are_told_in_explain(retriever):
     retriever.calibrate(*(part[:4] for part in questions()))
     story = retriever.explain(QUERY)
@@ -295,7 +311,7 @@ def test_one_event_a_query(calibrated):
 
 def test_a_confident_model_is_another_reason_than_no_evidence(calibrated):
     sure = calibrated.model_copy(
-        update={"confidence": ModelConfidence(lambda query: float("two plus two" in query), 0.5)}
+        update={"confidence": ModelConfidence(lambda query: float("two plus two" in query), 1.0)}
     )
     assert sure.explain("what is two plus two").reason == "model_confident"
     assert sure.explain(QUERY).reason == "calibrated"
