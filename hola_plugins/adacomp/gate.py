@@ -1,4 +1,4 @@
-"""Two reasons to return nothing, kept apart: the corpus has nothing, or the model needs nothing."""
+"""The evidence gate: nothing is returned where the corpus has nothing."""
 
 from __future__ import annotations
 
@@ -31,21 +31,6 @@ class EvidenceGate:
     def evidence(self, candidates: Candidates) -> float:
         """Gives what `evidence` gives, at the gate's worth of words."""
         return evidence(candidates, self.coverage_worth)
-
-
-@dataclass(frozen=True, slots=True)
-class ConfidenceGate:
-    """Closes where the model is sure of its answer without any passage.
-
-    Attributes:
-        threshold: Confidence from which nothing is retrieved, in the unit of the model signal.
-    """
-
-    threshold: float
-
-    def closes(self, confidence: float) -> bool:
-        """Says whether the model needs nothing."""
-        return confidence >= self.threshold
 
 
 def nearest(candidates: Candidates) -> float:

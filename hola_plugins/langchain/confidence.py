@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hola_plugins.adacomp.gate import ConfidenceGate
-
 
 @dataclass(frozen=True, slots=True)
 class ModelConfidence:
@@ -32,4 +30,4 @@ class ModelConfidence:
         confidence = self.measure(query)
         if not math.isfinite(confidence):
             raise ValueError(f"the confidence must be a finite number, got {confidence}")
-        return ConfidenceGate(self.threshold).closes(confidence)
+        return confidence >= self.threshold
