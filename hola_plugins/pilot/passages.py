@@ -78,6 +78,12 @@ def calibrated_retriever(index: OpenIndex, settings: AdaComp, labelled: Sequence
     return retriever
 
 
+def retriever_arguments(settings: AdaComp) -> dict[str, Any]:
+    """Gives the keyword arguments of `AdaCompRetriever.from_vectorstore`."""
+    target = {} if settings.labels is None else {"target_recall": settings.target_recall}
+    return {"token_budget": settings.token_budget, **target}
+
+
 def labelled_queries(path: Path) -> list[Query]:
     """Reads the queries of a file that have labels; raises what `read_queries` does."""
     return [one for one in read_queries(path) if one.relevant or one.answers]
@@ -118,7 +124,7 @@ def _retriever(index: OpenIndex, settings: AdaComp) -> AdaCompRetriever:
     """Gives AdaComp's retriever over the index, not calibrated."""
     from hola_plugins.langchain import AdaCompRetriever
 
-    return AdaCompRetriever.from_vectorstore(index.store, token_budget=settings.token_budget)
+    return AdaCompRetriever.from_vectorstore(index.store, **retriever_arguments(settings))
 
 
 def _calibrate(index: OpenIndex, retriever: Any, labelled: Sequence[Query], target: float) -> None:

@@ -112,7 +112,7 @@ class Stage(_Part):
         error: Why it failed or was skipped.
         unscored: Why a task has no score, by its name.
         model: Path or hub id that was served.
-        settings: What is set in the three hosts, ready to be shown: host to its settings.
+        settings: What is set in vLLM and LangChain and given to `hola compress`, ready to be copied: by its name.
         requests: Every answered request.
         failed_requests: How many requests got no answer.
         memory: Memory.

@@ -44,15 +44,20 @@ class ServerPlan:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """All arguments of vLLM but those of the network."""
+    def served(self) -> dict[str, Any]:
+        """Arguments of vLLM as they are used without measuring, but those of the network."""
         drafting: dict[str, Any] = {}
         if self.draft_tokens is not None:
             proposer = {"method": "custom_class", "model": DOOR, "num_speculative_tokens": self.draft_tokens}
             drafting["speculative-config"] = proposer
             if self.hsd:
                 drafting["additional-config"] = {"hola": {"hsd": dict(self.hsd)}}
-        return {"model": self.model, "dtype": self.dtype, **_DEFAULTS, **self.engine, **drafting}
+        return {"model": self.model, "dtype": self.dtype, **self.engine, **drafting}
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of vLLM as they are measured, but those of the network."""
+        return {**_DEFAULTS, **self.served}
 
     @property
     def environment(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hola_plugins.pilot.config import PilotConfig, StageName
+from hola_plugins.pilot.passages import retriever_arguments
 from hola_plugins.pilot.server_plan import ServerPlan
 
 Depth = Literal["fixed", "adaptive"]
@@ -99,15 +100,15 @@ def plan_stages(config: PilotConfig, compressed: Made, intermediate: Made) -> li
 
 
 def stage_settings(plan: StagePlan, config: PilotConfig) -> dict[str, dict[str, Any]]:
-    """Gives what is set in each host, ready to be copied."""
+    """Gives what is set in each host and which options compress the model, ready to be copied."""
     if plan.server is None:
         return {}
-    settings: dict[str, dict[str, Any]] = {"vllm": plan.server.arguments}
+    settings: dict[str, dict[str, Any]] = {"vllm": plan.server.served}
     if config.documents is not None:
-        adaptive = config.adacomp.model_dump(mode="json", exclude_none=True)
-        settings["langchain"] = adaptive if plan.depth == "adaptive" else {"k": config.documents.k}
+        adaptive = plan.depth == "adaptive"
+        settings["langchain"] = retriever_arguments(config.adacomp) if adaptive else {"k": config.documents.k}
     if plan.server.model != config.model and config.lobi.checkpoint is None:
-        settings["llmcompressor"] = config.lobi.model_dump(mode="json", exclude_defaults=True) | {
+        settings["hola compress"] = config.lobi.model_dump(mode="json", exclude_defaults=True) | {
             "budget": config.lobi.budget
         }
     return settings

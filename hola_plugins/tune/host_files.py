@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hola_plugins.doctor.host import DOOR
 from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.passages import retriever_arguments
 from hola_plugins.pilot.sections import AdaComp
 from hola_plugins.tune.choice import Choice
 
@@ -31,17 +31,9 @@ def write_serve(folder: Path, choice: Choice, pilot: PilotConfig) -> Path:
     """Writes the server's configuration; the prefix cache, which measuring switches off, is left to vLLM."""
     import yaml
 
-    arguments: dict[str, Any] = {"model": choice.model, "dtype": pilot.dtype}
-    for name, value in pilot.engine.items():
+    arguments: dict[str, Any] = {}
+    for name, value in choice.server(pilot, "tuned").served.items():
         arguments |= _argument(name, value)
-    if choice.hsd is not None:
-        proposer = {
-            "method": "custom_class",
-            "model": DOOR,
-            "num_speculative_tokens": pilot.hsd.draft_tokens,
-        }
-        arguments["speculative-config"] = json.dumps(proposer)
-        arguments["additional-config"] = json.dumps({"hola": {"hsd": choice.hsd}})
     variables = "".join(
         f"#   in the environment: {one}={value}\n" for one, value in pilot.environment.items()
     )
@@ -51,12 +43,9 @@ def write_serve(folder: Path, choice: Choice, pilot: PilotConfig) -> Path:
 
 def write_adacomp(folder: Path, settings: AdaComp, retriever: AdaCompRetriever) -> list[Path]:
     """Writes keyword arguments of `AdaCompRetriever.from_vectorstore`, and what `load_calibration` reads."""
-    values: dict[str, Any] = {"token_budget": settings.token_budget}
-    calibrated = retriever.calibration is not None
-    if settings.labels is not None:
-        values["target_recall"] = settings.target_recall
-    written = [_written(folder / ADACOMP, json.dumps(values, indent=1) + "\n")]
-    if calibrated:
+    text = json.dumps(retriever_arguments(settings), indent=1) + "\n"
+    written = [_written(folder / ADACOMP, text)]
+    if retriever.calibration is not None:
         retriever.save_calibration(folder / CALIBRATION)
         written.append(folder / CALIBRATION)
     return written

@@ -122,5 +122,5 @@ def test_it_prints_whole(look):
     pages = pypdf.PdfReader(folder / "page.pdf").pages
     text = "\n".join(page.extract_text() for page in pages)
     assert 2 <= len(pages) <= 12
-    for part in ("Recommendation", "Latency", "Settings to copy", "hola pilot pilot.yaml", "target_ratio"):
+    for part in ("Recommendation", "Latency", "Settings to copy", "hola pilot pilot.yaml", "hola compress"):
         assert part in text

@@ -166,7 +166,7 @@ def full_stages():
             settings={
                 "vllm": {"model": "out/small", "speculative-config": hsd},
                 "langchain": {"target_recall": 0.9, "token_budget": 400},
-                "llmcompressor": {"lobi_stage": {"lobi_modifiers": {"LoBiModifier": {"target_ratio": 0.45}}}},
+                "hola compress": {"budget": "45%"},
             },
         ),
         stage(

@@ -68,11 +68,12 @@ def test_a_failed_compression_is_a_failure_and_takes_the_stage_behind_it_along(c
 def test_settings_are_ready_to_be_copied(config):
     given = config(adacomp={"token_budget": 99}, hsd={"draft_tokens": 7, "settings": {"tau": 1.0}})
     baseline, hsd, adacomp, lobi, _ = (stage_settings(one, given) for one in planned(given))
-    assert (baseline["langchain"], adacomp["langchain"]["token_budget"]) == ({"k": 4}, 99)
+    assert (baseline["langchain"], adacomp["langchain"]) == ({"k": 4}, {"token_budget": 99})
     assert "speculative-config" not in baseline["vllm"]
     assert hsd["vllm"]["speculative-config"]["num_speculative_tokens"] == 7
     assert hsd["vllm"]["additional-config"] == {"hola": {"hsd": {"tau": 1.0}}}
-    assert lobi["llmcompressor"] == {"budget": "45%"}
+    assert lobi["hola compress"] == {"budget": "45%"}
+    assert "enable-prefix-caching" not in baseline["vllm"], "measuring alone switches the cache off"
 
 
 def test_settings_of_the_intermediate_level_wait_for_its_stage(config, tmp_path):

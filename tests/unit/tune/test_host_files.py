@@ -42,6 +42,7 @@ def test_without_drafts_the_server_is_told_of_none(tmp_path, pilot):
         host_files.write_serve(tmp_path, Choice(adacomp=None, model="m"), pilot).read_text()
     )
     assert not {"speculative-config", "additional-config"} & set(found)
+    assert "no-enable-prefix-caching" not in found, "measuring alone switches the cache off"
 
 
 def test_the_retriever_takes_its_settings(tmp_path):
