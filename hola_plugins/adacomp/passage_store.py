@@ -175,11 +175,12 @@ class PassageStore:
                 return Snapshot(self.settings, (), np.empty((0, 0), dtype=np.float32))
             vectors = view.index.read(np.flatnonzero(view.alive))
             arrays = view.index.arrays() if view.alive.all() else None
+        lexical = view.lexical()
         if arrays is None:
             index = view.index.like(vectors)
             arrays = index.arrays()
-            self._go_on_with(index, view.revision)
-        return Snapshot(self.settings, view.passages(), vectors, arrays, view.lexical().arrays())
+            self._go_on_with(index, lexical, view.revision)
+        return Snapshot(self.settings, view.passages(), vectors, arrays, lexical.arrays())
 
     @classmethod
     def restore(cls, snapshot: Snapshot, as_document: Callable[[Passage], Any] | None = None) -> PassageStore:
@@ -273,11 +274,12 @@ class PassageStore:
             index = self._index.like(self._index.read(np.flatnonzero(self._alive)))
         self._replace(index)
 
-    def _go_on_with(self, index: FaissIndex, revision: int) -> None:
-        """Puts a rebuilt index in place, if the content is still what it was built of."""
+    def _go_on_with(self, index: FaissIndex, lexical: LexicalIndex, revision: int) -> None:
+        """Puts a rebuilt index in place and keeps BM25, if the content is still what they were built of."""
         with self._lock.writing():
             if self._revision == revision:
                 self._replace(index)
+                self._latest.put(self._seen(lexical))
 
     def _replace(self, index: FaissIndex | None) -> None:
         """Puts an index of the passages in use, in their order, in the place of the present one."""

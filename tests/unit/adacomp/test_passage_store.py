@@ -219,6 +219,18 @@ def test_deleting_most_rebuilds_and_keeps_the_rest(kind):
 
 
 @each_kind
+def test_a_save_after_a_deletion_leaves_bm25_to_the_next_question(kind):
+    store = filled(kind, 40)
+    store.delete(["p3", "p17"])
+    saved = store.snapshot()
+    view = store.view()
+    assert view.has_words
+    assert view.lexical().ids == tuple(store.texts) == tuple(one.id for one in saved.passages)
+    assert view.index is not None and len(view.index) == 38
+    assert view.search(vectors(40)[18], 1)[0] == ["p18"]
+
+
+@each_kind
 def test_searches_run_while_passages_come_and_go(kind):
     store, stop, wrong = filled(kind), threading.Event(), []
     queries = vectors(50, seed=9)
