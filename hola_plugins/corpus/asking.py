@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from hola_plugins.corpus.settings import index_at, read_settings
 
 if TYPE_CHECKING:
     from hola_plugins.adacomp.passage import Passage
-    from hola_plugins.langchain import FaissStore
+    from hola_plugins.langchain import AdaCompRetriever, FaissStore
     from hola_plugins.langchain.explanation import Explanation
 
 CALIBRATION = "calibration.json"
@@ -64,6 +64,29 @@ class OpenIndex:
     folder: Path
     store: FaissStore
 
+    def retriever(self, *, calibration: Path | None = None, **settings: Any) -> AdaCompRetriever:
+        """Gives AdaComp's retriever, calibrated and with the depths of the calibration where there is one.
+
+        Args:
+            calibration: A calibration in place of the index's own.
+            settings: Further settings of the retriever; a depth here goes before the calibration's.
+
+        Raises:
+            ValueError: No calibration, or one of other signals.
+            OSError: A calibration that cannot be read.
+        """
+        from hola_plugins.adacomp import calibration_file
+        from hola_plugins.langchain import AdaCompRetriever
+
+        own = self.folder / CALIBRATION
+        saved = calibration or (own if own.is_file() else None)
+        if saved is None:
+            return AdaCompRetriever.from_vectorstore(self.store, **settings)
+        depths = asdict(calibration_file.load(saved).bounds)
+        retriever = AdaCompRetriever.from_vectorstore(self.store, **(depths | settings))
+        retriever.load_calibration(saved)
+        return retriever
+
     def ask(self, question: str, *, k: int | None = None, budget: int | None = None) -> Answer:
         """Retrieves for a question.
 
@@ -75,13 +98,7 @@ class OpenIndex:
         Raises:
             ValueError: A blank question, a number below 1, or a calibration of other signals.
         """
-        from hola_plugins.langchain import AdaCompRetriever
-
-        retriever = AdaCompRetriever.from_vectorstore(self.store, token_budget=budget)
-        if (self.folder / CALIBRATION).is_file():
-            bounds = retriever.load_calibration(self.folder / CALIBRATION).bounds
-            retriever = retriever.model_copy(update={"k_min": bounds.k_min, "k_max": bounds.k_max})
-        explanation = retriever.explain(question, k)
+        explanation = self.retriever(token_budget=budget).explain(question, k)
         usual = self.store.similarity_search(question, k=USUAL_K)
         return Answer(
             explanation=explanation,

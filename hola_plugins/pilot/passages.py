@@ -56,15 +56,9 @@ def adaptive_retriever(index: OpenIndex, settings: AdaComp) -> AdaCompRetriever:
     Raises:
         ValueError: Labels of which the index holds none, or a calibration of other signals.
     """
-    from hola_plugins.corpus.asking import CALIBRATION
-
     if settings.labels is not None:
         return calibrated_retriever(index, settings, labelled_queries(settings.labels))
-    retriever = _retriever(index, settings)
-    saved = settings.calibration or index.folder / CALIBRATION
-    if saved.is_file():
-        retriever.load_calibration(saved)
-    return retriever
+    return index.retriever(calibration=settings.calibration, **retriever_arguments(settings))
 
 
 def calibrated_retriever(index: OpenIndex, settings: AdaComp, labelled: Sequence[Query]) -> AdaCompRetriever:
@@ -73,7 +67,9 @@ def calibrated_retriever(index: OpenIndex, settings: AdaComp, labelled: Sequence
     Raises:
         ValueError: Labels of which the index holds none.
     """
-    retriever = _retriever(index, settings)
+    from hola_plugins.langchain import AdaCompRetriever
+
+    retriever = AdaCompRetriever.from_vectorstore(index.store, **retriever_arguments(settings))
     _calibrate(index, retriever, labelled, settings.target_recall)
     return retriever
 
@@ -118,13 +114,6 @@ def retrieve_all(retrieve: Retrieve, queries: Sequence[Query], show: Callable[[s
             seconds=statistics.fmean(seconds),
         ),
     )
-
-
-def _retriever(index: OpenIndex, settings: AdaComp) -> AdaCompRetriever:
-    """Gives AdaComp's retriever over the index, not calibrated."""
-    from hola_plugins.langchain import AdaCompRetriever
-
-    return AdaCompRetriever.from_vectorstore(index.store, **retriever_arguments(settings))
 
 
 def _calibrate(index: OpenIndex, retriever: Any, labelled: Sequence[Query], target: float) -> None:

@@ -43,11 +43,13 @@ def write_serve(folder: Path, choice: Choice, pilot: PilotConfig) -> Path:
 
 def write_adacomp(folder: Path, settings: AdaComp, retriever: AdaCompRetriever) -> list[Path]:
     """Writes keyword arguments of `AdaCompRetriever.from_vectorstore`, and what `load_calibration` reads."""
-    text = json.dumps(retriever_arguments(settings), indent=1) + "\n"
-    written = [_written(folder / ADACOMP, text)]
+    arguments = retriever_arguments(settings)
+    written = [folder / ADACOMP]
     if retriever.calibration is not None:
+        arguments |= {"k_min": retriever.k_min, "k_max": retriever.k_max}
         retriever.save_calibration(folder / CALIBRATION)
         written.append(folder / CALIBRATION)
+    _written(folder / ADACOMP, json.dumps(arguments, indent=1) + "\n")
     return written
 
 

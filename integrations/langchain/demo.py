@@ -23,7 +23,6 @@ from rich.console import Console
 
 from hola_plugins.corpus.answer_view import render_answer
 from hola_plugins.corpus.asking import open_index
-from hola_plugins.langchain import AdaCompRetriever
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -100,7 +99,7 @@ def main() -> None:
         url = server.ready()
         model = rag_chain.served_model(url, max_tokens=48)
         count = rag_chain.token_counter(url, model.model_name)
-        retriever = AdaCompRetriever.from_vectorstore(index.store, token_budget=BUDGET, length_function=count)
+        retriever = index.retriever(token_budget=BUDGET, length_function=count)
         result = rag_chain.build_chain(retriever, model).invoke({"question": question})
     console.print(
         "\nThe embedded model's answer (a toy of 1.4 M parameters: judge the passages, not its words)"

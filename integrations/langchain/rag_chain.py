@@ -105,11 +105,8 @@ def main() -> None:
     options = parser.parse_args()
 
     model = served_model(options.url, options.tokens)
-    retriever = AdaCompRetriever.from_vectorstore(
-        open_index(options.index).store,
-        token_budget=options.budget,
-        length_function=token_counter(options.url, model.model_name),
-    )
+    count = token_counter(options.url, model.model_name)
+    retriever = open_index(options.index).retriever(token_budget=options.budget, length_function=count)
     chain = build_chain(retriever, model)
     if options.guard:
         chain |= AnswerGuard(on_failure="withhold", allowed=(NOTHING,))

@@ -9,8 +9,9 @@ pytest.importorskip("langchain_core")
 
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
+from hola_plugins.corpus.asking import CALIBRATION, OpenIndex
 from hola_plugins.langchain import AdaCompRetriever, FaissStore
-from hola_plugins.pilot.passages import retriever_arguments
+from hola_plugins.pilot.passages import adaptive_retriever, retriever_arguments
 from hola_plugins.pilot.sections import AdaComp
 
 
@@ -28,3 +29,18 @@ def test_the_retriever_takes_the_arguments_whatever_calibrates_it(tmp_path, stor
     retriever = AdaCompRetriever.from_vectorstore(store, **arguments)
     assert retriever.token_budget == 99
     assert retriever.target_recall == (0.8 if named == "labels" else None)
+
+
+@pytest.mark.parametrize("named", ["calibration", None])
+def test_a_calibration_is_used_with_the_depths_it_was_made_with(tmp_path, store, named):
+    queries = [f"Which valve closes in hall {number}?" for number in range(40)]
+    made = AdaCompRetriever.from_vectorstore(store, k_max=2)
+    made.calibrate(queries, [{str(number)} for number in range(40)])
+    path = tmp_path / ("given.json" if named else CALIBRATION)
+    made.save_calibration(path)
+    index = OpenIndex(tmp_path, store)
+    retriever = adaptive_retriever(index, AdaComp(**{named: path} if named else {}))
+    assert (retriever.k_min, retriever.k_max, retriever.token_budget) == (1, 2, 400)
+    assert retriever.calibration.threshold == made.calibration.threshold
+    assert retriever.explain(queries[0]).warnings == ()
+    assert index.retriever(calibration=path, k_max=1).k_max == 1, "what is asked for goes first"

@@ -53,6 +53,16 @@ def test_the_retriever_takes_its_settings(tmp_path):
     assert (again.token_budget, again.target_recall) == (120, None)
 
 
+def test_the_calibration_keeps_its_promise_with_the_settings_beside_it(tmp_path):
+    store = FaissStore.from_texts(TEXTS, HashedWords(), ids=["0", "1", "2"])
+    made = AdaCompRetriever.from_vectorstore(store, k_max=2)
+    made.calibrate(TEXTS * 8, [{"0"}, {"1"}, {"2"}] * 8, target=0.8)
+    settings, calibration = host_files.write_adacomp(tmp_path, AdaComp(), made)
+    again = AdaCompRetriever.from_vectorstore(store, **json.loads(settings.read_text()))
+    again.load_calibration(calibration)
+    assert (again.k_max, again.explain(TEXTS[0]).warnings) == (2, ())
+
+
 def test_the_recipe_of_a_checkpoint_is_read_by_lobi(tmp_path):
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
