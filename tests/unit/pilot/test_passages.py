@@ -41,6 +41,6 @@ def test_a_calibration_is_used_with_the_depths_it_was_made_with(tmp_path, store,
     index = OpenIndex(tmp_path, store)
     retriever = adaptive_retriever(index, AdaComp(**{named: path} if named else {}))
     assert (retriever.k_min, retriever.k_max, retriever.token_budget) == (1, 2, 400)
-    assert retriever.calibration.threshold == made.calibration.threshold
+    assert retriever.calibration.labels == made.calibration.labels == 40
     assert retriever.explain(queries[0]).warnings == ()
     assert index.retriever(calibration=path, k_max=1).k_max == 1, "what is asked for goes first"
