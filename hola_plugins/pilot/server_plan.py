@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,16 @@ SERVED_NAME = "pilot"
 
 _DEFAULTS: Mapping[str, Any] = {"enable-prefix-caching": False}
 """Without the cache a repeat does not profit from the one before; `engine` may say otherwise."""
+
+_FOLDERS = (
+    "model",
+    "tokenizer",
+    "hf-config-path",
+    "generation-config",
+    "lora-modules",
+    "additional-config",
+)
+"""Arguments whose folders answers follow from; those of others are written to, or only bound what may be read."""
 
 _CPU_VARIABLES = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
 """Servers that wait side by side leave the cores alone."""
@@ -65,10 +75,15 @@ class ServerPlan:
         return {**_CPU_VARIABLES, **self.variables}
 
     def key(self) -> str:
-        """Names what its answers follow from: arguments, variables, and the files that they name."""
-        named = [self.model, *(one for one in _strings(self.hsd) if Path(one).exists())]
-        files = [fingerprint(Path(one)) for one in named if Path(one).exists()]
-        return digest(self.arguments, self.environment, files)
+        """Names what its answers follow from: arguments, variables, and the files that the arguments name."""
+        arguments = self.arguments
+        files = [
+            fingerprint(path)
+            for name, value in arguments.items()
+            for path in _paths(value)
+            if path.is_file() or name in _FOLDERS
+        ]
+        return digest(arguments, self.environment, files)
 
     def command(self, python: Path, port: int) -> list[str]:
         """Writes the command line."""
@@ -88,10 +103,18 @@ def _option(name: str, value: Any) -> list[str]:
     return [f"--{name}", json.dumps(value) if isinstance(value, dict | list) else str(value)]
 
 
-def _strings(settings: Any) -> list[str]:
-    """Lists the texts in nested settings."""
+def _paths(settings: Any) -> Iterator[Path]:
+    """Yields the files and folders that nested settings name, as a text or behind the name of an adapter (name=path)."""
     if isinstance(settings, str):
-        return [settings]
-    if isinstance(settings, Mapping):
-        return [text for one in settings.values() for text in _strings(one)]
-    return []
+        yield from (Path(one) for one in (settings, settings.partition("=")[2]) if one and _is_there(one))
+    elif isinstance(settings, Mapping | list):
+        for one in settings.values() if isinstance(settings, Mapping) else settings:
+            yield from _paths(one)
+
+
+def _is_there(text: str) -> bool:
+    """Tells whether a text is the path of a file or folder; one that no system can hold is none."""
+    try:
+        return Path(text).is_file() or Path(text).is_dir()
+    except OSError:
+        return False

@@ -6,6 +6,8 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from hola_plugins.pilot.server_plan import ServerPlan
 
 
@@ -43,3 +45,35 @@ def test_the_key_follows_settings_and_the_files_they_name(tmp_path):
     assert before == plan.key()
     (draft / "model.safetensors").write_text("weights")
     assert plan.key() != before
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("chat-template", "{folder}/file"),
+        ("middleware", [["{folder}/file"]]),
+        ("lora-modules", {"name": "one", "path": "{folder}"}),
+        ("lora-modules", "one={folder}"),
+        ("tokenizer", "{folder}"),
+    ],
+)
+def test_the_key_follows_the_files_that_the_engines_arguments_name(tmp_path, name, value):
+    file = tmp_path / "file"
+    file.write_text("one")
+    engine = {name: json.loads(json.dumps(value).replace("{folder}", str(tmp_path)))}
+    plan = ServerPlan("baseline", "owner/model", "auto", engine=engine)
+    before = plan.key()
+    file.write_text("another")
+    assert plan.key() != before
+
+
+def test_the_key_does_not_follow_what_vllm_itself_writes(tmp_path):
+    plan = ServerPlan("baseline", "owner/model", "auto", engine={"download-dir": str(tmp_path)})
+    before = plan.key()
+    (tmp_path / "shard").write_text("weights")
+    assert plan.key() == before
+
+
+def test_a_template_in_place_of_its_file_is_no_path():
+    plan = ServerPlan("baseline", "owner/model", "auto", engine={"chat-template": "{{ messages }}" * 999})
+    assert plan.key()
