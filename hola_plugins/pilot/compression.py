@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hola_plugins.pilot.process import LoggedProcess
-from hola_plugins.pilot.sections import Draft, LoBi, Settings
+from hola_plugins.pilot.sections import Draft, LoBi
 from hola_plugins.pilot.state import State, digest, fingerprint
 
 _VARIABLES = {"LD_PRELOAD": ""}
@@ -46,7 +46,7 @@ class Compressor:
             ProcessError: The compression failed.
         """
         files = [one for one in (settings.calibration,) if one is not None]
-        return self._make(name, "compress", self._compression(settings), settings, files)
+        return self._make(name, "compress", [self._model], "scores", settings, files)
 
     def draft(self, settings: Draft) -> Path:
         """Gives the folder of a draft of the model, made where it is not there yet.
@@ -55,9 +55,11 @@ class Compressor:
             ProcessError: It could not be made.
         """
         files = [one for one in (settings.prompts,) if one is not None]
-        return self._make("draft", "draft", self._drafting(settings), settings, files)
+        return self._make("draft", "draft", ["--model", self._model], "answers", settings, files)
 
-    def _make(self, name: str, verb: str, words: list[str], settings: Settings, files: list[Path]) -> Path:
+    def _make(
+        self, name: str, verb: str, model: list[str], cache: str, settings: LoBi | Draft, files: list[Path]
+    ) -> Path:
         """Runs a command of the other environment, unless what it makes is there."""
         out = self._folder / name
         read = [one for one in (Path(self._model), *files) if one.exists()]
@@ -71,7 +73,10 @@ class Compressor:
                 "-m",
                 "hola_plugins.cli",
                 verb,
-                *words,
+                *model,
+                *options(settings),
+                "--cache",
+                str(self._folder / cache),
                 "--force",
                 "--out",
                 str(out),
@@ -81,43 +86,11 @@ class Compressor:
             self._state.put(unit, key, str(out))
         return out
 
-    def _compression(self, settings: LoBi) -> list[str]:
-        """Writes the options of `hola compress`."""
-        return [
-            self._model,
-            *_options(
-                {
-                    "budget": settings.budget,
-                    "calibration": settings.calibration,
-                    "device": settings.device,
-                    "prune": settings.prune,
-                    "quantizer": settings.quantizer,
-                    "choices": ",".join(settings.choices) or None,
-                    "tune": settings.tune,
-                    "samples": settings.samples,
-                    "sequence-length": settings.sequence_length,
-                    "seed": settings.seed,
-                    "cache": self._folder / "scores",
-                }
-            ),
-        ]
 
-    def _drafting(self, settings: Draft) -> list[str]:
-        """Writes the options of `hola draft`."""
-        return _options(
-            {
-                "model": self._model,
-                "prompts": settings.prompts,
-                "size": settings.size,
-                "steps": settings.steps,
-                "minutes": settings.minutes,
-                "most-prompts": settings.most_prompts,
-                "seed": settings.seed,
-                "cache": self._folder / "answers",
-            }
-        )
-
-
-def _options(values: Mapping[str, object]) -> list[str]:
-    """Writes options of a command line; those without a value are left out."""
-    return [word for name, value in values.items() if value is not None for word in (f"--{name}", str(value))]
+def options(settings: LoBi | Draft) -> list[str]:
+    """Writes a section as options of its command; those without a value are left out."""
+    values = settings.model_dump(mode="json", exclude_none=True, exclude={"checkpoint"})
+    texts = {
+        name: ",".join(value) if isinstance(value, list) else str(value) for name, value in values.items()
+    }
+    return [word for name, text in texts.items() if text for word in (f"--{name.replace('_', '-')}", text)]

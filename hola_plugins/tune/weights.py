@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any, Literal
 
-from hola_plugins.pilot.compression import Compressor
+from hola_plugins.pilot.compression import Compressor, options
 from hola_plugins.pilot.sections import LoBi
 from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.state import digest
@@ -94,8 +94,4 @@ class WeightTrials:
 
 def compress_command(model: str, settings: LoBi) -> str:
     """Writes the `hola compress` command of settings."""
-    words = ["hola", "compress", model, "--out", "small"]
-    for name, value in settings.model_dump(mode="json", exclude_none=True, exclude={"checkpoint"}).items():
-        text = ",".join(value) if isinstance(value, list) else str(value)
-        words += [f"--{name.replace('_', '-')}", text] if text else []
-    return shlex.join(words)
+    return shlex.join(["hola", "compress", model, "--out", "small", *options(settings)])
