@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -48,11 +47,33 @@ def _place(path: Path, info: ValidationInfo) -> Path:
     return found
 
 
+def _budget(text: str) -> str:
+    from hola_plugins.lobi.budget_text import parse_budget
+
+    parse_budget(text)
+    return text
+
+
+def _cut(text: str) -> str:
+    from hola_plugins.lobi.budget_text import parse_share
+    from hola_plugins.lobi.config import load_config
+
+    if text != "auto":
+        load_config({"prune": parse_share(text)})
+    return text
+
+
 File = Annotated[Path, AfterValidator(_file)]
 """A file that is there."""
 
 Place = Annotated[Path, AfterValidator(_place)]
 """A file or folder that is there."""
+
+Budget = Annotated[str, AfterValidator(_budget)]
+"""A budget, as `hola compress --budget` takes it."""
+
+Cut = Annotated[str, AfterValidator(_cut)]
+"""A share of the MLP channels to cut, or auto."""
 
 
 class HSD(Settings):
@@ -66,7 +87,7 @@ class HSD(Settings):
 
     @field_validator("settings")
     @classmethod
-    def _hsd_accepts_them(cls, settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _hsd_accepts_them(cls, settings: dict[str, Any]) -> dict[str, Any]:
         from hola_plugins.hsd.config import load_config
 
         load_config(settings)
@@ -130,7 +151,7 @@ class AdaComp(Settings):
 class LoBi(Settings):
     """How the model is made smaller, for the stage `lobi`; the options of `hola compress`."""
 
-    budget: str = "45%"
+    budget: Budget = "45%"
     """A share of its size (45%), a size (1.2GB), or bits a weight (4.5bit)."""
 
     calibration: File | None = None
@@ -139,7 +160,7 @@ class LoBi(Settings):
     device: Literal["cuda", "cpu", "cpu_avx2"] | None = None
     """Where vLLM will run it; null is this machine."""
 
-    prune: str = "0"
+    prune: Cut = "0"
     """Share of the MLP channels to cut (25%), or auto."""
 
     quantizer: Literal["gptq", "awq", "rtn"] = "gptq"
@@ -162,24 +183,6 @@ class LoBi(Settings):
 
     checkpoint: Place | None = None
     """A checkpoint that is ready, in place of all of the above."""
-
-    @field_validator("budget")
-    @classmethod
-    def _is_a_budget(cls, budget: str) -> str:
-        from hola_plugins.lobi.budget_text import parse_budget
-
-        parse_budget(budget)
-        return budget
-
-    @field_validator("prune")
-    @classmethod
-    def _is_auto_or_a_cut(cls, prune: str) -> str:
-        from hola_plugins.lobi.budget_text import parse_share
-        from hola_plugins.lobi.config import load_config
-
-        if prune != "auto":
-            load_config({"prune": parse_share(prune)})
-        return prune
 
     @field_validator("choices")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from hola_plugins.pilot.sections import File, Settings, placed
+from hola_plugins.pilot.sections import Budget, Cut, File, Settings, placed
 
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Over = Annotated[float, Field(gt=0.0)]
@@ -65,33 +65,14 @@ class RetrievalSpace(Settings):
 class WeightSpace(Settings):
     """Lo-Bi's settings to choose from; the model as it comes is always one of them."""
 
-    budget: Annotated[tuple[str, ...], _SOME] = ("45%", "60%", "75%")
+    budget: Annotated[tuple[Budget, ...], _SOME] = ("45%", "60%", "75%")
     """Budgets, as `hola compress --budget` takes them."""
 
-    prune: Annotated[tuple[str, ...], _SOME] = ("0",)
+    prune: Annotated[tuple[Cut, ...], _SOME] = ("0",)
     """Shares of the MLP channels to cut, or auto."""
 
     trials: int = Field(default=6, ge=1)
     """Most compressed models that are made and served."""
-
-    @field_validator("budget")
-    @classmethod
-    def _are_budgets(cls, budgets: tuple[str, ...]) -> tuple[str, ...]:
-        from hola_plugins.lobi.budget_text import parse_budget
-
-        for budget in budgets:
-            parse_budget(budget)
-        return budgets
-
-    @field_validator("prune")
-    @classmethod
-    def _are_shares(cls, shares: tuple[str, ...]) -> tuple[str, ...]:
-        from hola_plugins.lobi.budget_text import parse_share
-
-        for share in shares:
-            if share != "auto":
-                parse_share(share)
-        return shares
 
 
 class DraftSpace(Settings):

@@ -41,6 +41,7 @@ def write(tmp_path):
         ("hsd:\n  tau: [auto, 0.0]\n", 3, "up to 20"),
         ("lobi:\n  budget: ['45%', much]\n", 3, "budget 'much' is not understood"),
         ("lobi:\n  prune: [lots]\n", 3, "write 25% or 0.25"),
+        ("lobi:\n  prune: [25%, 100%]\n", 3, "Input should be less than 1"),
         ("retrieval:\n  token_budget: []\n", 3, "'retrieval.token_budget' = []"),
         ("held_out: 1\n", 2, "'held_out' = 1"),
     ],
