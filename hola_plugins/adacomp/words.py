@@ -34,6 +34,17 @@ def words(text: str) -> list[str]:
     return [_singular(word) for word in found]
 
 
+def contains_words(text: str, wanted: str) -> bool:
+    """Tells whether a text holds what is wanted, word for word; where that has no word, sign for sign.
+
+    Args:
+        text: Where to look.
+        wanted: A text that is not blank, such as an answer.
+    """
+    asked = " ".join(words(wanted))
+    return f" {asked} " in f" {' '.join(words(text))} " if asked else wanted.strip() in text
+
+
 def _singular(word: str) -> str:
     """Takes a plural s off (Harman's S-stemmer, third rule), which is harmless in other languages."""
     if len(word) > 3 and word[-1] == "s" and word[-2] not in "su":

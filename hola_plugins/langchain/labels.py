@@ -9,7 +9,7 @@ import numpy as np
 from langchain_core.documents import Document
 
 from hola_plugins.adacomp.calibration import LabelledQuery
-from hola_plugins.adacomp.words import words
+from hola_plugins.adacomp.words import contains_words
 from hola_plugins.langchain.sources import Found
 
 Judge: TypeAlias = Callable[[str, Document], bool]
@@ -23,7 +23,7 @@ def label(queries: Sequence[str], relevant: Labels, search: Callable[[str], Foun
     """Searches for every query and marks the relevant candidates.
 
     Raises:
-        ValueError: Another number of labels than of queries.
+        ValueError: Another number of labels than of queries, or a blank answer.
     """
     if callable(relevant):
         return [_judged(query, search(query), relevant) for query in queries]
@@ -48,10 +48,11 @@ def _identified(query: str, found: Found, ids: Collection[str]) -> LabelledQuery
 
 def _answered(query: str, found: Found, answer: str) -> LabelledQuery:
     """Marks what contains the answer, word for word; one such passage suffices."""
-    asked = f" {' '.join(words(answer))} "
-    if not asked.strip():
-        raise ValueError(f"an answer must hold a word, got {answer!r} for query {query!r}")
-    marks = [asked in f" {' '.join(words(text))} " for text in found.candidates.texts]
+    if not answer.strip():
+        raise ValueError(
+            f"an answer must have a character that is not blank, got {answer!r} for query {query!r}"
+        )
+    marks = [contains_words(text, answer) for text in found.candidates.texts]
     return _one_suffices(query, found, marks)
 
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from hola_plugins.adacomp.words import words
+from hola_plugins.adacomp.words import contains_words
 from hola_plugins.pilot import lm_eval_run
 from hola_plugins.pilot.lm_eval_task import check_data, write_task
 from hola_plugins.pilot.process import LoggedProcess, ProcessError
@@ -170,14 +170,9 @@ def _right(scores: Sequence[Any]) -> tuple[bool, ...]:
 
 def _containing(task: Task, samples: Sequence[Mapping[str, Any]]) -> Accuracy:
     """Scores whether answers contain what is expected."""
-    right = tuple(_contains(one["resps"][0][0], one["target"]) for one in samples)
+    right = tuple(contains_words(one["resps"][0][0], one["target"]) for one in samples)
     value = sum(right) / len(right)
     stderr = (value * (1 - value) / (len(right) - 1)) ** 0.5 if len(right) > 1 else None
     return Accuracy(
         task=task.task, metric="contains", value=value, stderr=stderr, questions=len(right), right=right
     )
-
-
-def _contains(answer: str, expected: str) -> bool:
-    """Tells whether an answer contains the expected words."""
-    return f" {' '.join(words(expected))} " in f" {' '.join(words(answer))} "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hola_plugins.adacomp.words import words
+from hola_plugins.adacomp.words import contains_words
 from hola_plugins.corpus.settings import FILE, CorpusSettings
 from hola_plugins.pilot.sections import Documents
 from hola_plugins.pilot.workload import Query
@@ -84,8 +84,7 @@ def passage_ids(index: OpenIndex, queries: Sequence[Query]) -> list[set[str]] | 
 
 def contains_answer(query: Query, text: str) -> bool:
     """Tells whether a text holds one of a query's answers, word for word."""
-    held = f" {' '.join(words(text))} "
-    return any(f" {' '.join(words(answer))} " in held for answer in query.answers)
+    return any(contains_words(text, answer) for answer in query.answers)
 
 
 def _index(documents: Documents, folder: Path, show: Callable[[str], None]) -> OpenIndex:

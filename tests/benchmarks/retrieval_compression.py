@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hola_plugins.adacomp.sentences import split_sentences
-from hola_plugins.adacomp.words import words
+from hola_plugins.adacomp.words import contains_words
 from hola_plugins.langchain import SentenceCompressor
 from retrieval_pools import Pool, Searched
 
@@ -70,5 +70,4 @@ def _beginning(text: str, budget: int, count: Callable[[str], int]) -> str:
 
 
 def _answered(pool: Pool, context: str) -> bool:
-    padded = f" {' '.join(words(context))} "
-    return any(f" {' '.join(words(answer))} " in padded for answer in pool.question.answers)
+    return any(contains_words(context, answer) for answer in pool.question.answers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hola_plugins.adacomp.sentences import split_sentences
-from hola_plugins.adacomp.words import words
+from hola_plugins.adacomp.words import contains_words, words
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,22 @@ from hola_plugins.adacomp.words import words
 )
 def test_words_are_whole_in_every_script(text, expected):
     assert words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "held"),
+    [
+        ("The valves close.", "valve closes", True),
+        ("The valves close.", "Valve", True),
+        ("The carpet", "car", False),
+        ("the sign is +", "+", True),
+        ("the sign is +", " + ", True),
+        ("", "+", False),
+        ("2 minus 1", "+", False),
+    ],
+)
+def test_a_text_holds_words_whole_and_signs_as_they_are(text, wanted, held):
+    assert contains_words(text, wanted) is held
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,14 @@ def test_answers_and_judges_are_labels_too(retriever):
     assert "upper-pump" in ids(retriever.invoke(QUERY))
 
 
+def test_a_sign_may_be_an_answer_and_a_blank_may_not():
+    texts = ["The sum is written with +", "The product is written with x", "Rain fell."]
+    retriever = AdaCompRetriever.from_documents([Document(page_content=one) for one in texts], EMBEDDINGS)
+    assert retriever.calibrate(["How is the sum written?"] * 9, ["+"] * 9).reach == 1.0
+    with pytest.raises(ValueError, match="not blank, got ' ' for query 'Why"):
+        retriever.calibrate(["Why?"], [" "])
+
+
 def test_weights_from_another_corpus_are_refitted(calibrated):
     other = AdaCompRetriever.from_documents(corpus()[::2], EMBEDDINGS)
     kept = [(q, r) for q, r in zip(*questions(), strict=True) if r <= {d.id for d in corpus()[::2]}]
