@@ -25,11 +25,8 @@ class WordLists:
     starts: NDArray[np.int64]
 
     def of(self, row: int) -> NDArray[np.int32]:
-        """Gives the numbers of one passage's words; none for a row past the end."""
-        return self.numbers[self.starts[row] : self.starts[row + 1]] if row + 1 < len(self.starts) else _NONE
-
-
-_NONE = np.zeros(0, dtype=np.int32)
+        """Gives the numbers of one passage's words."""
+        return self.numbers[self.starts[row] : self.starts[row + 1]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,20 +53,15 @@ class Asked:
     columns: Int64
     index: LexicalIndex
 
-    def match(self, ids: Sequence[str]) -> WordMatch:
-        """Picks some passages and says which of the words they hold; one that is not indexed matches nothing."""
-        return self.match_rows(self.index.rows_or(ids, len(self.scores)))
-
-    def match_rows(self, rows: Int64) -> WordMatch:
-        """Does as `match` for the passages in these rows; row len(scores) matches nothing."""
-        places = np.zeros(len(self.scores) + 1, dtype=np.int32)
+    def match(self, rows: Int64) -> WordMatch:
+        """Picks the passages in these rows and says which of the words they hold."""
+        places = np.zeros(len(self.scores), dtype=np.int32)
         places[rows] = np.arange(1, len(rows) + 1)
         place = places[self.holders]
         among = np.flatnonzero(place)
         holds = np.zeros((len(rows), len(self.rarity)), dtype=np.bool_)
         holds[place[among] - 1, self.columns[among]] = True
-        scores = np.append(self.scores, np.float32(0.0))[rows]
-        return WordMatch(scores, holds, self.rarity, self.index.heads(rows))
+        return WordMatch(self.scores[rows], holds, self.rarity, self.index.heads(rows))
 
 
 class LexicalIndex:
@@ -93,7 +88,7 @@ class LexicalIndex:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Gives what, with the ids, makes an index that scores the same; see `restore`."""
-        return as_arrays(self.vocabulary, self._matrix, self._heads.numbers[:-1]) if self.vocabulary else {}
+        return as_arrays(self.vocabulary, self._matrix, self._heads.numbers) if self.vocabulary else {}
 
     @classmethod
     def restore(
@@ -151,21 +146,16 @@ class LexicalIndex:
         """Gives the rows of the ids that are indexed."""
         return [row for name in ids if (row := self._rows.get(name)) is not None]
 
-    def rows_or(self, ids: Sequence[str], unknown: int) -> Int64:
-        """Gives the row of every id, `unknown` for one that is not indexed, int64[len(ids)]."""
-        return np.array([self._rows.get(name, unknown) for name in ids], dtype=np.int64)
-
     def heads(self, rows: Int64) -> HeadWords:
-        """Gives the first words of the passages in these rows; of row len(self), none."""
+        """Gives the first words of the passages in these rows."""
         return HeadWords(self._heads, rows)
 
     def _set_heads(self, heads: NDArray[np.int32]) -> None:
-        """Keeps the first words of every passage, with an empty row for one that is not indexed."""
+        """Keeps the first words of every passage."""
         starts = self._matrix["indptr"]
-        numbers = np.concatenate([heads, heads_of([()])])
         worth = np.append(rarity(np.diff(starts), len(self)), np.float32(0.0))
         lists = listed_by_passage(self._matrix["indices"], starts, len(self))
-        self._heads = HeadIndex(numbers, worth, self.vocabulary, lists)
+        self._heads = HeadIndex(heads, worth, self.vocabulary, lists)
 
     def _number(self, word: str) -> int:
         return self.vocabulary.setdefault(word, len(self.vocabulary))

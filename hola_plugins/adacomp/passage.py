@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Passage:
-    """One stored text. Two passages are the same only if they are one object, whatever they hold.
+    """One stored text.
 
     Attributes:
         id: Name, unique in a store.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.read_write_lock import ReadWriteLock
 from hola_plugins.adacomp.snapshot import Snapshot
 from hola_plugins.adacomp.source import Float32
-from hola_plugins.adacomp.store_view import LatestView, StoreView, check_counts
+from hola_plugins.adacomp.store_view import LatestView, StoreView
 from hola_plugins.adacomp.vectors import as_vectors, checked_vectors, normalised
 
 _TOLERATED_DEAD = 1024
@@ -22,7 +21,7 @@ _TOLERATED_DEAD = 1024
 
 
 class PassageStore:
-    """Holds passages by id; implements `hola_plugins.adacomp.source.VectorIndex`.
+    """Holds passages by id.
 
     Every call sees the content of one moment; `view` gives one that several calls see.
     Deleted rows stay in the index, hidden, until they outnumber the others; the text goes at once, the vector
@@ -30,14 +29,10 @@ class PassageStore:
 
     Args:
         settings: Kind of index.
-        as_document: Makes the host's document of a passage; gives the passage itself if None.
     """
 
-    def __init__(
-        self, settings: IndexSettings | None = None, as_document: Callable[[Passage], Any] | None = None
-    ) -> None:
+    def __init__(self, settings: IndexSettings | None = None) -> None:
         self.settings = settings or IndexSettings()
-        self._as_document = as_document or (lambda passage: passage)
         self._lock = ReadWriteLock()
         self._index: FaissIndex | None = None
         self._dimension = 0
@@ -84,10 +79,6 @@ class PassageStore:
         with self._lock.reading():
             return [self._passages[one] for one in ids if one in self._passages]
 
-    def documents(self, ids: Sequence[str]) -> list[Any]:
-        """Gives the host's documents of these ids, in that order; unknown ids are left out."""
-        return [self._as_document(passage) for passage in self.get(ids)]
-
     def vectors(self, ids: Sequence[str]) -> Float32:
         """Gives normalised vectors, float32[len(ids), dimension].
 
@@ -104,35 +95,8 @@ class PassageStore:
         allowed_ids: Collection[str] | None = None,
         effort: int = 1,
     ) -> tuple[list[str], Float32]:
-        """Finds the passages nearest to a vector; see `VectorIndex.search`."""
+        """Finds the passages nearest to a vector; see `StoreView.search`."""
         return self.view().search(vector, n, allowed_ids=allowed_ids, effort=effort)
-
-    def nearest(
-        self, vector: Float32, n: int, *, allowed: Collection[Passage] | None = None, effort: int = 1
-    ) -> tuple[list[Passage], Float32, Float32]:
-        """Finds the passages nearest to a vector, as they stand at that moment.
-
-        Args:
-            vector: The query, float32[d]; it need not be normalised.
-            n: Most passages wanted, at least 1.
-            allowed: Search among these only; one that was replaced or deleted since is not found.
-            effort: Factor on nprobe or efSearch for this call alone, at least 1.
-
-        Returns:
-            Passages, best first, their cosine similarities and their vectors, float32[m, d].
-
-        Raises:
-            ValueError: A vector of another dimension or with a NaN or infinity, n or effort below 1.
-        """
-        check_counts(n, effort)
-        query = np.asarray(vector, dtype=np.float32).reshape(1, -1)
-        with self._lock.reading():
-            query = normalised(checked_vectors(query, self._dimension, ["the query"]))[0]
-            if self._index is None:
-                return [], np.empty(0, dtype=np.float32), np.empty((0, 0), dtype=np.float32)
-            rows, scores = self._index.search(query, n, self._mask(allowed), effort)
-            passages = [self._row_passages[row] for row in rows.tolist()]
-            return [one for one in passages if one is not None], scores, self._index.read(rows)
 
     def add(self, passages: Sequence[Passage], vectors: Float32 | Sequence[Sequence[float]]) -> None:
         """Adds passages; one whose id is there already, or comes again later in the call, is replaced.
@@ -183,13 +147,13 @@ class PassageStore:
         return Snapshot(self.settings, view.passages(), vectors, arrays, lexical.arrays())
 
     @classmethod
-    def restore(cls, snapshot: Snapshot, as_document: Callable[[Passage], Any] | None = None) -> PassageStore:
+    def restore(cls, snapshot: Snapshot) -> PassageStore:
         """Makes a store that answers as the one the snapshot was taken of.
 
         Raises:
             ValueError: Vectors or arrays that do not fit the passages or one another.
         """
-        store = cls(snapshot.settings, as_document)
+        store = cls(snapshot.settings)
         vectors, passages = snapshot.vectors, snapshot.passages
         if len(vectors) != len(passages):
             raise ValueError(f"{len(passages)} passages need as many vectors, got {len(vectors)}")
@@ -220,17 +184,8 @@ class PassageStore:
             tuple(self._row_passages),
             dict(self._rows),
             self._revision,
-            self._as_document,
             lexical,
         )
-
-    def _mask(self, allowed: Collection[Passage] | None) -> Mask | None:
-        """Gives the rows that a search may find, bool[rows]; None for all."""
-        if allowed is None:
-            return None if len(self._passages) == len(self._row_passages) else self._alive
-        mask = np.zeros(len(self._row_passages), dtype=np.bool_)
-        mask[[self._rows[one.id] for one in allowed if self._passages.get(one.id) is one]] = True
-        return mask
 
     def _bury(self, ids: Collection[str]) -> None:
         """Hides the rows of some passages and drops their texts."""

@@ -1,4 +1,4 @@
-"""The search in a vector index: nearest by vector and best by BM25, pooled and fused."""
+"""The search in a store of passages: nearest by vector and best by BM25, pooled and fused."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import numpy as np
 
 from hola_plugins.adacomp.fusion import LEXICAL_WEIGHT, ranked
 from hola_plugins.adacomp.lexical import LexicalIndex, match_among
-from hola_plugins.adacomp.source import Candidates, Float32, VectorIndex
+from hola_plugins.adacomp.source import Candidates, Float32
+from hola_plugins.adacomp.store_view import StoreView
 
 
 def probe(
-    index: VectorIndex,
+    view: StoreView,
     lexical: LexicalIndex | None,
     query: str,
     vector: Float32,
@@ -25,8 +26,8 @@ def probe(
     """Pools the n nearest passages with the n best by BM25.
 
     Args:
-        index: The passages.
-        lexical: BM25 over the same passages; None scores only what the vector search finds.
+        view: The passages, as they were at one moment.
+        lexical: BM25 over them; None scores only what the vector search finds.
         query: The question.
         vector: Its embedding, float32[d].
         n: Passages asked of each search, at least 1.
@@ -35,35 +36,26 @@ def probe(
         weight: Worth of the best BM25 score in units of cosine.
 
     Returns:
-        Between n and 2n candidates, fewer where the index has fewer.
+        Between n and 2n candidates, fewer where there are fewer.
     """
-    ids, dense = index.search(vector, n, allowed_ids=allowed_ids, effort=effort)
-    exhausted = len(ids) < n or len(ids) >= len(index)
+    ids, dense = view.search(vector, n, allowed_ids=allowed_ids, effort=effort)
+    exhausted = len(ids) < n or len(ids) >= len(view)
     if lexical is None:
-        texts = index.texts
-        here = [place for place, name in enumerate(ids) if name in texts]
-        ids, dense = [ids[place] for place in here], dense[here]
-        near = [texts[name] for name in ids]
+        near = [one.text for one in view.get(ids)]
         return ranked(ids, near, dense, match_among(query, near), weight=weight, exhausted=exhausted)
     asked = lexical.ask(query)
-    rows = lexical.rows_or(ids, len(lexical))
-    if rows.max(initial=-1) == len(lexical):  # a passage that came after the lexical index
-        rows, dense = rows[rows < len(lexical)], dense[rows < len(lexical)]
-    present = index.texts
-    further = _further(lexical, asked.scores, n, {*rows.tolist()}, allowed_ids)
-    more = [row for row in further if lexical.ids[row] in present]
-    if more:
+    near_rows = lexical.rows(ids)
+    further = _further(lexical, asked.scores, n, {*near_rows}, allowed_ids)
+    if further:
         unit = vector / max(float(np.linalg.norm(vector)), 1e-12)
-        vectors = index.vectors([lexical.ids[row] for row in more])
+        vectors = view.vectors([lexical.ids[row] for row in further])
         dense = np.concatenate([dense, vectors @ unit.astype(np.float32)])
-        rows = np.concatenate([rows, more])
-    places = rows.tolist()
-    names = [lexical.ids[row] for row in places]
+    rows = [*near_rows, *further]
     return ranked(
-        names,
-        [lexical.texts[row] for row in places],
+        [lexical.ids[row] for row in rows],
+        [lexical.texts[row] for row in rows],
         dense,
-        asked.match_rows(rows),
+        asked.match(np.array(rows, dtype=np.int64)),
         weight=weight,
         exhausted=exhausted,
     )

@@ -1,19 +1,14 @@
-"""The contract between the retrieval method and whatever holds the passages."""
+"""What a search gives to the retrieval method, whatever holds the passages."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hola_plugins.adacomp.head_words import HeadWords
-
-if TYPE_CHECKING:
-    from hola_plugins.adacomp.lexical import LexicalIndex
-    from hola_plugins.adacomp.passage import Passage
 
 Float32: TypeAlias = NDArray[np.float32]
 """Scores or vectors."""
@@ -65,69 +60,3 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.ids)
-
-
-@runtime_checkable
-class VectorIndex(Protocol):
-    """A store of passages that can be searched by vector: what `FaissStore` offers to the method.
-
-    All calls may come from several threads at once; none may change the settings of a shared index.
-    """
-
-    @property
-    def dimension(self) -> int:
-        """Length of every vector; 0 while the store is empty."""
-
-    @property
-    def revision(self) -> int:
-        """A number that changes with every change of the content; what is derived from it is keyed by it."""
-
-    @property
-    def texts(self) -> Mapping[str, str]:
-        """Text of every passage by id, in the order of adding; a snapshot that later changes leave alone."""
-
-    def __len__(self) -> int:
-        """Number of passages."""
-
-    def lexical(self) -> LexicalIndex:
-        """BM25 over the present content, built at most once a change."""
-
-    def search(
-        self,
-        vector: Float32,
-        n: int,
-        *,
-        allowed_ids: Collection[str] | None = None,
-        effort: int = 1,
-    ) -> tuple[list[str], Float32]:
-        """Finds the passages nearest to a vector.
-
-        Args:
-            vector: The query, float32[d]; it need not be normalised.
-            n: Most passages wanted, at least 1; fewer come back where the store has fewer.
-            allowed_ids: Search among these only (before the search, not after it); None allows all.
-            effort: Factor on nprobe or efSearch for this call alone; a flat index ignores it.
-
-        Returns:
-            Ids, best first, and their cosine similarities, float32[m] with m <= n.
-
-        Raises:
-            ValueError: A vector of another dimension, or with a NaN or an infinity.
-        """
-
-    def vectors(self, ids: Sequence[str]) -> Float32:
-        """Gives the normalised vectors of passages, float32[len(ids), d]; a KeyError names an unknown id."""
-
-    def passages(self) -> Sequence[Passage]:
-        """Gives every passage, in the order of adding."""
-
-    def documents(self, ids: Sequence[str]) -> list[Any]:
-        """Gives the host's documents of these ids, in that order; the caller may change them freely."""
-
-
-@runtime_checkable
-class Changing(Protocol):
-    """A vector index that changes while it is searched, and gives its content at one moment."""
-
-    def view(self, *, words: bool = False) -> VectorIndex:
-        """Gives the present content, which later changes leave alone; with BM25 built if there must be `words`."""

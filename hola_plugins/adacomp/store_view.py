@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from hola_plugins.adacomp.vectors import checked_vectors, normalised
 
 
 class StoreView:
-    """What a store held at one revision; implements `hola_plugins.adacomp.source.VectorIndex`.
+    """What a store held at one revision: what the method searches, in any number of threads.
 
     Rows of an index are appended and never moved, so that a view is a mask of the rows of its moment: later
     rows are not found, and deleted ones still are.
@@ -31,7 +30,6 @@ class StoreView:
         row_passages: Passage of every row; None for one that was deleted.
         rows: Row of every id, in the order of adding.
         revision: The store's at that moment.
-        as_document: Makes the host's document of a passage.
         lexical: BM25 over the content; None has it built when it is asked for.
     """
 
@@ -43,7 +41,6 @@ class StoreView:
         row_passages: Sequence[Passage | None],
         rows: Mapping[str, int],
         revision: int,
-        as_document: Callable[[Passage], Any],
         lexical: LexicalIndex | None = None,
     ) -> None:
         self.index = index
@@ -52,7 +49,6 @@ class StoreView:
         self._lock = lock
         self._row_passages = row_passages
         self._rows = rows
-        self._as_document = as_document
         self._lexical = lexical
         self._building = threading.Lock()
 
@@ -90,10 +86,6 @@ class StoreView:
         found = [self._row_passages[self._rows[one]] for one in ids if one in self._rows]
         return [one for one in found if one is not None]
 
-    def documents(self, ids: Sequence[str]) -> list[Any]:
-        """Gives the host's documents of these ids, in that order; unknown ids are left out."""
-        return [self._as_document(passage) for passage in self.get(ids)]
-
     def vectors(self, ids: Sequence[str]) -> Float32:
         """Gives normalised vectors, float32[len(ids), dimension]; a KeyError names an unknown id."""
         return self.read(np.array([self._rows[one] for one in ids], dtype=np.int64))
@@ -108,7 +100,20 @@ class StoreView:
     def search(
         self, vector: Float32, n: int, *, allowed_ids: Collection[str] | None = None, effort: int = 1
     ) -> tuple[list[str], Float32]:
-        """Finds the passages nearest to a vector; see `VectorIndex.search`."""
+        """Finds the passages nearest to a vector.
+
+        Args:
+            vector: The query, float32[d]; it need not be normalised.
+            n: Most passages wanted, at least 1; fewer come back where there are fewer.
+            allowed_ids: Search among these only (before the search, not after it); None allows all.
+            effort: Factor on nprobe or efSearch for this call alone, at least 1; a flat index ignores it.
+
+        Returns:
+            Ids, best first, and their cosine similarities, float32[m] with m <= n.
+
+        Raises:
+            ValueError: A vector of another dimension or with a NaN or infinity, n or effort below 1.
+        """
         check_counts(n, effort)
         query = np.asarray(vector, dtype=np.float32).reshape(1, -1)
         query = normalised(checked_vectors(query, self.dimension, ["the query"]))[0]

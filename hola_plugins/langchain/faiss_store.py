@@ -20,6 +20,7 @@ from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.passage_store import PassageStore
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.store_folder import read_store, write_store
+from hola_plugins.adacomp.store_view import StoreView
 from hola_plugins.langchain.fingerprints import fingerprint
 from hola_plugins.langchain.metadata_filter import MetadataFilter, passing
 from hola_plugins.langchain.sources import as_document
@@ -49,7 +50,7 @@ class FaissStore(VectorStore):
     def __init__(self, embedding: Embeddings, *, index: IndexChoice = "flat") -> None:
         self._embedding = embedding
         settings = index if isinstance(index, IndexSettings) else IndexSettings(kind=index)
-        self.passages = PassageStore(settings, as_document)
+        self.passages = PassageStore(settings)
 
     def __len__(self) -> int:
         return len(self.passages)
@@ -103,7 +104,7 @@ class FaissStore(VectorStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Gives the documents with these ids, in that order; unknown ids are left out."""
-        return self.passages.documents(ids)
+        return [as_document(one) for one in self.passages.get(ids)]
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Finds the k nearest documents; see `similarity_search_with_score_by_vector` for the keywords."""
@@ -143,9 +144,9 @@ class FaissStore(VectorStore):
             ValueError: An embedding of another dimension or with a NaN or infinity, k or effort below 1, or an
                 operator in a filter.
         """
-        vector = np.asarray(embedding, dtype=np.float32)
-        found, scores, _ = self._search(vector, k, filter, effort)
-        return [(as_document(one), float(score)) for one, score in zip(found, scores, strict=True)]
+        view = self.passages.view()
+        ids, scores = _search(view, np.asarray(embedding, dtype=np.float32), k, filter, effort)
+        return [(as_document(one), float(score)) for one, score in zip(view.get(ids), scores, strict=True)]
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Does as `similarity_search`, with the model's own asynchronous embedding."""
@@ -197,9 +198,10 @@ class FaissStore(VectorStore):
         if not 0.0 <= lambda_mult <= 1.0:
             raise ValueError(f"lambda_mult must be from 0 to 1, got {lambda_mult}")
         query = np.asarray(embedding, dtype=np.float32)
-        found, _, vectors = self._search(query, max(k, fetch_k), filter, effort)
-        chosen = maximal_marginal_relevance(query, list(vectors), lambda_mult, k)
-        return [as_document(found[place]) for place in chosen]
+        view = self.passages.view()
+        ids, _ = _search(view, query, max(k, fetch_k), filter, effort)
+        chosen = maximal_marginal_relevance(query, list(view.vectors(ids)), lambda_mult, k)
+        return [as_document(one) for one in view.get([ids[place] for place in chosen])]
 
     def save(self, folder: str | Path) -> None:
         """Saves the store; a kill at any moment leaves the folder readable, with the old or the new content.
@@ -222,7 +224,7 @@ class FaissStore(VectorStore):
         """
         snapshot = read_store(Path(folder), fingerprint(embedding))
         store = cls(embedding, index=snapshot.settings)
-        store.passages = PassageStore.restore(snapshot, as_document)
+        store.passages = PassageStore.restore(snapshot)
         return store
 
     @classmethod
@@ -245,18 +247,17 @@ class FaissStore(VectorStore):
         self.passages.add(passages, vectors)
         return [passage.id for passage in passages]
 
-    def _search(
-        self, vector: Float32, k: int, wanted: MetadataFilter | None, effort: int
-    ) -> tuple[list[Passage], Float32, Float32]:
-        """Finds passages, their cosines and their vectors."""
-        if wanted is None:
-            return self.passages.nearest(vector, k, effort=effort)
-        allowed = passing(self.passages.passages(), wanted)
-        return self.passages.nearest(vector, k, allowed=allowed, effort=effort)
-
     def _select_relevance_score_fn(self) -> Any:
         """Maps a cosine to LangChain's relevance, 0 to 1, higher is nearer."""
         return lambda cosine: min(max((1.0 + cosine) / 2.0, 0.0), 1.0)
+
+
+def _search(
+    view: StoreView, vector: Float32, k: int, wanted: MetadataFilter | None, effort: int
+) -> tuple[list[str], Float32]:
+    """Finds the ids of the passages that a filter lets through, and their cosines."""
+    allowed = None if wanted is None else [one.id for one in passing(view.passages(), wanted)]
+    return view.search(vector, k, allowed_ids=allowed, effort=effort)
 
 
 def _passages(

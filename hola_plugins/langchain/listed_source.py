@@ -62,10 +62,6 @@ class VectorStoreSource:
         self._kwargs = search_kwargs
         self._direction = direction
 
-    def pinned(self) -> VectorStoreSource:
-        """Gives itself: what it asks can change between two searches."""
-        return self
-
     def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
         """Searches by text; the store embeds the query itself."""
         try:
@@ -108,10 +104,6 @@ class RetrieverSource:
         self._retriever = retriever
         self._weight = 0.0 if hybrid == "off" else LEXICAL_WEIGHT
         self._kwargs = search_kwargs
-
-    def pinned(self) -> RetrieverSource:
-        """Gives itself: what it asks can change between two searches."""
-        return self
 
     def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
         """Runs the retriever as a child of this run."""

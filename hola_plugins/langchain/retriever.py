@@ -196,7 +196,7 @@ class AdaCompRetriever(RetrieverSettings):
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, k: int | None = None
     ) -> list[Document]:
         run = self._run(query, k)
-        source = await run_in_executor(None, self._pinned)
+        source = self._source()
         vector = await aembed(self.embeddings, query) if source.takes_vectors else None
         step = await run_in_executor(None, run.start, vector)
         while step is not None:
@@ -208,16 +208,12 @@ class AdaCompRetriever(RetrieverSettings):
 
     def _explain(self, query: str, k: int | None, callbacks: Any) -> Explanation:
         run = self._run(query, k)
-        source = self._pinned()
+        source = self._source()
         vector = self._vector(query, source)
         step = run.start(vector)
         while step is not None:
             step = run.advance(source.search(query, vector, step, callbacks))
         return run.finish()
-
-    def _pinned(self) -> Source:
-        """Gives what all searches of one query see."""
-        return self._source().pinned()
 
     def _vector(self, query: str, source: Source) -> Float32 | None:
         """Embeds the query where the search takes that; other stores embed it themselves."""
@@ -287,7 +283,7 @@ class AdaCompRetriever(RetrieverSettings):
 
     def _first_found(self, query: str) -> Any:
         """Searches once, as every query does first."""
-        source = self._pinned()
+        source = self._source()
         return source.search(query, self._vector(query, source), SearchStep(self.first_search), None)
 
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:

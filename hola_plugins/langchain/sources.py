@@ -15,7 +15,8 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import VectorStore
 
 from hola_plugins.adacomp.passage import Passage
-from hola_plugins.adacomp.source import Candidates, Changing, Float32, VectorIndex
+from hola_plugins.adacomp.passage_store import PassageStore
+from hola_plugins.adacomp.source import Candidates, Float32
 from hola_plugins.adacomp.widening import SearchStep
 
 if TYPE_CHECKING:
@@ -39,13 +40,10 @@ class Found:
 
 
 class Source(Protocol):
-    """Searches for candidates, at once or asynchronously; safe to share between threads."""
+    """Searches for the candidates of one query, at once or asynchronously."""
 
     takes_vectors: bool
     """Whether a search needs the embedded query; else it embeds the query itself, or not at all."""
-
-    def pinned(self) -> Source:
-        """Gives the source of one query: all its searches see the same content, where the source can do that."""
 
     def search(self, query: str, vector: Float32 | None, step: SearchStep, callbacks: Callbacks) -> Found:
         """Searches; `vector` is the embedded query where it is needed."""
@@ -63,31 +61,29 @@ def source_of(
     search_kwargs: Mapping[str, Any],
     direction_of: Callable[[VectorStore], ScoreDirection],
 ) -> Source:
-    """Finds the way to search what the user gave.
+    """Finds the way to search what the user gave, for one query.
 
     Args:
-        given: A vector store, a retriever or a vector index.
-        embeddings: Embeds the queries of a vector index.
+        given: A vector store, a retriever or a store of passages.
+        embeddings: Embeds the queries to a store of passages.
         hybrid: Passages that BM25 scores.
         search_kwargs: Passed to every search.
         direction_of: Gives what is known of the scores of a vector store.
 
     Raises:
-        TypeError: Neither a vector store, a retriever nor a vector index.
-        ValueError: A vector index without embeddings for the query.
+        TypeError: Neither a vector store, a retriever nor a store of passages.
+        ValueError: A store of passages without embeddings for the query.
     """
     from hola_plugins.langchain.index_source import IndexSource
     from hola_plugins.langchain.listed_source import RetrieverSource, VectorStoreSource
 
     index = getattr(given, "passages", None) if isinstance(given, VectorStore) else given
-    if isinstance(index, VectorIndex):
+    if isinstance(index, PassageStore):
         if embeddings is None:
             raise ValueError(
                 "embeddings must be given with a vector index, got None: give the model it holds"
             )
-        return IndexSource(
-            index, hybrid, dict(search_kwargs), changing=index if isinstance(index, Changing) else None
-        )
+        return IndexSource(index, hybrid, dict(search_kwargs))
     if isinstance(given, VectorStore):
         return VectorStoreSource(given, hybrid, dict(search_kwargs), direction_of(given))
     if isinstance(given, BaseRetriever):

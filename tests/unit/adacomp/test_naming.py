@@ -22,7 +22,7 @@ DENSE = np.array([0.9, 0.3, 0.3, 0.3, 0.1], dtype=np.float32)
 
 
 def by_index(question=QUESTION):
-    return LexicalIndex(TEXTS).ask(question).match([*TEXTS])
+    return LexicalIndex(TEXTS).ask(question).match(np.arange(len(TEXTS)))
 
 
 def by_texts(question=QUESTION):
@@ -72,11 +72,10 @@ def test_words_by_passage_are_those_of_passages_by_word():
     lists = listed_by_passage(row.astype(np.int32), starts, 12)
     for passage in range(12):
         assert lists.of(passage).tolist() == np.flatnonzero(holds[:, passage]).tolist()
-    assert lists.of(12).size == 0
 
 
 def test_a_restored_index_names_alike():
     index = LexicalIndex(TEXTS)
     again = LexicalIndex.restore(index.ids, index.arrays(), index.texts)
-    assert named(again.ask(QUESTION).match([*TEXTS])) == named(by_index())
+    assert named(again.ask(QUESTION).match(np.arange(len(TEXTS)))) == named(by_index())
     assert {*again.vocabulary} == {word for text in TEXTS.values() for word in words(text)}

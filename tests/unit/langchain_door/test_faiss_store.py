@@ -15,7 +15,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from hola_plugins.adacomp.index_settings import IndexSettings
 from hola_plugins.adacomp.manifest import StoreError
-from hola_plugins.adacomp.source import VectorIndex
+from hola_plugins.adacomp.passage_store import PassageStore
 from hola_plugins.langchain import AdaCompRetriever, FaissStore
 
 TEXTS = ["the cat sat", "the cat sat down", "a dog ran", "a bird flew away"]
@@ -31,9 +31,12 @@ def ids(documents):
     return [document.id for document in documents]
 
 
-def test_the_method_searches_its_passages(store):
-    assert isinstance(store.passages, VectorIndex)
-    assert store.passages.documents(["b"]) == store.get_by_ids(["b"])
+def test_a_store_of_passages_is_a_source_too(store):
+    passages = PassageStore.restore(store.passages.snapshot())
+    alone = AdaCompRetriever(source=passages, embeddings=HashedWords())
+    assert alone.invoke("the cat sat") == AdaCompRetriever.from_vectorstore(store).invoke("the cat sat")
+    with pytest.raises(ValueError, match="embeddings must be given with a vector index"):
+        AdaCompRetriever(source=passages)
 
 
 def test_scores_are_cosines_and_the_best_comes_first(store):
@@ -80,6 +83,18 @@ def test_few_matches_among_many_are_all_found(kind):
     found = store.similarity_search("word3", k=4, filter={"rare": True})
     assert len(found) == 4
     assert all(document.metadata["rare"] for document in found)
+
+
+def test_a_filter_and_its_search_see_the_same_moment(store):
+    def replaces(document):
+        store.add_texts(["something else"], ids=["a"])
+        return True
+
+    assert ids(store.similarity_search("the cat sat", k=1, filter=replaces)) == ["a"]
+    assert store.similarity_search("something else", k=1)[0].page_content == "something else"
+    assert "d" in ids(
+        store.max_marginal_relevance_search("a bird", k=4, filter=lambda _: store.delete(["d"]))
+    )
 
 
 def test_a_filter_that_is_none_is_refused(store):
