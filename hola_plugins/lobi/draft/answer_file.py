@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hola_plugins.lobi.draft.answers import Answer, answer_prompts
+from hola_plugins.lobi.draft.answers import Answer, answer_prompts, end_tokens
 from hola_plugins.lobi.score_cache import cache_key
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def kept_answers(
     """Reads answers, and generates and keeps those that are missing.
 
     Args:
-        folder: Where they are kept, one file for a target and a length of answers; None keeps none.
+        folder: Where they are kept, one file for a target, its end tokens and a length of answers; None keeps none.
         model: The target.
         prompts: Token ids, at least one each.
         most: Longest answer in tokens.
@@ -31,7 +31,8 @@ def kept_answers(
     """
     if folder is None:
         return answer_prompts(model, prompts, most)
-    file = folder / f"{cache_key(model, (), {'answer_tokens': most})}.jsonl"
+    settings = {"answer_tokens": most, "end_tokens": sorted(end_tokens(model))}
+    file = folder / f"{cache_key(model, (), settings)}.jsonl"
     known = _read(file)
     missing = [prompt for prompt in prompts if _key(prompt) not in known]
     if len(missing) < len(prompts):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,7 +109,7 @@ def _batches(prompts: Sequence[Sequence[int]], most: int) -> list[list[int]]:
 
 def _continue(model: Any, prompts: list[list[int]], most: int) -> list[Answer]:
     """Generates the answers of one batch, with prompts padded at their beginnings."""
-    ends = _end_tokens(model)
+    ends = end_tokens(model)
     width = max(len(prompt) for prompt in prompts)
     pad = min(ends, default=0)
     ids = torch.tensor([[pad] * (width - len(prompt)) + prompt for prompt in prompts])
@@ -116,7 +117,7 @@ def _continue(model: Any, prompts: list[list[int]], most: int) -> list[Answer]:
     greedy = GenerationConfig(
         do_sample=False, max_new_tokens=most, pad_token_id=pad, eos_token_id=sorted(ends) or None
     )
-    with torch.no_grad():
+    with torch.no_grad(), _own_settings_aside(model):
         out = model.generate(
             ids.to(model.device), attention_mask=mask.to(model.device), generation_config=greedy
         )
@@ -126,7 +127,18 @@ def _continue(model: Any, prompts: list[list[int]], most: int) -> list[Answer]:
     ]
 
 
-def _end_tokens(model: Any) -> set[int]:
+@contextmanager
+def _own_settings_aside(model: Any) -> Iterator[None]:
+    """Takes the model's own settings of generation away, with which transformers fills whatever a call leaves open."""
+    own = model.generation_config
+    model.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def end_tokens(model: Any) -> set[int]:
     """Gives the tokens that end an answer."""
     ends = getattr(model.generation_config, "eos_token_id", None)
     if ends is None:

@@ -46,6 +46,16 @@ def test_answers_in_a_batch_are_those_of_a_token_at_a_time(models, prompts):
         assert answer == Answer(ids, len(prompt))
 
 
+@pytest.mark.parametrize("setting", ["repetition_penalty", "no_repeat_ngram_size", "bad_words_ids"])
+def test_answers_are_the_likeliest_tokens_whatever_the_model_asks_of_generation(models, prompts, setting):
+    plain = answer_prompts(models[0], prompts, 24)
+    whole = target()
+    asks = {"repetition_penalty": 3.0, "no_repeat_ngram_size": 2, "bad_words_ids": [[plain[0].ids[-2]]]}
+    setattr(whole.generation_config, setting, asks[setting])
+    assert answer_prompts(whole, prompts, 24) == plain
+    assert getattr(whole.generation_config, setting) == asks[setting]
+
+
 def decode_speculatively(whole, draft, prompt, total, length):
     """Drafts and verifies token by token; gives the text and the number of the target's steps after the prompt."""
     ids, steps = [*prompt, likeliest(whole, prompt)[-1]], 0

@@ -106,3 +106,12 @@ def test_answers_are_kept_and_a_cut_off_line_is_answered_again(tmp_path):
     assert again == answer_prompts(whole, asked, 8)
     assert file.read_bytes().startswith(kept[:-30])
     assert kept_answers(tmp_path, whole, asked, 8) == again
+
+
+def test_answers_that_other_tokens_ended_are_asked_for_anew(tmp_path):
+    whole, asked = target(), prompts(4)
+    kept = kept_answers(tmp_path, whole, asked, 8)
+    whole.generation_config.eos_token_id = [kept[0].ids[18]]
+    anew = kept_answers(tmp_path, whole, asked, 8)
+    assert anew == answer_prompts(whole, asked, 8)
+    assert anew != kept
