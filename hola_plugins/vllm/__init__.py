@@ -20,7 +20,7 @@ import numpy as np
 
 from hola_plugins.files.array_file import ArrayFileError, read_array
 from hola_plugins.files.input_file import WHOLE_BYTES, InputFileError, read_text
-from hola_plugins.hsd.config import ConfigError, HSDConfig, TelemetryConfig, load_config
+from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
 from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
 from hola_plugins.hsd.hierarchy import INTERMEDIATE
 from hola_plugins.hsd.intermediate import IntermediateLevel
@@ -39,8 +39,8 @@ logger = logging.getLogger(__name__)
 class HSDProposer:
     """Hierarchical speculative decoding as vLLM's custom proposer.
 
-    Only the first tensor-parallel rank drafts, because vLLM uses no other's drafts; with the external
-    launcher every rank drafts, without clocks, so that all draft the same.
+    Only the first tensor-parallel rank drafts, because vLLM uses no other's drafts; the others have no drafter. With
+    the external launcher every rank drafts, without clocks, so that all draft the same.
 
     Args:
         vllm_config: The engine's configuration.
@@ -52,36 +52,35 @@ class HSDProposer:
     def __init__(self, vllm_config: VllmConfig) -> None:
         config = _settings(vllm_config)
         parallel = vllm_config.parallel_config
-        if parallel.distributed_executor_backend == "external_launcher":
+        launched_alike = parallel.distributed_executor_backend == "external_launcher"
+        if launched_alike:
             config = config.model_copy(update={"deterministic": True})
-        elif parallel.rank % parallel.tensor_parallel_size:
-            silent = TelemetryConfig(log_interval_s=0.0)
-            config = config.model_copy(update={"levels": (), "telemetry": silent})
-        config = _with_own_file(config, parallel.data_parallel_index)
-        speculative = vllm_config.speculative_config
-        longest = speculative.num_speculative_tokens
+        self._config = _with_own_file(config, parallel.data_parallel_index)
+        longest = vllm_config.speculative_config.num_speculative_tokens
         model = vllm_config.model_config
         self._tokenizer = model.tokenizer
-        self._config = config
         self._limits = DraftLimits(
             max_draft=min(config.max_draft or longest, longest),
             vocabulary=model.get_vocab_size(),
             max_length=model.max_model_len,
         )
         self._max_rows = vllm_config.scheduler_config.max_num_seqs
-        self._model = self._intermediate_model()
-        self.drafter = HierarchicalDrafter(
-            config, self._limits, self._max_rows, self.further_levels(), self._judge()
-        )
+        self._model: WindowedModel | None = None
+        self.drafter: HierarchicalDrafter | None = None
+        if launched_alike or parallel.rank % parallel.tensor_parallel_size == 0:
+            self._model = self._intermediate_model()
+            self.drafter = HierarchicalDrafter(
+                self._config, self._limits, self._max_rows, self.further_levels(), self._judge()
+            )
 
     def further_levels(self) -> tuple[Level, ...]:
         """Gives levels behind the ones without a model; a subclass may add its own."""
         return ()
 
     def _intermediate_model(self) -> WindowedModel | None:
-        """Loads the intermediate level's model where the settings name one and this rank drafts."""
+        """Loads the intermediate level's model where the settings name one."""
         settings = self._config.intermediate
-        if settings.model is None or not self._config.levels:
+        if settings.model is None:
             return None
         if settings.window < 2 * self._limits.max_draft:
             raise ConfigError(
@@ -101,13 +100,15 @@ class HSDProposer:
 
     def load_model(self, *args: Any, **kwargs: Any) -> None:
         """Compiles the kernels, allocates memory and loads the static corpus; called once before serving."""
+        if self.drafter is None:
+            return
         _warn_of_sampling()
         compile_kernels(self._config, self._limits, self._model)
         corpus = self._config.store.corpus
         if corpus is not None:
-            self._add_corpus(_corpus_tokens(corpus, self._tokenizer))
+            self._add_corpus(self.drafter, _corpus_tokens(corpus, self._tokenizer))
 
-    def _add_corpus(self, tokens: Int32) -> None:
+    def _add_corpus(self, drafter: HierarchicalDrafter, tokens: Int32) -> None:
         """Loads the static corpus."""
         if tokens.size and int(tokens.max()) >= self._limits.vocabulary:
             raise ConfigError(
@@ -115,7 +116,7 @@ class HSDProposer:
                 f"{self._limits.vocabulary}; make it with the target's tokenizer"
             )
         try:
-            self.drafter.add_corpus(tokens)
+            drafter.add_corpus(tokens)
         except ValueError as error:
             raise ConfigError(f"HSD setting 'store.corpus': {error}; set 'store.tokens'") from None
 
@@ -139,6 +140,8 @@ class HSDProposer:
         Returns:
             One list of at most ``num_speculative_tokens`` token ids a row.
         """
+        if self.drafter is None:
+            return [[] for _ in sampled_token_ids]
         return self.drafter.propose(
             sampled_token_ids, num_tokens_no_spec, token_ids_cpu, _step_tokens(slot_mappings)
         )
@@ -157,9 +160,10 @@ class HSDWorkerExtension:
     """RPC methods for ``worker_extension_cls="hola_plugins.vllm.HSDWorkerExtension"``."""
 
     def hola_hsd_stats(self) -> dict[str, Any] | None:
-        """Gives the snapshot of this worker's drafter; None where another proposer runs."""
+        """Gives the snapshot of this worker's drafter; None where there is none, or another proposer runs."""
         proposer = getattr(getattr(self, "model_runner", None), "drafter", None)
-        return proposer.drafter.snapshot() if isinstance(proposer, HSDProposer) else None
+        drafter = proposer.drafter if isinstance(proposer, HSDProposer) else None
+        return None if drafter is None else drafter.snapshot()
 
 
 def verifies_at_the_temperature() -> bool:

@@ -56,8 +56,7 @@ def test_the_first_of_two_tensor_parallel_ranks_drafts(expected: list[dict[str, 
     first, second = _generate(expected, tensor_parallel_size=2)
     assert first["tokens"]["accepted"] > 100
     assert first["errors"] == 0
-    assert second["tokens"]["drafted"] == 0
-    assert second["levels"] == {}
+    assert second is None
 
 
 def test_the_last_of_two_pipeline_stages_drafts(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hola_plugins.hsd.config import ConfigError
-from hola_plugins.vllm import HSDProposer
+from hola_plugins.vllm import HSDProposer, HSDWorkerExtension
 
 DRAFT = Path(__file__).parents[2] / "models" / "draft"
 
@@ -48,13 +48,42 @@ def lines_when_written(folder: Path, files: set[str]) -> dict[str, int]:
     return found
 
 
-def test_a_rank_that_drafts_nothing_reports_nothing(tmp_path):
+def counters_of(proposer: HSDProposer) -> dict[str, Any] | None:
+    """Gives what a worker with this proposer answers to `hola stats`."""
+    worker = HSDWorkerExtension()
+    worker.model_runner = SimpleNamespace(drafter=proposer)
+    return worker.hola_hsd_stats()
+
+
+def test_a_rank_that_drafts_nothing_has_no_drafter_and_reports_nothing(tmp_path):
     settings = {"telemetry": {"jsonl": str(tmp_path / "hsd.jsonl"), "jsonl_interval_s": 1e-9}}
-    silent = propose_once(rank=1, **settings)
+    silent = HSDProposer(
+        engine(rank=1, intermediate={"model": "nowhere"}, store={"corpus": "none"}, **settings)
+    )
+    silent.load_model()
+    assert silent.drafter is None
+    assert silent.propose([[1], [], [2, 3]], np.zeros(4, np.int32), np.zeros((4, 512), np.int32)) == [
+        [],
+        [],
+        [],
+    ]
+    assert counters_of(silent) is None
     assert list(tmp_path.iterdir()) == []
     drafting = propose_once(rank=0, **settings)
     assert lines_when_written(tmp_path, {"hsd.jsonl"}) == {"hsd.jsonl": 1}
-    assert silent.drafter.snapshot()["calls"] == drafting.drafter.snapshot()["calls"] == 1
+    assert counters_of(drafting)["calls"] == 1
+
+
+def test_every_rank_of_the_external_launcher_drafts_without_clocks():
+    made = engine(rank=1)
+    made.parallel_config.distributed_executor_backend = "external_launcher"
+    assert counters_of(HSDProposer(made))["control"]["mode"] == "static"
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_wrong_setting_is_refused_on_every_rank(rank):
+    with pytest.raises(ConfigError, match="'taw'"):
+        HSDProposer(engine(rank=rank, taw=1.0))
 
 
 def test_every_replica_of_data_parallelism_writes_a_file_of_its_own(tmp_path):
