@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 SCHEMA = 1
-"""Version of the document; a reader refuses a newer one."""
+"""Version of the document."""
 
 
 class _Part(BaseModel):

@@ -13,7 +13,7 @@ from hola_plugins.pilot.report.recommendation import CHANGES_ANSWERS, Advice, ad
 from hola_plugins.pilot.report.sameness import Sameness, sameness
 from hola_plugins.pilot.report.waiting import as_waited
 from hola_plugins.pilot.report.wording import in_short, sentence, shortage, too_small
-from hola_plugins.pilot.results import SCHEMA, Results, Stage
+from hola_plugins.pilot.results import Results, Stage
 
 _WARNED = {"time to first token", "prompt tokens"}
 """Measures of the same requests as the latency, whose warning is enough."""
@@ -48,7 +48,7 @@ class Analysis:
         findings: One a stage, in the order of adoption.
         comparisons: Every comparison, corrected for their number.
         advice: One a step after the baseline.
-        sentences: Every comparison in words; those that show nothing begin with "Not significant".
+        sentences: Every comparison in words.
         warnings: Where the sample is too small to decide, and what else must be known.
     """
 
@@ -63,10 +63,8 @@ def analyse(results: Results) -> Analysis:
     """Analyses the results of a pilot.
 
     Raises:
-        ValueError: If the document is newer than this package, has no stage, two of one name, or two requests of
-            one prompt in one repeat.
+        ValueError: Two requests of one prompt in one repeat.
     """
-    _check(results)
     stages = as_waited(results)
     comparisons = compare_all(stages)
     titles = {stage.name: stage.title for stage in results.stages}
@@ -83,18 +81,6 @@ def analyse(results: Results) -> Analysis:
             *_shortages(comparisons, titles, Fraction(results.prompts, results.repeats)),
         ),
     )
-
-
-def _check(results: Results) -> None:
-    """Refuses what cannot be reported."""
-    if results.schema_version > SCHEMA:
-        raise ValueError(
-            f"schema_version must be up to {SCHEMA}, got {results.schema_version}: the results are of a newer "
-            "hola-plugins; update this one"
-        )
-    names = [stage.name for stage in results.stages]
-    if not names or len({*names}) < len(names):
-        raise ValueError(f"stages must be one or more, each of another name, got {names}")
 
 
 def _finding(stage: Stage, waited: Stage, results: Results) -> Finding:

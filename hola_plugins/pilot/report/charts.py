@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hola_plugins.page.figures import in_bytes, words
@@ -10,9 +10,10 @@ from hola_plugins.pilot.report.analysis import Analysis
 from hola_plugins.pilot.report.bar_chart import bar_chart
 from hola_plugins.pilot.report.comparison import Comparison
 from hola_plugins.pilot.report.distribution_chart import Latencies, box_chart, share_chart
+from hola_plugins.pilot.report.scores import scores_by_task
 from hola_plugins.pilot.report.slope_chart import Point, Series, slope_chart
 from hola_plugins.pilot.report.waiting import as_waited
-from hola_plugins.pilot.results import Results, Stage
+from hola_plugins.pilot.results import Accuracy, Results, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +81,16 @@ def _latency(results: Results, analysis: Analysis) -> list[Series]:
 
 def _quality(stages: tuple[Stage, ...]) -> Iterator[Series]:
     """Yields a series a task, and recall."""
-    tasks = dict.fromkeys((score.task, score.metric) for stage in stages for score in stage.accuracy)
-    for task in tasks:
-        yield _relative(f"{task[0]} {words(task[1])}", stages, _score_of(task))
+    for (task, metric), scores in scores_by_task(stages).items():
+        yield _relative(f"{task} {words(metric)}", stages, _value_in(scores))
     yield _relative(
         "recall", stages, lambda stage: stage.retrieval.recall if stage.retrieval is not None else None
     )
 
 
-def _score_of(task: tuple[str, str]) -> Callable[[Stage], float | None]:
-    """Gives what finds a stage's score in a task."""
-    return lambda stage: next(
-        (score.value for score in stage.accuracy if (score.task, score.metric) == task), None
-    )
+def _value_in(scores: Mapping[str, Accuracy]) -> Callable[[Stage], float | None]:
+    """Gives what finds the value of a stage's score."""
+    return lambda stage: scores[stage.name].value if stage.name in scores else None
 
 
 def _relative(name: str, stages: tuple[Stage, ...], value: Callable[[Stage], float | None]) -> Series:

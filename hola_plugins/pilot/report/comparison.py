@@ -84,6 +84,11 @@ class Comparison:
         """Whether it is worse by its own interval: a loss is believed sooner than a gain."""
         return self.decidable and self._beyond(better=False)
 
+    @property
+    def significant(self) -> bool:
+        """Whether it is better or worse."""
+        return self.improved or self.worsened
+
     def _beyond(self, *, better: bool) -> bool:
         """Says whether the whole interval lies on one side of no change."""
         low, high = self.estimate.low, self.estimate.high

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from hola_plugins.page import figures
 from hola_plugins.page.templates import page_environment
@@ -16,14 +15,13 @@ from hola_plugins.pilot.report.charts import charts
 from hola_plugins.pilot.report.comparison import Comparison
 from hola_plugins.pilot.report.estimate import LEVEL
 from hola_plugins.pilot.report.recommendation import summary
-from hola_plugins.pilot.report.scores import score_interval
+from hola_plugins.pilot.report.scores import score_interval, scores_by_task
 from hola_plugins.pilot.report.waiting import includes_search
-from hola_plugins.pilot.results import Results, Stage
+from hola_plugins.pilot.results import Results
 
 _PACKAGE = "hola_plugins.pilot.report"
 _TEMPLATE = "page.html.jinja"
 _NAMES = {"latency": "Latency", "time to first token": "Time to first token", "recall": "Recall"}
-_SILENT = "Not significant: "
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 """Signs that neither XML nor a reader takes, such as colours in a log."""
 
@@ -63,6 +61,7 @@ def render_page(results: Results, analysis: Analysis) -> str:
         "percent": lambda value: f"{100 * value:.1f} %",
         "copyable": lambda content: json.dumps(content, indent=2, ensure_ascii=False, default=str),
     }
+    titles = {stage.name: stage.title for stage in results.stages}
     page = environment.get_template(_TEMPLATE).render(
         results=results,
         analysis=analysis,
@@ -71,9 +70,9 @@ def render_page(results: Results, analysis: Analysis) -> str:
         charts=charts(results, analysis),
         changes=list(_changes(results, analysis)),
         stages=list(zip(results.stages, analysis.findings, strict=True)),
-        tasks=_tasks(results.stages),
+        tasks=scores_by_task(results.stages),
         score_interval=score_interval,
-        insignificant=[text.removeprefix(_SILENT) for text in analysis.sentences if text.startswith(_SILENT)],
+        insignificant=[wording.statement(one, titles) for one in analysis.comparisons if not one.significant],
         includes_search=includes_search(results),
         level=f"{100 * LEVEL:.0f} %",
     )
@@ -121,15 +120,3 @@ def _changes(results: Results, analysis: Analysis) -> Iterator[tuple[str, list[R
         ]
         if rows:
             yield stage.title, rows
-
-
-def _tasks(stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    """Gives the columns of the table of accuracy: task, metric, and the score of each stage or None."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for stage in stages:
-        for score in stage.accuracy:
-            task = found.setdefault(
-                (score.task, score.metric), {"task": score.task, "metric": score.metric, "scores": {}}
-            )
-            task["scores"][stage.name] = score
-    return list(found.values())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from hola_plugins.pilot.report.estimate import LEVEL, Estimate
-from hola_plugins.pilot.results import Accuracy, Retrieval
+from hola_plugins.pilot.results import Accuracy, Retrieval, Stage
 
 _FLIPS = 9999
 """Draws of signs, where all would be more."""
@@ -18,6 +19,15 @@ _BATCH = 500
 """Draws held in memory at a time."""
 
 _Z = float(stats.norm.ppf((1 + LEVEL) / 2))
+
+
+def scores_by_task(stages: Sequence[Stage]) -> dict[tuple[str, str], dict[str, Accuracy]]:
+    """Gives the scores of every task and metric, in their order, by the name of the stage."""
+    found: dict[tuple[str, str], dict[str, Accuracy]] = {}
+    for stage in stages:
+        for score in stage.accuracy:
+            found.setdefault((score.task, score.metric), {})[stage.name] = score
+    return found
 
 
 def accuracy_change(before: Accuracy, after: Accuracy) -> Estimate:

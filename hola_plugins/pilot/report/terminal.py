@@ -9,8 +9,9 @@ from rich.text import Text
 from hola_plugins.page.figures import in_bytes, seconds, words
 from hola_plugins.pilot.report.analysis import Analysis, Finding, analyse
 from hola_plugins.pilot.report.recommendation import Advice, summary
+from hola_plugins.pilot.report.scores import scores_by_task
 from hola_plugins.pilot.report.wording import change
-from hola_plugins.pilot.results import Results, Stage
+from hola_plugins.pilot.results import Accuracy, Results, Stage
 
 STYLES = {
     "switch on": "bold green",
@@ -43,9 +44,7 @@ def print_report(results: Results, console: Console) -> None:
 
 def _table(results: Results, analysis: Analysis) -> Table:
     """Makes one row a stage; columns of which nothing is known are left out."""
-    tasks = list(
-        dict.fromkeys((score.task, score.metric) for stage in results.stages for score in stage.accuracy)
-    )
+    tasks = scores_by_task(results.stages)
     columns = [
         "Stage",
         "Latency",
@@ -57,7 +56,7 @@ def _table(results: Results, analysis: Analysis) -> Table:
         *(f"{task} {words(metric)}" for task, metric in tasks),
     ]
     rows = [
-        _row(stage, finding, _latency_change(stage.name, results, analysis), tasks)
+        _row(stage, finding, _latency_change(stage.name, results, analysis), list(tasks.values()))
         for stage, finding in zip(results.stages, analysis.findings, strict=True)
     ]
     known = [place for place in range(len(columns)) if any(row[place] != "-" for row in rows)]
@@ -69,10 +68,9 @@ def _table(results: Results, analysis: Analysis) -> Table:
     return table
 
 
-def _row(stage: Stage, finding: Finding, latency: str, tasks: list[tuple[str, str]]) -> list[str]:
+def _row(stage: Stage, finding: Finding, latency: str, tasks: list[dict[str, Accuracy]]) -> list[str]:
     """Gives the cells of one stage, a dash where nothing is known."""
     speed, memory = finding.speed, stage.memory
-    scores = {(score.task, score.metric): f"{100 * score.value:.1f} %" for score in stage.accuracy}
     title = stage.title if stage.status == "done" else f"{stage.title} ({stage.status})"
     return [
         title,
@@ -82,7 +80,7 @@ def _row(stage: Stage, finding: Finding, latency: str, tasks: list[tuple[str, st
         seconds(speed.first_token.mean) if speed else "-",
         in_bytes(memory.weights) if memory.weights else "-",
         in_bytes(memory.peak) if memory.peak else "-",
-        *(scores.get(task, "-") for task in tasks),
+        *(f"{100 * scores[stage.name].value:.1f} %" if stage.name in scores else "-" for scores in tasks),
     ]
 
 

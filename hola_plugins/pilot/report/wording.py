@@ -68,19 +68,19 @@ def sentence(comparison: Comparison, titles: Mapping[str, str]) -> str:
         comparison: What was compared.
         titles: Title of a stage by its name.
     """
-    what = f"{comparison.measure} of {titles[comparison.stage]} against {titles[comparison.against]}"
-    if comparison.improved:
-        return f"Better: {what}, {measured(comparison)}."
-    if comparison.worsened:
-        return f"Worse: {what}, {measured(comparison)}."
-    return f"Not significant: {what}, {measured(comparison)}{_why(comparison)}."
+    verdict = "Better" if comparison.improved else "Worse" if comparison.worsened else "Not significant"
+    return f"{verdict}: {statement(comparison, titles)}"
+
+
+def statement(comparison: Comparison, titles: Mapping[str, str]) -> str:
+    """Says what was measured, and of a change that does not count why; takes what `sentence` does."""
+    why = "" if comparison.significant else _why(comparison)
+    return f"{_what(comparison, titles)}, {measured(comparison)}{why}."
 
 
 def too_small(comparison: Comparison) -> bool:
     """Says whether the sample is too small to decide: nothing is shown, and much is possible."""
-    if comparison.improved or comparison.worsened:
-        return False
-    return not comparison.decidable or not is_narrow(comparison)
+    return not comparison.significant and not (comparison.decidable and is_narrow(comparison))
 
 
 def shortage(comparison: Comparison, titles: Mapping[str, str], prompts: Fraction) -> str:
@@ -91,7 +91,7 @@ def shortage(comparison: Comparison, titles: Mapping[str, str], prompts: Fractio
         titles: Title of a stage by its name.
         prompts: How many a repeat sends, on average.
     """
-    what = f"{comparison.measure} of {titles[comparison.stage]} against {titles[comparison.against]}"
+    what = _what(comparison, titles)
     if not comparison.decidable:
         return f"Too small a sample for {what}: {_undecidable(comparison)}."
     remedy = _repeats(comparison, prompts) if comparison.unit == "turn" else _units(comparison)
@@ -110,6 +110,11 @@ def in_short(error: str | None) -> str:
     """Gives the first line of an error, what happened, and the last, its cause."""
     lines = [line.strip() for line in (error or "").splitlines() if line.strip()]
     return " ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else "no reason is known"
+
+
+def _what(comparison: Comparison, titles: Mapping[str, str]) -> str:
+    """Names the measure and the two stages."""
+    return f"{comparison.measure} of {titles[comparison.stage]} against {titles[comparison.against]}"
 
 
 def _why(comparison: Comparison) -> str:

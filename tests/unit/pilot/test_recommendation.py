@@ -325,10 +325,3 @@ def test_cost_is_machine_time_and_tokens():
     assert analyse(results()).findings[0].cost is None
     untimed = analyse(priced(stage(seconds=0.0))).findings[0]
     assert untimed.cost is None
-
-
-def test_what_cannot_be_reported_is_refused():
-    with pytest.raises(ValueError, match="schema_version must be up to 1, got 2"):
-        analyse(results(schema_version=2))
-    with pytest.raises(ValueError, match="each of another name"):
-        analyse(results(stage(), stage()))

@@ -14,7 +14,7 @@ from pilot_results import accuracy, failed, full_results, provenance, requests, 
 from rich.console import Console
 
 from hola_plugins.page.figures import seconds
-from hola_plugins.pilot.report import print_report, write_report
+from hola_plugins.pilot.report import analysis, print_report, write_report
 from hola_plugins.pilot.report.analysis import analyse
 from hola_plugins.pilot.report.page import render_page
 from hola_plugins.pilot.results import Memory, Results
@@ -64,6 +64,15 @@ def test_the_page_holds_every_section_and_the_recommendation_comes_first():
     assert all(one.get("role") == "img" and one.get("aria-label") for one in drawings)
     assert not list(tree.iter(f"{HTML}script"))
     assert not [one for one in tree.iter() if one.get("src") or one.get("href")]
+
+
+def test_every_comparison_that_shows_nothing_is_listed_however_it_is_worded(monkeypatch):
+    monkeypatch.setattr(analysis, "sentence", lambda one, titles: "In other words.")
+    tree = parse(full_results())
+    (listed,) = [one for one in tree.iter(f"{HTML}ul") if one.get("class") == "sentences"]
+    silent = [one for one in analyse(full_results()).comparisons if not (one.improved or one.worsened)]
+    assert len(listed) == len(silent) > 0
+    assert all(one.measure in said.text for one, said in zip(silent, listed, strict=True))
 
 
 def test_identifiers_are_unique_and_labels_point_to_them():
