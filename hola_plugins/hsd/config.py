@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from hola_plugins.files.input_file import SETTINGS_BYTES, InputFileError, read_json
 
@@ -114,7 +114,10 @@ class HSDConfig(_Settings):
     """
 
     levels: tuple[LevelName, ...] = ("request", "store", "transitions")
-    """Levels of the hierarchy, cheap to strong; see docs of each."""
+    """Levels that draft, whatever their order here.
+
+    request: the request's own tokens; store: outputs of others and the corpus; transitions: frequent successors.
+    """
 
     tau: Literal["auto"] | float = "auto"
     """Entropy in nats over which the next level is asked. auto: from the cost of asking and verifying."""
@@ -158,6 +161,13 @@ class HSDConfig(_Settings):
         if not levels or len(set(levels)) != len(levels):
             raise ValueError("must name at least one level, each once")
         return levels
+
+    @field_validator("store")
+    @classmethod
+    def _corpus_has_a_level(cls, store: StoreConfig, info: ValidationInfo) -> StoreConfig:
+        if store.corpus is not None and info.data.get("levels") == ("request",):
+            raise ValueError("'corpus' serves the levels 'store' and 'transitions': name one in 'levels'")
+        return store
 
 
 _FIELDS = {

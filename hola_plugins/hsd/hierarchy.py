@@ -99,7 +99,7 @@ class Hierarchy:
             self._forget(call, slot)
             return
         tokens = self.request.tokens_of(slot)
-        if len(tokens) > self._stored[slot]:
+        if self._stores and len(tokens) > self._stored[slot]:
             self.store.add(tokens[max(0, int(self._stored[slot]) - _CONTEXT_KEPT) :])
             self._stored[slot] = len(tokens)
 

@@ -25,8 +25,12 @@ def draft_values(space: DraftSpace) -> Values:
 
 
 def draft_settings(pilot: PilotConfig, values: dict[str, Any]) -> dict[str, Any]:
-    """Gives HSD's settings of one trial, over those of the pilot's file."""
-    return {**pilot.hsd.settings, "tau": values["tau"], "levels": values["levels"].split(_BETWEEN)}
+    """Gives HSD's settings of one trial, over those of the pilot's file; a corpus needs a level that reads it."""
+    levels = values["levels"].split(_BETWEEN)
+    settings = {**pilot.hsd.settings, "tau": values["tau"], "levels": levels}
+    if levels == ["request"]:
+        settings["store"] = {**settings.get("store", {}), "corpus": None}
+    return settings
 
 
 class DraftTrials:

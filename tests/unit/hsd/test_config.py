@@ -24,6 +24,10 @@ def test_nothing_gives_the_defaults() -> None:
         ({"rounds": 0}, ("'rounds'", "0", "greater than or equal to 1")),
         ({"levels": []}, ("'levels'", "at least one")),
         ({"levels": ["request", "request"]}, ("'levels'", "each once")),
+        (
+            {"levels": ["request"], "store": {"corpus": "manual.txt"}},
+            ("'store'", "manual.txt", "levels 'store' and 'transitions'", "name one in 'levels'"),
+        ),
         ({"config_file": 3}, ("'config_file'", "3")),
         ({"config_file": "/no/such/file"}, ("/no/such/file", "No such file")),
     ],
@@ -35,6 +39,12 @@ def test_a_wrong_setting_names_key_value_and_remedy(
         load_config(settings)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("level", ["store", "transitions"])
+def test_a_corpus_needs_one_level_that_reads_it(level: str) -> None:
+    config = load_config({"levels": ["request", level], "store": {"corpus": "manual.txt"}})
+    assert config.store.corpus == "manual.txt"
 
 
 def test_settings_that_are_no_mapping_are_refused() -> None:

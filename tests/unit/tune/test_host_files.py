@@ -12,9 +12,10 @@ from hola_plugins.hsd.config import load_config
 from hola_plugins.langchain import AdaCompRetriever, FaissStore
 from hola_plugins.lobi.config import load_config as load_lobi
 from hola_plugins.pilot.config import PilotConfig
-from hola_plugins.pilot.sections import AdaComp
+from hola_plugins.pilot.sections import HSD, AdaComp
 from hola_plugins.tune import host_files
 from hola_plugins.tune.choice import Choice
+from hola_plugins.tune.drafts import draft_settings
 
 TEXTS = [f"The {place} is {number} miles away." for number, place in enumerate(("mill", "tower", "harbour"))]
 
@@ -35,6 +36,18 @@ def test_hsd_reads_its_settings_from_the_servers_configuration(tmp_path, pilot):
     assert json.loads(found["speculative-config"])["num_speculative_tokens"] == 8
     assert (found["model"], found["max-model-len"], found["no-enforce-eager"]) == ("m", 512, True)
     assert json.loads(found["limit-mm-per-prompt"]) == {"image": 0}
+
+
+@pytest.mark.parametrize(
+    ("levels", "corpus"),
+    [("request", None), ("request, store", "manual.txt"), ("transitions", "manual.txt")],
+)
+def test_hsd_starts_with_every_choice_of_levels_beside_a_corpus(pilot, levels, corpus):
+    with_corpus = HSD(settings={"store": {"corpus": "manual.txt", "tokens": 4096}})
+    serving = pilot.model_copy(update={"hsd": with_corpus})
+    hsd = load_config(draft_settings(serving, {"tau": "auto", "levels": levels}))
+    assert hsd.levels == tuple(levels.split(", "))
+    assert (hsd.store.corpus, hsd.store.tokens) == (corpus, 4096)
 
 
 def test_without_drafts_the_server_is_told_of_none(tmp_path, pilot):
