@@ -60,6 +60,9 @@ class HierarchicalDrafter:
         self._judge = judge
         self._corpus: Int32 | None = None
         self._deadline = float("inf") if config.deterministic else config.deadline_ms * 1e-3
+        self._sure, self._floor = AUTO_SURE, 0.0
+        if config.tau != "auto":
+            self._sure = self._floor = sure_probability(config.tau)
         self._totals = Totals()
         self._times = CallTimes()
         self._started = time.monotonic()
@@ -195,12 +198,10 @@ class HierarchicalDrafter:
     def _gate(self, drafting: int) -> Gate:
         """Gives the gate of this call; a number for tau also ends drafts that no level is sure of."""
         control = self.control
-        sure, floor = AUTO_SURE, 0.0
-        if self._config.tau != "auto":
-            sure = floor = sure_probability(self._config.tau)
+        kept = self._sure, self._floor, control.survival_floor
         if self._judge is None:
-            return Gate(sure, floor, control.survival_floor)
-        return Gate(sure, floor, control.survival_floor, control.price(drafting), control.token_seconds)
+            return Gate(*kept)
+        return Gate(*kept, control.price(drafting), control.token_seconds)
 
     def _change_requests(self, slots: Int32, taken: list[int], left: list[int], prompts: Int32) -> None:
         """Starts new requests in their slots and takes up those that go on; outputs are stored, or forgotten where isolated."""
@@ -238,7 +239,7 @@ class HierarchicalDrafter:
             "step_time_ms": self.control.curve.milliseconds(self._drafting),
             "control": {
                 "mode": self.control.mode,
-                "survival_floor": round(self.control.threshold, 4),
+                "survival_floor": round(self.control.survival_floor, 4),
                 "breaker": self.control.breaker.state,
                 "breaker_trips": self.control.breaker.trips,
             },

@@ -212,6 +212,27 @@ def test_an_output_is_stored_in_the_step_in_which_another_ends_its_prompt(make_d
     assert drafter.hierarchy.store.tokens >= 30
 
 
+def test_without_the_store_level_no_output_is_stored(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter(rows=1, levels=("request", "transitions"))
+    FakeRunner(drafter, 1, 512, 64, 8).run(_replays(4))
+    assert drafter.hierarchy.store.tokens == 0
+
+
+def test_the_gate_of_a_number_of_nats_is_worked_out_before_the_first_call(
+    make_drafter: MakeDrafter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drafter = make_drafter(tau=1.0)
+    monkeypatch.delattr("hola_plugins.hsd.drafter.sure_probability")
+    FakeRunner(drafter, 4, 512, 64, 8).run(_replays(4))
+    assert drafter.snapshot()["errors"] == 0
+
+
+def test_the_survival_floor_that_is_shown_is_the_one_in_force(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter(deterministic=False)
+    drafter.control.threshold = 0.5
+    assert drafter._gate(1).survival == drafter.snapshot()["control"]["survival_floor"] == 0.25
+
+
 class UnforgettingLevel(FailingLevel):
     """Fails in what it is told, not in what it is asked."""
 
