@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from hashed_words import HashedWords
 
+from hola_plugins.corpus.asking import OpenIndex
 from hola_plugins.langchain import FaissStore
 from hola_plugins.pilot.sections import AdaComp
 from hola_plugins.pilot.workload import Query
@@ -20,7 +19,7 @@ TEXTS = [
 
 @pytest.mark.parametrize("k", [1, 3])
 def test_the_fixed_number_of_passages_is_measured_too(tmp_path, k):
-    index = SimpleNamespace(store=FaissStore.from_texts(TEXTS, HashedWords()), folder=tmp_path)
+    index = OpenIndex(tmp_path, FaissStore.from_texts(TEXTS, HashedWords()))
     queries = [Query("1", "The tower is 4 miles away", answers=("4 miles",))]
     trials = RetrievalTrials(index, queries, AdaComp(), k, lambda doing: None)
     found = trials.original()
