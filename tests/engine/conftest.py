@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "integrations"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 # A shell has its background jobs ignore Ctrl-C, which the processes that tests interrupt would inherit.

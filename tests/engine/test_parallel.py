@@ -14,9 +14,6 @@ import pytest
 from engine_process import EXTENSION, HSD, MODEL, EngineProcess
 from openai import OpenAI
 from prompts import KINDS
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "integrations"))
-
 from serving import serving
 
 _STATIC = {"hola": {"hsd": {"control": {"mode": "static"}}}}
@@ -90,7 +87,7 @@ def test_both_data_parallel_replicas_draft_for_their_own_requests(
     command += ["--speculative-config", json.dumps(HSD), "--worker-extension-cls", EXTENSION]
     command += ["--additional-config", json.dumps(settings), "--kv-cache-memory-bytes", str(256 << 20)]
     environment = os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
-    with serving([*command, "--data-parallel-size", "2"], environment) as address:
+    with serving([*command, "--data-parallel-size", "2"], environment) as (_, address):
         client = OpenAI(base_url=f"{address}/v1", api_key="none")
         answers = client.completions.create(
             model="hola", prompt=_PROMPTS, max_tokens=_TOKENS, temperature=0.0

@@ -3,84 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager
 
 import httpx
 import psutil
 import pytest
-from engine_process import MODEL
+from engine_process import EXTENSION, HSD, MODEL
 from openai import APIError, AsyncOpenAI
 from prompts import KINDS
+from serving import Server, serving
 from typer.testing import CliRunner
 
 from hola_plugins.cli import app
 
 CLIENTS = 32
 
-Server = tuple[subprocess.Popen[bytes], str]
-"""Its process and its address."""
+_DRAFTING = ["--speculative-config", json.dumps(HSD), "--worker-extension-cls", EXTENSION]
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _start(speculation: bool, port: int) -> subprocess.Popen[bytes]:
-    drafting = [
-        "--speculative-config",
-        '{"method":"custom_class","model":"hola_plugins.vllm.HSDProposer","num_speculative_tokens":8}',
-        "--worker-extension-cls",
-        "hola_plugins.vllm.HSDWorkerExtension",
-    ]
+def _serve(*drafting: str) -> AbstractContextManager[Server]:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(MODEL)]
-    command += ["--served-model-name", "hola", "--port", str(port), "--host", "127.0.0.1", "--enforce-eager"]
-    command += ["--dtype", "float32", "--max-model-len", "512", "--max-num-seqs", str(CLIENTS)]
-    command += ["--kv-cache-memory-bytes", str(256 << 20)]
-    environment = os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
-    return subprocess.Popen(
-        command + (drafting if speculation else []), env=environment, start_new_session=True
-    )
-
-
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            raise RuntimeError(f"the server ended with status {process.returncode}")
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=2):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.5)
-    raise RuntimeError("the server did not come up in five minutes")
-
-
-def _serve(speculation: bool) -> Iterator[Server]:
-    port = _free_port()
-    process = _start(speculation, port)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait(process, url)
-        yield process, url
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait(timeout=60)
+    command += [
+        "--served-model-name",
+        "hola",
+        "--enforce-eager",
+        "--dtype",
+        "float32",
+        "--max-model-len",
+        "512",
+    ]
+    command += ["--max-num-seqs", str(CLIENTS), "--kv-cache-memory-bytes", str(256 << 20), *drafting]
+    return serving(command, os.environ | {"VLLM_SERVER_DEV_MODE": "1", "VLLM_LOGGING_LEVEL": "WARNING"})
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    yield from _serve(speculation=True)
+    with _serve(*_DRAFTING) as started:
+        yield started
 
 
 @pytest.fixture
@@ -105,7 +69,7 @@ def _stream_all(url: str, prompts: list[str]) -> list[str]:
 def test_concurrent_streams_give_the_text_without_speculation(url: str) -> None:
     prompts = [prompt for make in KINDS.values() for prompt in make(CLIENTS // 4)]
     drafted = _stream_all(url, prompts)
-    for _, plain_url in _serve(speculation=False):
+    with _serve() as (_, plain_url):
         assert drafted == _stream_all(plain_url, prompts)
     assert sum(map(bool, drafted)) > CLIENTS // 2
 
@@ -177,5 +141,5 @@ def test_a_killed_worker_ends_the_server_and_a_restart_serves(server: Server) ->
     for error in _kill_while_streaming(server, prompts):
         assert isinstance(error, APIError | httpx.HTTPError), error
     server[0].wait(timeout=120)
-    for _, url in _serve(speculation=True):
+    with _serve(*_DRAFTING) as (_, url):
         assert _stream_all(url, prompts) == expected

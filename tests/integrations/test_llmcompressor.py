@@ -82,7 +82,7 @@ def test_compress_refuses_an_empty_text(tmp_path: Path) -> None:
 def server(compressed: Path) -> Iterator[str]:
     """The address of serve_compressed.sh's server."""
     command = [FOLDER / "serve_compressed.sh", compressed]
-    with serving(command, ENVIRONMENT | {"PYTHON": str(SERVE)}) as address:
+    with serving(command, ENVIRONMENT | {"PYTHON": str(SERVE)}) as (_, address):
         yield address
 
 

@@ -27,7 +27,7 @@ def _run(*command: str, timeout: float = 600) -> str:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    with serving([*command, "--config", FOLDER / "serve.yaml"], os.environ) as address:
+    with serving([*command, "--config", FOLDER / "serve.yaml"], os.environ) as (_, address):
         yield f"{address}/v1"
 
 
