@@ -6,10 +6,11 @@ from typing import Any
 
 from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.stages import Depth
-from hola_plugins.pilot.state import State, digest, fingerprint
+from hola_plugins.pilot.state import State
 from hola_plugins.tune.bench import Bench
 from hola_plugins.tune.choice import Choice
 from hola_plugins.tune.duel import Side
+from hola_plugins.tune.keys import served_key
 from hola_plugins.tune.limits import Figures
 
 _NAME = "held-out"
@@ -34,7 +35,7 @@ def measure_held_out(bench: Bench, choice: Choice, state: State) -> tuple[Figure
         Side(baseline.server(bench.pilot, "baseline"), bench.contexts.prompts("fixed")),
         Side(choice.server(bench.pilot, "tuned"), bench.prompts),
     ]
-    key = _key(bench, sides)
+    key = served_key(bench, sides, ("fixed", bench.depth))
     found = state.get(_NAME, key)
     if found is None:
         result = bench.arena.duel(sides[0], sides[1])
@@ -58,14 +59,3 @@ def _with_scores(bench: Bench, plan: ServerPlan, depth: Depth, figures: Figures)
     if retrieval is not None:
         more |= {"recall": retrieval.recall, "tokens": retrieval.tokens}
     return figures.model_copy(update=more)
-
-
-def _key(bench: Bench, sides: list[Side]) -> str:
-    """Names what the figures follow from."""
-    sent = [[(one.id, one.text) for one in side.prompts] for side in sides]
-    servers = [side.plan.key() for side in sides]
-    passages = [bench.contexts.key(depth) for depth in ("fixed", bench.depth)]
-    tasks = [one.model_dump(mode="json") for one in bench.pilot.accuracy]
-    files = [fingerprint(path) for one in bench.pilot.accuracy for path in one.files]
-    traffic = [repr(bench.arena.traffic), bench.arena.repeats]
-    return digest(servers, sent, passages, tasks, files, traffic, bench.scores.versions)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hola_plugins.pilot.documents import document_files
 from hola_plugins.pilot.sections import AdaComp, Documents
+from hola_plugins.pilot.stages import Depth
 from hola_plugins.pilot.state import digest, fingerprint
 from hola_plugins.tune.bench import Bench
 from hola_plugins.tune.choice import Choice
+from hola_plugins.tune.duel import Side
 
 
 def retrieval_key(documents: Documents, settings: AdaComp, versions: Mapping[str, str]) -> str:
@@ -36,20 +38,32 @@ def weights_key(bench: Bench, choice: Choice, versions: Mapping[str, str], minim
     """
     settings = bench.pilot.lobi
     text = None if settings.calibration is None else fingerprint(settings.calibration)
-    return digest(_sent(bench, choice), settings.model_dump(mode="json"), text, versions, minimise)
+    return digest(_reference(bench, choice), settings.model_dump(mode="json"), text, versions, minimise)
 
 
 def drafts_key(bench: Bench, choice: Choice) -> str:
     """Names what the figures of HSD's settings follow from."""
-    return digest(_sent(bench, choice), bench.pilot.hsd.model_dump(mode="json"))
+    return digest(_reference(bench, choice), bench.pilot.hsd.model_dump(mode="json"))
 
 
-def _sent(bench: Bench, choice: Choice) -> str:
-    """Names what latency and accuracy follow from, whatever the setting."""
-    prompts = [(one.id, one.text) for one in bench.prompts]
-    passages = bench.contexts.key(bench.depth)
+def served_key(bench: Bench, sides: Sequence[Side], depths: Sequence[Depth]) -> str:
+    """Names what latency and accuracy of servers follow from.
+
+    Args:
+        bench: The measuring parts.
+        sides: The servers and what they are sent.
+        depths: How the passages of what is sent were found.
+    """
+    servers = [side.plan.key() for side in sides]
+    prompts = [[(one.id, one.text) for one in side.prompts] for side in sides]
+    passages = [bench.contexts.key(depth) for depth in depths]
     tasks = [one.model_dump(mode="json") for one in bench.pilot.accuracy]
     files = [fingerprint(path) for one in bench.pilot.accuracy for path in one.files]
-    server = choice.server(bench.pilot, "search").key()
     traffic = [repr(bench.arena.traffic), bench.arena.repeats]
-    return digest(prompts, passages, tasks, files, server, traffic, bench.scores.versions)
+    return digest(servers, prompts, passages, tasks, files, traffic, bench.scores.versions)
+
+
+def _reference(bench: Bench, choice: Choice) -> str:
+    """Names what the figures of the settings so far follow from, with which those of every trial are compared."""
+    side = Side(choice.server(bench.pilot, "search"), bench.prompts)
+    return served_key(bench, [side], [bench.depth])
