@@ -124,7 +124,7 @@ def recipe(
     """Writes the recipe of a finished run in llmcompressor's own modifiers, to make the checkpoint without Lo-Bi.
 
     The same checkpoint, tensor for tensor; where it was made with --tune, the same bits, untuned. Ends with status 2
-    where the model was cut or recovered: no stock modifier gives those weights.
+    where the model was cut: no stock modifier gives those weights.
     """
     with ends_with_2("recipe", "stopped"):
         from hola_plugins.lobi.stock_recipe import stock_recipe

@@ -117,7 +117,8 @@ def _check_in_memory(model: Any, config: LoBiConfig) -> None:
     if config.changes_weights and any(is_offloaded(module) for module in model.modules()):
         raise LoBiError(
             f"prune and recovery change the weights of {type(model).__name__}, of which some are offloaded: load "
-            "it into one memory (hola compress: a larger --memory), or leave out prune and lora.when; scores and quantisation work layer by layer"
+            "it into one memory (hola compress: a larger --memory), or leave out prune; scores and quantisation work "
+            "layer by layer"
         )
 
 
@@ -151,7 +152,7 @@ def _cut(model: Any, outcome: Outcome, config: LoBiConfig) -> None:
 
 def _recovers(config: LoBiConfig, prune: PruneConfig) -> bool:
     """Tells whether LoRA recovers the model after this cut."""
-    return config.lora.steps > 0 and (prune.active or config.lora.when == "always")
+    return config.lora.steps > 0 and prune.active
 
 
 def _distils(config: LoBiConfig, cuts: Sequence[PruneConfig]) -> bool:

@@ -63,9 +63,6 @@ class LoraConfig(_Settings):
     loss: Literal["distillation", "language_modelling"] = "distillation"
     """distillation: KL to the uncut model's logits; language_modelling: cross-entropy on the text."""
 
-    when: Literal["pruned", "always"] = "pruned"
-    """Recover only after a cut, or in every run."""
-
     check_every: int = Field(default=10, ge=1)
     """Steps between measurements on held-out text."""
 
@@ -207,8 +204,8 @@ class LoBiConfig(_Settings):
 
     @property
     def changes_weights(self) -> bool:
-        """Whether weights are cut or trained before they are quantised, for which all must lie in one memory."""
-        return self.prune == "auto" or self.prune.active or self.lora.when == "always"
+        """Whether weights are cut, and so trained again, for which all must lie in one memory."""
+        return self.prune == "auto" or self.prune.active
 
     @property
     def has_budget(self) -> bool:

@@ -1,6 +1,6 @@
 """The recipe of a finished run in llmcompressor's own modifiers: the checkpoint again, without Lo-Bi.
 
-A cut or a recovered model is no recipe: its weights are new. Where scales and norms were tuned after the
+A cut model is no recipe: its weights are new. Where scales and norms were tuned after the
 quantisation, the recipe gives the same bits and bytes without the tuning, and says so.
 """
 
@@ -23,7 +23,6 @@ _ENTRIES = 1_000_000
 
 _ENTRY = "LoBiModifier"
 _CUT = "the model was cut, so no recipe of stock modifiers gives its weights"
-_RECOVERED = "the model was recovered by LoRA, so no recipe of stock modifiers gives its weights"
 _HEAD = """\
 # {source}, in llmcompressor's own modifiers: oneshot(model=..., recipe="recipe.yaml", dataset=...)
 # {same}
@@ -58,7 +57,7 @@ def stock_recipe(source: Path) -> StockRecipe:
         source: A checkpoint's folder, its recipe.yaml, or the JSON report of a run.
 
     Raises:
-        LoBiError: If there is no finished run, or one that cut or recovered the model.
+        LoBiError: If there is no finished run, or one that cut the model.
         OSError: If the file cannot be read.
         ImportError: If the library for YAML is missing.
     """
@@ -110,8 +109,6 @@ def _finished(entry: Any, file: Path) -> LoBiConfig:
     config = load_config(settings)
     if isinstance(config.prune, PruneConfig) and config.prune.active:
         raise LoBiError(f"{file}: {_CUT}")
-    if config.lora.when == "always" and config.lora.steps:
-        raise LoBiError(f"{file}: {_RECOVERED}")
     if not config.plan:
         raise LoBiError(f"{file} has no plan: nothing was quantised, or the run has not ended")
     return config

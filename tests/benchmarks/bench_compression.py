@@ -29,7 +29,6 @@ methods:
   lobi         LoBiModifier as it comes: bits by layer
   tuned        lobi and 100 steps of tuning what costs no byte
   unguarded    lobi without comparing plans on held-out text
-  recovered    lobi after LoRA recovery
   pruned       prune: auto with LoRA recovery, for budgets under the smallest plan of bits
   unrecovered  prune: auto without recovery
   none         nothing of these, for vLLM alone

@@ -8,11 +8,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lobi": {},
     "tuned": {"tune": {"steps": 100}},
     "unguarded": {"guard": False},
-    "recovered": {"lora": {"when": "always"}},
     "pruned": {"prune": "auto"},
     "unrecovered": {"prune": "auto", "lora": {"steps": 0}},
 }
-"""Keys of Lo-Bi's recipe entry by method: as it comes, with tuning, without the guard, with recovery, with a cut."""
+"""Keys of Lo-Bi's recipe entry by method: as it comes, with tuning, without the guard, with a cut, without its recovery."""
 
 TOOLS = ("autoround", "autoround_whole", "modelopt")
 """Other tools that choose bits by layer; the second one rounds by itself too, the others' plans are made by GPTQ."""

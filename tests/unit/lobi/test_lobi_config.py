@@ -18,6 +18,7 @@ from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig, load_co
         ({"choices": ["W4A17"]}, ("'W4A17'", "W4A16")),
         ({"choices": ["W8A16"]}, ("W8A16 does not load", "cpu", "W8A8")),
         ({"lora": {"stepz": 3}}, ("lora.stepz",)),
+        ({"lora": {"when": "always"}}, ("lora.when",)),
     ],
 )
 def test_a_wrong_setting_names_key_value_and_remedy(

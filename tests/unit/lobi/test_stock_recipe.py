@@ -109,7 +109,6 @@ def test_a_report_gives_the_same_recipe(tmp_path: Path) -> None:
     [
         (FINISHED | {"prune": {"channels": 0.25}}, "was cut"),
         ({"prune": {"layers": 0.5}}, "was cut"),
-        (FINISHED | {"lora": {"when": "always"}}, "was recovered by LoRA"),
         ({"target_bits": 4.5, "prune": "auto"}, "has no plan"),
         (None, "has no plan"),
     ],
