@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hola_plugins.adacomp.words import contains_words
 from hola_plugins.pilot import lm_eval_run
+from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.lm_eval_task import check_data, write_task
 from hola_plugins.pilot.process import LoggedProcess, ProcessError
 from hola_plugins.pilot.results import Accuracy
@@ -52,6 +53,11 @@ class Evaluation:
     tokenizer: str
     concurrency: int
     chat: bool
+
+    @classmethod
+    def of(cls, config: PilotConfig, logs: Path) -> Self:
+        """Asks as a configuration says, in its output folder."""
+        return cls(config.out / "lm_eval", logs, config.tokenizer, config.concurrency, config.chat)
 
     def run(self, name: str, task: Task, server: Server, ask: Ask) -> Accuracy:
         """Asks a task's questions and scores the answers.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hola_plugins.pilot.config import PilotConfig
@@ -133,9 +132,7 @@ class Contexts:
         documents = self._config.documents
         if documents is None:
             raise ValueError("there are no documents to open")
-        self._show("opening the documents")
-        name = digest(str(documents.path), documents.embedding, documents.chunk)
-        return open_documents(documents, Path(self._config.out, "index", name), self._show)
+        return open_documents(documents, self._config.out, self._show)
 
     def _check(self) -> None:
         """Refuses ids that stand twice, and more repeats than there is to send."""

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 from hola_plugins.adacomp.words import contains_words
 from hola_plugins.corpus.settings import FILE, CorpusSettings
 from hola_plugins.pilot.sections import Documents
+from hola_plugins.pilot.state import digest
 from hola_plugins.pilot.workload import Query
 
 if TYPE_CHECKING:
     from hola_plugins.corpus.asking import OpenIndex
 
 
-def open_documents(documents: Documents, folder: Path, show: Callable[[str], None]) -> OpenIndex:
+def open_documents(documents: Documents, out: Path, show: Callable[[str], None]) -> OpenIndex:
     """Opens the index that is given, or indexes the folder that is given.
 
     Args:
         documents: What is given.
-        folder: Where the index of a folder goes; only what changed since the last run is embedded.
-        show: Told which file is in work.
+        out: The output folder, which holds the indexes of folders; only what changed since the last run is embedded.
+        show: Told what is being done.
 
     Raises:
         ValueError: Nothing to index, or an index that cannot be used.
@@ -29,7 +30,11 @@ def open_documents(documents: Documents, folder: Path, show: Callable[[str], Non
     """
     from hola_plugins.corpus.asking import open_index
 
-    return open_index(documents.path) if is_index(documents.path) else _index(documents, folder, show)
+    show("opening the documents")
+    if is_index(documents.path):
+        return open_index(documents.path)
+    name = digest(str(documents.path), documents.embedding, documents.chunk)
+    return _index(documents, out / "index" / name, show)
 
 
 def document_files(documents: Documents) -> list[Path]:

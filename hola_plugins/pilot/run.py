@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -16,17 +15,17 @@ from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.contexts import Contexts
 from hola_plugins.pilot.cross_domain import measure_cross_domain
 from hola_plugins.pilot.cross_retrieval import labelled_questions, measure_cross_retrieval
+from hola_plugins.pilot.environment import Environment
 from hola_plugins.pilot.footprint import Footprints
 from hola_plugins.pilot.measurement import Measurement
 from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.progress import Progress
-from hola_plugins.pilot.provenance import current_commit, describe_machine, versions_in
+from hola_plugins.pilot.provenance import current_commit, describe_machine
 from hola_plugins.pilot.results import CrossDomain, Provenance, Results
 from hola_plugins.pilot.rounds import Rounds
 from hola_plugins.pilot.scores import Scores
 from hola_plugins.pilot.sections import Domain
 from hola_plugins.pilot.server import Fleet
-from hola_plugins.pilot.server_host import ServerHost
 from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.stages import Made, StagePlan, needs_draft, plan_stages
 from hola_plugins.pilot.state import State, digest, fingerprint, locked
@@ -74,7 +73,7 @@ class Pilot:
         self._progress = progress
         self._fresh = fresh
         self._state = State(config.out / "state")
-        self._logs = config.out / "logs"
+        self._environment = Environment(config, config.out / "logs")
         self._started = datetime.now(UTC)
 
     def run(self) -> Results:
@@ -89,30 +88,13 @@ class Pilot:
                 self._state.clear()
             self._check()
             plans = self._plan()
-            with self._fleet() as fleet:
+            with self._environment.fleet() as fleet:
                 measurement = self._measurement(fleet)
                 measurement.run(plans)
                 crossed = self._cross(plans, fleet, measurement.scores)
             results = self._results(plans, measurement, crossed)
             write_results(results, self._config.out)
             return results
-
-    @cached_property
-    def _serve_python(self) -> Path:
-        return self._config.serve_python or Path(sys.executable)
-
-    @cached_property
-    def _own_versions(self) -> dict[str, str]:
-        return versions_in(Path(sys.executable))
-
-    @cached_property
-    def _serve_versions(self) -> dict[str, str]:
-        return versions_in(self._serve_python)
-
-    @cached_property
-    def _compress_versions(self) -> dict[str, str]:
-        python = self._config.compress_python
-        return versions_in(python) if python else {}
 
     @cached_property
     def _compressed_domains(self) -> list[Domain]:
@@ -126,17 +108,16 @@ class Pilot:
 
     @cached_property
     def _contexts(self) -> Contexts:
-        return Contexts(self._config, self._state, self._own_versions, self._progress.show)
+        return Contexts(self._config, self._state, self._environment.own_versions, self._progress.show)
 
     @cached_property
     def _compressor(self) -> Compressor | None:
         python = self._config.compress_python
         if python is None:
             return None
-        folder = self._config.out / "checkpoints"
-        return Compressor(
-            python, self._config.model, folder, self._logs, self._state, self._compress_versions
-        )
+        folder, environment = self._config.out / "checkpoints", self._environment
+        versions = environment.compress_versions
+        return Compressor(python, self._config.model, folder, environment.logs, self._state, versions)
 
     def _check(self) -> None:
         """Refuses what cannot be used before any work."""
@@ -147,7 +128,7 @@ class Pilot:
         if self._compressed_domains and self._compressor is None:
             raise ValueError("'cross_domain' with calibration compresses models: give compress_python")
         self._progress.show("reading prompts and versions")
-        self._serve_versions, self._compress_versions, self._contexts  # noqa: B018 - each checks what it reads
+        self._environment.all_versions, self._contexts  # noqa: B018 - each checks what it reads
 
     def _plan(self) -> list[StagePlan]:
         """Makes the models that are missing, then plans the stages and says how many steps they are."""
@@ -177,27 +158,16 @@ class Pilot:
             logger.warning("%s %s failed: %s", doing, self._config.model, error)
             return Made(error=str(error))
 
-    def _fleet(self) -> Fleet:
-        return Fleet(
-            ServerHost.of(self._serve_python, self._serve_versions),
-            self._logs,
-            self._config.start_timeout_s,
-            one_at_a_time=self._config.one_at_a_time,
-        )
-
     def _measurement(self, fleet: Fleet) -> Measurement:
         """Puts together what measures the stages."""
-        config = self._config
-        traffic = Traffic(config.concurrency, config.max_tokens, config.chat, config.request_timeout_s)
-        evaluation = Evaluation(
-            config.out / "lm_eval", self._logs, config.tokenizer, config.concurrency, config.chat
-        )
+        config, contexts, versions = self._config, self._contexts, self._environment.versions
+        evaluation = Evaluation.of(config, self._environment.logs)
         return Measurement(
             config=config,
-            contexts=self._contexts,
-            rounds=Rounds(traffic, self._contexts, self._contexts.repeats, self._state, self._serve_versions),
-            scores=Scores(evaluation, self._contexts, self._state, self._serve_versions),
-            footprints=Footprints(self._state, self._serve_versions),
+            contexts=contexts,
+            rounds=Rounds(Traffic.of(config), contexts, contexts.repeats, self._state, versions),
+            scores=Scores(evaluation, contexts, self._state, versions),
+            footprints=Footprints(self._state, versions),
             fleet=fleet,
             progress=self._progress,
         )
@@ -264,12 +234,11 @@ class Pilot:
         )
 
     def _provenance(self) -> Provenance:
-        compressing = {f"{name} (compress)": version for name, version in self._compress_versions.items()}
         return Provenance(
             command=self._command,
             started=self._started.isoformat(timespec="seconds"),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=self._serve_versions | compressing,
+            versions=self._environment.all_versions,
             machine=describe_machine(),
             commit=current_commit(),
             config_sha256=self._config_sha256,

@@ -7,10 +7,11 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.results import Request
 from hola_plugins.pilot.server_plan import SERVED_NAME
 from hola_plugins.pilot.workload import Prompt
@@ -58,6 +59,11 @@ class Traffic:
     max_tokens: int
     chat: bool
     timeout_s: float
+
+    @classmethod
+    def of(cls, config: PilotConfig) -> Self:
+        """Sends as a configuration says."""
+        return cls(config.concurrency, config.max_tokens, config.chat, config.request_timeout_s)
 
     def run(self, url: str, prompts: Sequence[Prompt], repeat: int, answered: Callable[[int], None]) -> Round:
         """Sends prompts and waits for all answers.

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from hola_plugins.pilot.compression import Compressor
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.documents import open_documents
+from hola_plugins.pilot.environment import Environment
 from hola_plugins.pilot.passages import adaptive_retriever
 from hola_plugins.pilot.progress import Progress
 from hola_plugins.pilot.sections import AdaComp, Documents
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.state import State, digest
 from hola_plugins.pilot.workload import read_queries
-from hola_plugins.tune.bench import Bench, Environment
+from hola_plugins.tune.bench import Bench
 from hola_plugins.tune.choice import TITLES, Choice, Method, Searched, Tuned
 from hola_plugins.tune.config import DraftSpace, RetrievalSpace, TuneConfig, WeightSpace
 from hola_plugins.tune.confirmation import measured_again, to_confirm
@@ -241,6 +242,4 @@ class Searches:
         documents = self._pilot.documents
         if documents is None:
             raise ValueError("there are no documents to open")
-        self._progress.show("opening the documents")
-        name = digest(str(documents.path), documents.embedding, documents.chunk)
-        return open_documents(documents, Path(self._pilot.out, "index", name), self._progress.show)
+        return open_documents(documents, self._pilot.out, self._progress.show)

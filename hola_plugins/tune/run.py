@@ -24,12 +24,13 @@ from hola_plugins.files.whole_file import write_text
 from hola_plugins.pilot.accuracy import check_tasks
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.config_file import read_config
+from hola_plugins.pilot.environment import Environment
 from hola_plugins.pilot.passages import labelled_queries
 from hola_plugins.pilot.progress import Progress
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.state import State, locked
 from hola_plugins.tune import host_files
-from hola_plugins.tune.bench import Bench, Environment
+from hola_plugins.tune.bench import Bench
 from hola_plugins.tune.choice import Choice, Searched, Tuned
 from hola_plugins.tune.config import TuneConfig
 from hola_plugins.tune.gain import missing_gain
@@ -101,9 +102,8 @@ class Tuner:
 
     def _with_provenance(self, tuned: Tuned, environment: Environment) -> Tuned:
         """Adds where the figures come from."""
-        compressing = {f"{name} (compress)": one for name, one in environment.compress_versions.items()}
-        versions = environment.versions | compressing
-        return tuned.model_copy(update={"versions": versions, "config_sha256": self._config_sha256})
+        provenance = {"versions": environment.all_versions, "config_sha256": self._config_sha256}
+        return tuned.model_copy(update=provenance)
 
     def _measured(
         self, tuned: Tuned, choice: Choice, pilot: PilotConfig, environment: Environment, fleet: Fleet

@@ -19,4 +19,4 @@ def test_a_folder_that_gives_no_text_is_refused_with_the_reason(tmp_path: Path) 
     (tmp_path / "q.jsonl").write_text('{"query": "why?", "answers": ["so"]}\n')
     documents = Documents.model_validate({"path": str(docs), "queries": str(tmp_path / "q.jsonl")})
     with pytest.raises(ValueError, match=r"nothing to index in .*docs: empty\.md: no text in it"):
-        open_documents(documents, tmp_path / "index", lambda _: None)
+        open_documents(documents, tmp_path / "out", lambda _: None)

@@ -123,7 +123,9 @@ def test_other_packages_retrieve_anew(run, tmp_path, monkeypatch):
     done = []
     for version in ("1", "1", "2"):
         packages = {"sentence-transformers": version}
-        monkeypatch.setattr("hola_plugins.pilot.run.versions_in", lambda _, packages=packages: packages)
+        monkeypatch.setattr(
+            "hola_plugins.pilot.environment.versions_in", lambda _, packages=packages: packages
+        )
         run(
             stages=["baseline"],
             documents={"path": ".", "queries": "queries.jsonl"},
