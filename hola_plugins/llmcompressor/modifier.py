@@ -25,13 +25,12 @@ from llmcompressor.modifiers.transform.awq import AWQModifier
 from llmcompressor.pipelines.cache import IntermediatesCache
 from pydantic import ConfigDict, PrivateAttr, model_validator
 
-from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import Outcome, compress
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.report import make_report
 from hola_plugins.lobi.report_files import write_report
-from hola_plugins.lobi.scheme import ACTORDER, UNQUANTISED, parse_scheme
+from hola_plugins.lobi.scheme import ACTORDER, parse_scheme
 from hola_plugins.lobi.tunable import QuantisedLayer
 from hola_plugins.lobi.tuning import tune
 
@@ -83,16 +82,16 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
             _forget_origin(model)
             _renumber_norms(model, outcome.structure.layers, outcome.kept_layers)
         if outcome.allocation is not None:
-            self.plan = _layers_by_scheme(outcome.allocation.best.plan.by_layer(outcome.allocation.groups))
+            self.plan = outcome.allocation.best.plan.layers(outcome.allocation.budget.groups)
         plan = self.plan or {}
-        schemes = {layer: parse_scheme(name) for name, layers in plan.items() for layer in layers}
         self._outcome = outcome
-        self._report = make_report(model, config, outcome, checkpoint_bytes(model, schemes))
+        self._report = make_report(model, config, outcome, plan, curve=self.report is not None)
         self._stages = _quantisers(self.quantizer, plan)
         self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
         for stage in self._stages:
             stage.initialize(state, **kwargs)
-        self._attached = {layer: model.get_submodule(layer).quantization_scheme for layer in schemes}
+        layers = [layer for names in plan.values() for layer in names]
+        self._attached = {layer: model.get_submodule(layer).quantization_scheme for layer in layers}
         self._planned = time.perf_counter()
         return True
 
@@ -199,15 +198,6 @@ def _renumber_norms(model: Any, layers: str, kept: list[int]) -> None:
             put_back(f"{layers}.{kept.index(int(number))}.{rest}", module)
 
     model.set_submodule = renumbered
-
-
-def _layers_by_scheme(schemes: Any) -> dict[str, list[str]]:
-    """Gives the quantised layers of each scheme."""
-    plan: dict[str, list[str]] = {}
-    for layer, scheme in schemes.items():
-        if scheme.name != UNQUANTISED:
-            plan.setdefault(scheme.name, []).append(layer)
-    return plan
 
 
 def _quantisers(quantizer: str, plan: dict[str, list[str]]) -> list[Modifier]:

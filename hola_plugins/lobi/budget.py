@@ -8,9 +8,8 @@ from copy import copy
 from typing import Any
 
 from hola_plugins.lobi.allocation import Choice, allocate
-from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes, layer_bytes, weight_bytes
+from hola_plugins.lobi.checkpoint_bytes import Layout
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiConfig
-from hola_plugins.lobi.linear import weight_shape
 from hola_plugins.lobi.plan import Plan
 from hola_plugins.lobi.saved_tensors import head_is_tied
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
@@ -18,12 +17,24 @@ from hola_plugins.lobi.sensitivity import Scores
 from hola_plugins.lobi.structure import Group
 
 
+def ceiling(config: LoBiConfig, original_bytes: int) -> int | None:
+    """Gives the most bytes of model.safetensors that settings allow; None where they name none.
+
+    Args:
+        config: The settings.
+        original_bytes: Size of model.safetensors of the model as it came.
+    """
+    if config.target_ratio is not None:
+        return int(config.target_ratio * original_bytes)
+    return config.target_bytes
+
+
 class Budget:
     """What a plan may take.
 
     Args:
         config: The settings; one budget is given.
-        model: The model that is quantised, after any cut.
+        layout: The layout of the model that is quantised, after any cut.
         groups: Its groups that may be quantised.
         allowed: Names of the schemes that fit each group.
         original_bytes: Size of model.safetensors of the model as it came.
@@ -32,22 +43,18 @@ class Budget:
     def __init__(
         self,
         config: LoBiConfig,
-        model: Any,
+        layout: Layout,
         groups: tuple[Group, ...],
         allowed: Mapping[str, Sequence[str]],
         original_bytes: int,
     ) -> None:
-        self._model = model
+        self._layout = layout
         self.groups = groups
         self.allowed = allowed
         self._bits = config.target_bits
         self._may_be_cut = config.target_bits is None and config.prune != "auto"
-        self.weights = sum(
-            rows * columns
-            for group in groups
-            for rows, columns in (weight_shape(model.get_submodule(name)) for name in group.members)
-        )
-        self._ceiling = config.target_bytes or int((config.target_ratio or 1.0) * original_bytes)
+        self._weights = layout.weights(member for group in groups for member in group.members)
+        self._ceiling = ceiling(config, original_bytes) or original_bytes
         self._sizes: dict[tuple[str | None, ...], int] = {}
         self._costs: dict[bool, dict[str, dict[str, int]]] = {}
 
@@ -61,44 +68,60 @@ class Budget:
         """Gives the exact size of model.safetensors under a plan, in bytes."""
         schemes = tuple(plan.schemes.get(group.name) for group in self.groups)
         if schemes not in self._sizes:
-            self._sizes[schemes] = checkpoint_bytes(self._model, plan.by_layer(self.groups))
+            self._sizes[schemes] = self._layout.size(plan.by_layer(self.groups))
         return self._sizes[schemes]
 
     def bits(self, plan: Plan) -> float:
         """Gives the mean of stored bits, scales included, over the weights that may be quantised."""
         by_layer = plan.by_layer(self.groups)
-        stored = sum(weight_bytes(self._model, [name], scheme) for name, scheme in by_layer.items())
-        return 8 * stored / self.weights
+        stored = sum(self._layout.weight_bytes([name], scheme) for name, scheme in by_layer.items())
+        return 8 * stored / self._weights
 
     def fits(self, plan: Plan) -> bool:
         """Tells whether a plan keeps within the budget."""
         return self.bits(plan) <= self._bits if self._bits is not None else self.size(plan) <= self._ceiling
 
-    def smallest(self) -> int:
-        """Gives the size of the smallest checkpoint, in bytes."""
-        return self.size(self._cheapest())
+    def allows(self, plan: Plan) -> int:
+        """Gives the bytes that it allows model.safetensors; where it is in bits, those that it allows this plan."""
+        if self._bits is None:
+            return self._ceiling
+        return self.size(plan) + int((self._bits - self.bits(plan)) * self._weights / 8)
+
+    def smallest(self) -> Plan:
+        """Gives the plan of fewest bytes."""
+        return self._cheapest(header=True)
+
+    def check(self, model: Any) -> None:
+        """Refuses a budget that no plan fits.
+
+        Args:
+            model: The model, which the message describes.
+
+        Raises:
+            InfeasibleBudgetError: If none fits; the message names the smallest budget that does.
+        """
+        cheapest = self._cheapest(header=self._bits is None)
+        if not self.fits(cheapest):
+            raise InfeasibleBudgetError(self._too_small(cheapest, model))
 
     def solve(self, scores: Scores) -> Plan:
         """Gives the plan of least total score that fits.
 
         Raises:
-            InfeasibleBudgetError: If none fits; the message names the smallest that does.
+            InfeasibleBudgetError: If none fits.
         """
-        cheapest = self._cheapest()
-        if not self.fits(cheapest):
-            raise InfeasibleBudgetError(self._too_small(cheapest))
         if self._bits is not None:
             menu = self._menu(scores, header=False)
-            return Plan("solver", allocate(menu, int(self._bits * self.weights / 8)))
-        return self._solve_bytes(scores, cheapest)
+            return Plan("solver", allocate(menu, int(self._bits * self._weights / 8)))
+        return self._solve_bytes(scores)
 
-    def _solve_bytes(self, scores: Scores, cheapest: Plan) -> Plan:
+    def _solve_bytes(self, scores: Scores) -> Plan:
         """Solves under the ceiling in bytes.
 
         How long header entries are depends on the whole plan by some digits. Costs bound them from above; what
         a plan is off by is taken from the capacity until it fits, and what it leaves over is handed back once.
         """
-        menu = self._menu(scores, header=True)
+        menu, cheapest = self._menu(scores, header=True), self.smallest()
         least = sum(menu[group][name].cost for group, name in cheapest.schemes.items())
         capacity = least + self._ceiling - self.size(cheapest)
         found = Plan("solver", allocate(menu, capacity))
@@ -112,7 +135,7 @@ class Budget:
     def _menu(self, scores: Scores, *, header: bool) -> dict[str, dict[str, Choice]]:
         """Gives cost and score of every choice."""
         return {
-            group: {name: Choice(cost, scores[group].get(name, 0.0)) for name, cost in costs.items()}
+            group: {name: Choice(cost, scores[group][name]) for name, cost in costs.items()}
             for group, costs in self._costs_of(header=header).items()
         }
 
@@ -130,16 +153,16 @@ class Budget:
     def _cost(self, group: Group, name: str, *, header: bool) -> int:
         scheme = parse_scheme(name)
         if not header:
-            return weight_bytes(self._model, group.members, scheme)
+            return self._layout.weight_bytes(group.members, scheme)
         largest = self.size(Plan("largest", {group.name: UNQUANTISED for group in self.groups}))
-        return layer_bytes(self._model, group.members, scheme, largest)
+        return self._layout.bytes_at_most(group.members, scheme, largest)
 
-    def _cheapest(self) -> Plan:
-        """Gives the plan of fewest bytes."""
-        costs = self._costs_of(header=self._bits is None)
+    def _cheapest(self, *, header: bool) -> Plan:
+        """Gives the plan of fewest bytes, with entries in the header or without."""
+        costs = self._costs_of(header=header)
         return Plan("smallest", {group: min(row, key=row.__getitem__) for group, row in costs.items()})
 
-    def _too_small(self, cheapest: Plan) -> str:
+    def _too_small(self, cheapest: Plan, model: Any) -> str:
         """Says what the budget is and what would do."""
         if self._bits is not None:
             asked, least = (
@@ -148,14 +171,14 @@ class Budget:
             )
         else:
             asked, least = f"the budget is {self._ceiling} bytes", f"target_bytes: {self.size(cheapest)}"
-        return f"{asked}, the smallest that is feasible is {least}{self._embedding()}; {self._remedy()}"
+        return f"{asked}, the smallest that is feasible is {least}{self._embedding(model)}; {self._remedy()}"
 
-    def _embedding(self) -> str:
+    def _embedding(self, model: Any) -> str:
         """Says what the embedding takes of a checkpoint."""
         if self._bits is not None:
             return ""
-        weight = self._model.get_input_embeddings().weight
-        shared = " and the head, one weight" if head_is_tied(self._model) else ""
+        weight = model.get_input_embeddings().weight
+        shared = " and the head, one weight" if head_is_tied(model) else ""
         return (
             f", {weight.numel() * weight.element_size()} of them for the embedding{shared}, which loads nowhere "
             "quantised"

@@ -30,8 +30,9 @@ def candidate_cuts(model: Any, structure: Structure, config: LoBiConfig) -> list
     Raises:
         LoBiError: If it cannot be made, or does not make the budget feasible.
     """
+    original_bytes = checkpoint_bytes(model, {})
     if isinstance(config.prune, PruneConfig):
-        _check_budget(model, structure, config, config.prune)
+        _check_budget(model, structure, config, config.prune, original_bytes)
         return [config.prune]
     if config.plan is not None:
         raise LoBiError("a plan goes with the cut it was made for: give prune as numbers, not auto")
@@ -39,7 +40,7 @@ def candidate_cuts(model: Any, structure: Structure, config: LoBiConfig) -> list
     refused: LoBiError | None = None
     for prune in _grid(structure):
         try:
-            _check_budget(model, structure, config, prune)
+            _check_budget(model, structure, config, prune, original_bytes)
         except LoBiError as error:
             refused = error
             continue
@@ -51,9 +52,11 @@ def candidate_cuts(model: Any, structure: Structure, config: LoBiConfig) -> list
     return found
 
 
-def _check_budget(model: Any, structure: Structure, config: LoBiConfig, prune: PruneConfig) -> None:
+def _check_budget(
+    model: Any, structure: Structure, config: LoBiConfig, prune: PruneConfig, original_bytes: int
+) -> None:
     """Refuses a cut that cannot be made, and a budget that it does not make feasible, before any work."""
-    original_bytes, trial = checkpoint_bytes(model, {}), model
+    trial = model
     if prune.active:
         cut = plan_cut(model, structure, prune)
         if cut.layers < structure.depth:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from hola_plugins.lobi.checkpoint_bytes import StoredTensor
+from hola_plugins.lobi.safetensors_file import StoredTensor
 
 _LARGEST = 20_000_000_000
 """Where llmcompressor splits a checkpoint."""

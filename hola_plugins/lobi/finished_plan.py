@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hola_plugins.lobi.budget import Budget
+from hola_plugins.lobi.checkpoint_bytes import Layout
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiConfig, LoBiError
 from hola_plugins.lobi.plan import Plan
 from hola_plugins.lobi.quantisation_plan import allowed_schemes, quantisable_groups
@@ -42,13 +43,14 @@ def check_plan(config: LoBiConfig, model: Any, structure: Structure, original_by
     if unknown:
         raise LoBiError(f"the plan has {unknown[0]}, which is ignored or no layer to quantise; {_REMEDY}")
     schemes = {group.name: _scheme(group, by_layer) for group in groups}
-    allowed = allowed_schemes(model, groups, [*plan, UNQUANTISED], config.target_device)
+    layout = Layout(model)
+    allowed = allowed_schemes(model, layout, groups, [*plan, UNQUANTISED], config.target_device)
     for group, name in schemes.items():
         if name not in allowed[group]:
             raise LoBiError(
                 f"the plan has {group} in {name}, which fits {' or '.join(allowed[group])}; {_REMEDY}"
             )
-    budget = Budget(config, model, groups, allowed, original_bytes)
+    budget = Budget(config, layout, groups, allowed, original_bytes)
     if config.has_budget and not budget.fits(Plan("finished", schemes)):
         raise InfeasibleBudgetError(
             f"the plan makes {budget.size(Plan('finished', schemes))} bytes of {original_bytes}, at "

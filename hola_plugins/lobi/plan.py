@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hola_plugins.lobi.scheme import Scheme, parse_scheme
+from hola_plugins.lobi.scheme import UNQUANTISED, Scheme, parse_scheme
+from hola_plugins.lobi.sensitivity import Scores
 from hola_plugins.lobi.structure import Group
 
 
@@ -26,6 +27,10 @@ class Plan:
         """Whether it gives every group one scheme, as far as shapes allow."""
         return self.origin.startswith("uniform")
 
+    def score(self, scores: Scores) -> float:
+        """Gives its expected divergence, in nats a token: the sum of what its groups score in their schemes."""
+        return sum(scores[group][name] for group, name in self.schemes.items())
+
     def by_layer(self, groups: Sequence[Group]) -> dict[str, Scheme]:
         """Gives the scheme of every linear layer by its name."""
         return {
@@ -34,6 +39,14 @@ class Plan:
             if group.name in self.schemes
             for member in group.members
         }
+
+    def layers(self, groups: Sequence[Group]) -> dict[str, list[str]]:
+        """Gives the quantised layers of each scheme, as recipes name them."""
+        found: dict[str, list[str]] = {}
+        for layer, scheme in self.by_layer(groups).items():
+            if scheme.name != UNQUANTISED:
+                found.setdefault(scheme.name, []).append(layer)
+        return found
 
 
 def hand_made_plans(

@@ -11,14 +11,14 @@ from typing import Any
 
 from hola_plugins.lobi.budget import Budget
 from hola_plugins.lobi.calibration import Calibration, every_nth_row
-from hola_plugins.lobi.checkpoint_bytes import weight_bytes
+from hola_plugins.lobi.checkpoint_bytes import Layout
 from hola_plugins.lobi.config import LoBiConfig, LoBiError
 from hola_plugins.lobi.divergence import Recorded
 from hola_plugins.lobi.fake_quantisation import Quantiser
 from hola_plugins.lobi.gptq import GptqRounding
 from hola_plugins.lobi.guard import Measured, choose, largest_that_fit
 from hola_plugins.lobi.ignored import is_ignored
-from hola_plugins.lobi.linear import is_transposed, weight_shape
+from hola_plugins.lobi.linear import is_transposed
 from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantise import NearestRounding
 from hola_plugins.lobi.rounding import Rounding, choose_rounding
@@ -48,18 +48,16 @@ class Allocation:
     """The outcome for one model.
 
     Attributes:
-        groups: Groups that the plan covers.
+        budget: The budget, over the groups that the plan covers.
         scores: Their scores.
         measured: The chosen plan, and behind it all that it was compared with.
-        bits: Mean stored bits of the weights that the chosen plan covers.
         rounding: How weights were rounded for the scores and the comparison.
         seconds: Time of scoring, with solving, and of the comparison on held-out text.
     """
 
-    groups: tuple[Group, ...]
+    budget: Budget
     scores: Scores
     measured: list[Measured]
-    bits: float
     rounding: Rounding
     seconds: dict[str, float]
 
@@ -78,23 +76,32 @@ def quantisable_groups(model: Any, structure: Structure, ignore: Sequence[str]) 
     )
 
 
-def allowed_schemes(model: Any, groups: Sequence[Group], names: Sequence[str], device: str) -> Allowed:
+def allowed_schemes(
+    model: Any, layout: Layout, groups: Sequence[Group], names: Sequence[str], device: str
+) -> Allowed:
     """Gives the schemes that the family and the shapes of each group allow; at least to leave it as it is.
 
     compressed-tensors knows no layer of GPT-2's layout, so those are left as they are.
+
+    Args:
+        model: The model.
+        layout: Its layout.
+        groups: The groups.
+        names: Names of the schemes to choose from.
+        device: Where vLLM will run them.
     """
     left = unquantised_roles(model)
 
     def fits(group: Group, name: str) -> bool:
-        modules = [model.get_submodule(member) for member in group.members]
-        if group.role in left or any(is_transposed(module) for module in modules):
+        transposed = any(is_transposed(model.get_submodule(member)) for member in group.members)
+        if group.role in left or transposed:
             return name == UNQUANTISED
-        return all(parse_scheme(name).fits(*weight_shape(module), device) for module in modules)
+        return all(parse_scheme(name).fits(*layout.shape(member), device) for member in group.members)
 
     found: Allowed = {}
     for group in groups:
         names_that_fit = [name for name in names if fits(group, name)] or [UNQUANTISED]
-        sizes = {name: weight_bytes(model, group.members, parse_scheme(name)) for name in names_that_fit}
+        sizes = {name: layout.weight_bytes(group.members, parse_scheme(name)) for name in names_that_fit}
         found[group.name] = sorted(sizes, key=sizes.__getitem__)
     return found
 
@@ -109,9 +116,10 @@ def make_budget(config: LoBiConfig, model: Any, structure: Structure, original_b
     groups = quantisable_groups(model, structure, config.ignore)
     if not groups:
         raise LoBiError(f"ignore: {config.ignore} leaves nothing to quantise: ignore less, or give no budget")
-    allowed = allowed_schemes(model, groups, config.scheme_names, config.target_device)
-    budget = Budget(config, model, groups, allowed, original_bytes)
-    budget.solve({group.name: {} for group in groups})
+    layout = Layout(model)
+    allowed = allowed_schemes(model, layout, groups, config.scheme_names, config.target_device)
+    budget = Budget(config, layout, groups, allowed, original_bytes)
+    budget.check(model)
     return budget
 
 
@@ -151,7 +159,7 @@ def allocate_bits(
         some = every_nth_row(text.fitting, _SCORED_TOKENS)
         return fisher_scores(model, some, groups, allowed, rounding(), structure.layers, config.seed)
 
-    scores = cached_scores(config.cache, key, score)
+    scores = cached_scores(config.cache, key, allowed, score)
     solved = budget.solve(scores)
     candidates = [(solved, budget.size(solved))]
     if config.guard:
@@ -159,26 +167,22 @@ def allocate_bits(
     scored = time.perf_counter()
     measured = choose(model, candidates, groups, text.held_out, original, rounding())
     seconds = {"scoring": scored - began, "comparison": time.perf_counter() - scored}
-    return Allocation(groups, scores, measured, budget.bits(measured[0].plan), chosen, seconds)
+    return Allocation(budget, scores, measured, chosen, seconds)
 
 
 def _rivals(config: LoBiConfig, budget: Budget, scores: Scores, solved: Plan) -> list[tuple[Plan, int]]:
     """Gives the plans to compare with: every uniform one that fits, and the rule-made ones that may win."""
-
-    def score(plan: Plan) -> float:
-        return sum(scores[group][name] for group, name in plan.schemes.items())
-
     by_bits = sorted(config.scheme_names, key=lambda name: parse_scheme(name).stored_bits)
     families = hand_made_plans(budget.groups, budget.allowed, by_bits)
-    limit = _HOPELESS * score(solved)
+    limit = _HOPELESS * solved.score(scores)
     found = [
         one
         for one in largest_that_fit(families, budget.size, budget.fits)
         if one[0].schemes != solved.schemes
     ]
     uniform = [one for one in found if one[0].is_uniform]
-    ruled = sorted((one for one in found if not one[0].is_uniform), key=lambda one: score(one[0]))
-    return uniform + [one for one in ruled[:_MOST_RIVALS] if score(one[0]) <= limit]
+    ruled = sorted((one for one in found if not one[0].is_uniform), key=lambda one: one[0].score(scores))
+    return uniform + [one for one in ruled[:_MOST_RIVALS] if one[0].score(scores) <= limit]
 
 
 def _rounding(

@@ -2,50 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hola_plugins.lobi.checkpoint_bytes import weight_bytes
+from hola_plugins.lobi.budget import ceiling
+from hola_plugins.lobi.checkpoint_bytes import Layout
 from hola_plugins.lobi.compression import Outcome
 from hola_plugins.lobi.config import LoBiConfig, LoBiError
-from hola_plugins.lobi.curve import expected_divergence, tradeoff
+from hola_plugins.lobi.curve import tradeoff
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.guard import Measured
-from hola_plugins.lobi.linear import weight_shape
 from hola_plugins.lobi.provenance import provenance
 from hola_plugins.lobi.quantisation_plan import Allocation
-from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
+from hola_plugins.lobi.scheme import SCHEMES, UNQUANTISED, Scheme, parse_scheme
+from hola_plugins.lobi.structure import Group
 
 
-def make_report(model: Any, config: LoBiConfig, outcome: Outcome, size: int) -> dict[str, Any]:
+def make_report(
+    model: Any, config: LoBiConfig, outcome: Outcome, plan: Mapping[str, Sequence[str]], *, curve: bool
+) -> dict[str, Any]:
     """Collects what was done and what it is expected to cost.
 
     Args:
         model: The model after the cut, before it is quantised.
         config: The settings.
         outcome: What the stages did.
-        size: Predicted bytes of model.safetensors.
+        plan: The quantised layers of each scheme.
+        curve: Whether to solve for other sizes too; else ``curve`` is empty.
 
     Returns:
-        Data of strings, numbers, lists and dicts; sizes in bytes, divergences in nats a token. The chosen plan
-        is the first of ``plans``. ``curve`` is empty where no report was asked for.
+        Data of strings, numbers, lists and dicts; sizes in bytes, divergences in nats a token. ``decided`` holds
+        what the settings left open, under their keys. The chosen plan is the first of ``plans``.
     """
-    allocation = outcome.allocation
+    allocation, layout = outcome.allocation, Layout(model)
+    schemes = {layer: parse_scheme(name) for name, layers in plan.items() for layer in layers}
     return {
         "model": type(model).__name__,
         "name": str(getattr(model, "name_or_path", "") or ""),
         "settings": config.model_dump(exclude={"plan"}),
+        "decided": {"prune": outcome.prune.model_dump(), "plan": plan},
         "provenance": provenance(model, outcome.text),
         "original": {"bytes": outcome.original_bytes, **asdict(outcome.original_quality)},
-        "predicted": {"bytes": size} | (_prediction(allocation) if allocation else {}),
+        "predicted": (_prediction(allocation) if allocation else {}) | {"bytes": layout.size(schemes)},
         "unquantised": {"kl": _unquantised_divergence(model, outcome)},
-        "allowed": {"bytes": _allowed_bytes(config, model, outcome)},
+        "allowed": {"bytes": _allowed_bytes(config, outcome)},
         "cut": outcome.cut and asdict(outcome.cut) | {"kept_layers": outcome.kept_layers},
         "recovery": outcome.recovery and asdict(outcome.recovery),
-        "layers": _table(model, config, outcome),
+        "layers": [_row(group, schemes, layout, outcome) for group in outcome.structure.all_groups],
         "plans": [_plan(one, allocation) for one in allocation.measured] if allocation else [],
-        "curve": _curve(config, model, allocation) if allocation and config.report else [],
+        "curve": _curve(allocation) if allocation and curve else [],
         "seconds": dict(outcome.seconds),
     }
 
@@ -72,9 +78,8 @@ def check_written(report: Mapping[str, Any], written: int) -> None:
 def _prediction(allocation: Allocation) -> dict[str, Any]:
     """Gives what the chosen plan is expected to do."""
     best = allocation.best
-    score = expected_divergence(best.plan, allocation)
-    found = {"origin": best.plan.origin, "bits": allocation.bits, "score": score, **asdict(best.quality)}
-    return found | {"rounding": allocation.rounding}
+    bits = allocation.budget.bits(best.plan)
+    return _plan(best, allocation) | {"bits": bits, "rounding": allocation.rounding}
 
 
 def _unquantised_divergence(model: Any, outcome: Outcome) -> float:
@@ -84,68 +89,36 @@ def _unquantised_divergence(model: Any, outcome: Outcome) -> float:
     return 0.0 if outcome.cut is None else measure(model, outcome.text.held_out, outcome.original).kl
 
 
-def _allowed_bytes(config: LoBiConfig, model: Any, outcome: Outcome) -> int | None:
-    """Gives what the budget allows the file; where it is in bits, what it would allow the chosen plan."""
-    allocation = outcome.allocation
-    if not config.has_budget or (allocation is None and config.target_bits is not None):
-        return None
-    if allocation is not None and config.target_bits is not None:
-        members = [member for group in allocation.groups for member in group.members]
-        weights = sum(rows * columns for rows, columns in _shapes(model, members))
-        return allocation.best.size + int((config.target_bits - allocation.bits) * weights / 8)
-    return config.target_bytes or int((config.target_ratio or 1.0) * outcome.original_bytes)
+def _allowed_bytes(config: LoBiConfig, outcome: Outcome) -> int | None:
+    """Gives what the budget allows the file; None where there is none in bytes and no plan was chosen under it."""
+    if outcome.allocation is not None:
+        return outcome.allocation.budget.allows(outcome.allocation.best.plan)
+    return ceiling(config, outcome.original_bytes)
 
 
-def _curve(config: LoBiConfig, model: Any, allocation: Allocation) -> list[dict[str, Any]]:
+def _curve(allocation: Allocation) -> list[dict[str, Any]]:
     """Gives the points of size against expected divergence."""
-    return [{"bytes": point.size, "score": point.score} for point in tradeoff(config, model, allocation)]
+    return [{"bytes": point.size, "score": point.score} for point in tradeoff(allocation)]
 
 
 def _plan(one: Measured, allocation: Allocation) -> dict[str, Any]:
     """Gives one compared plan."""
-    score = expected_divergence(one.plan, allocation)
+    score = one.plan.score(allocation.scores)
     return {"origin": one.plan.origin, "bytes": one.size, "score": score, **asdict(one.quality)}
 
 
-def _table(model: Any, config: LoBiConfig, outcome: Outcome) -> list[dict[str, Any]]:
-    """Gives one row a group: what it is, what was kept, its scheme, bits, bytes and sensitivity."""
-    scores = outcome.allocation.scores if outcome.allocation else {}
-    schemes = _schemes(config, outcome)
-    rows = []
-    for group in outcome.structure.all_groups:
-        name = schemes.get(group.name, UNQUANTISED)
-        shapes = _shapes(model, group.members)
-        size = weight_bytes(model, group.members, parse_scheme(name))
-        rows.append(
-            {
-                "group": group.name,
-                "layer": group.layer,
-                "role": group.role,
-                "shapes": [list(shape) for shape in shapes],
-                "saliency_kept": outcome.saliency_kept.get(group.members[0])
-                if len(group.members) == 1
-                else None,
-                "scheme": name,
-                "bytes": size,
-                "bits": 8 * size / sum(rows * columns for rows, columns in shapes),
-                "sensitivity": scores.get(group.name, {}),
-            }
-        )
-    return rows
-
-
-def _schemes(config: LoBiConfig, outcome: Outcome) -> Mapping[str, str]:
-    """Gives the scheme's name by group: as allocated, or as a finished plan in the settings has it."""
-    if outcome.allocation is not None:
-        return outcome.allocation.best.plan.schemes
-    by_layer = {layer: name for name, layers in (config.plan or {}).items() for layer in layers}
+def _row(group: Group, schemes: Mapping[str, Scheme], layout: Layout, outcome: Outcome) -> dict[str, Any]:
+    """Gives what a group is, what was kept of it, its scheme, bits, bytes and sensitivity."""
+    scheme = schemes.get(group.members[0], SCHEMES[UNQUANTISED])
+    size = layout.weight_bytes(group.members, scheme)
     return {
-        group.name: by_layer[group.members[0]]
-        for group in outcome.structure.all_groups
-        if group.members[0] in by_layer
+        "group": group.name,
+        "layer": group.layer,
+        "role": group.role,
+        "shapes": [list(layout.shape(member)) for member in group.members],
+        "saliency_kept": outcome.saliency_kept.get(group.members[0]),
+        "scheme": scheme.name,
+        "bytes": size,
+        "bits": 8 * size / layout.weights(group.members),
+        "sensitivity": outcome.allocation.scores.get(group.name, {}) if outcome.allocation else {},
     }
-
-
-def _shapes(model: Any, layers: Iterable[str]) -> list[tuple[int, int]]:
-    """Gives the weights' shapes, output by input."""
-    return [weight_shape(model.get_submodule(layer)) for layer in layers]

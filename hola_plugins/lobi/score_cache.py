@@ -6,10 +6,11 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from hola_plugins.files.whole_file import write_json
@@ -32,19 +33,22 @@ def cache_key(model: nn.Module, batches: Sequence[Batch], settings: dict[str, An
     return digest.hexdigest()
 
 
-def cached_scores(folder: str | None, key: str, compute: Callable[[], Scores]) -> Scores:
+def cached_scores(
+    folder: str | None, key: str, allowed: Mapping[str, Sequence[str]], compute: Callable[[], Scores]
+) -> Scores:
     """Reads scores, or computes and keeps them; where they cannot be kept, a warning says so.
 
     Args:
         folder: Where they are kept; None keeps none.
         key: Their key.
+        allowed: Names of the schemes of every group, of each of which there is a score.
         compute: Computes them.
     """
     if folder is None:
         return compute()
     file = Path(folder) / f"{key}.json"
     if file.is_file():
-        found = _read(file)
+        found = _read(file, allowed)
         if found is not None:
             logger.info("scores read from %s", file)
             return found
@@ -56,24 +60,22 @@ def cached_scores(folder: str | None, key: str, compute: Callable[[], Scores]) -
     return scores
 
 
-def _read(file: Path) -> Scores | None:
+def _read(file: Path, allowed: Mapping[str, Sequence[str]]) -> Scores | None:
     """Reads a file of scores; None, with a warning, where it is not one."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         scores = {
-            group: {name: float(value) for name, value in row.items()} for group, row in content.items()
+            group: {name: float(content[group][name]) for name in names} for group, names in allowed.items()
         }
         if all(math.isfinite(value) for row in scores.values() for value in row.values()):
             return scores
-    except (ValueError, AttributeError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OSError, RecursionError) as error:
         logger.warning("%s is damaged and is written again: %s", file, error)
     return None
 
 
 def _bytes(tensor: Any) -> bytes:
     """Gives the memory of a tensor."""
-    import torch
-
     flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
     found: bytes = flat.numpy().tobytes()
     return found

@@ -17,7 +17,6 @@ import torch
 from compression_host import Layers
 from compression_jobs import CheckpointJob, plan_job
 from compression_subject import Subject
-from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.scheme import UNQUANTISED, parse_scheme
 
 _MORE = (0.0, 0.1)
@@ -107,8 +106,8 @@ def largest_plans(
 
 
 def _size(subject: Subject, plan: Plan) -> int:
-    return checkpoint_bytes(
-        subject.model, {layer: parse_scheme(name) for layer, name in plan.items() if name != UNQUANTISED}
+    return subject.layout.size(
+        {layer: parse_scheme(name) for layer, name in plan.items() if name != UNQUANTISED}
     )
 
 

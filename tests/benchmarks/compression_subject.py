@@ -11,7 +11,7 @@ import torch
 from compression_host import Layers, load, load_tokenizer
 from compression_measure import Ruler
 from compression_text import Corpus
-from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
+from hola_plugins.lobi.checkpoint_bytes import Layout
 from hola_plugins.lobi.guard import largest_that_fit
 from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantisation_plan import allowed_schemes, quantisable_groups
@@ -46,7 +46,8 @@ class Subject:
         self._evaluation_rows, self.device = evaluation_rows, device
         self.model, self.tokenizer = load(folder), load_tokenizer(folder)
         self.groups = quantisable_groups(self.model, read_structure(self.model), _IGNORED)
-        self.original_bytes = checkpoint_bytes(self.model, {})
+        self.layout = Layout(self.model)
+        self.original_bytes = self.layout.size({})
 
     def calibration(self, seed: int) -> torch.Tensor:
         """Gives the calibration text of a seed, int64[rows, length]."""
@@ -64,15 +65,11 @@ class Subject:
 
     def size(self, plan: Plan) -> int:
         """Gives the bytes of the checkpoint of a plan."""
-        return checkpoint_bytes(self.model, plan.by_layer(self.groups))
+        return self.layout.size(plan.by_layer(self.groups))
 
     def layers(self, plan: Plan) -> Layers:
         """Gives the quantised layers of each scheme of a plan."""
-        found: dict[str, list[str]] = {}
-        for layer, scheme in plan.by_layer(self.groups).items():
-            if scheme.name != UNQUANTISED:
-                found.setdefault(scheme.name, []).append(layer)
-        return found
+        return plan.layers(self.groups)
 
     def uniform(self, schemes: Sequence[str]) -> Iterator[Plan]:
         """Yields the plans of one scheme for all layers."""
@@ -102,7 +99,8 @@ class Subject:
         yield from found.values()
 
     def _families(self, schemes: Sequence[str]) -> Iterator[list[Plan]]:
-        allowed = allowed_schemes(self.model, self.groups, [*schemes, UNQUANTISED], self.device)
+        names = [*schemes, UNQUANTISED]
+        allowed = allowed_schemes(self.model, self.layout, self.groups, names, self.device)
         return hand_made_plans(self.groups, allowed, list(schemes))
 
     def count(self, plan: Plan) -> int:

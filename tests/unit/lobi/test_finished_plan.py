@@ -13,7 +13,6 @@ pytest.importorskip("peft")
 
 from small_models import make, random_rows
 
-from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import compress
 from hola_plugins.lobi.config import LoBiError, load_config
 from hola_plugins.lobi.report import make_report
@@ -32,7 +31,7 @@ def test_a_plan_that_goes_with_all_is_used(budget):
     model, config = make("llama"), load_config(settings(**budget))
     outcome = compress(model, random_rows(), config)
     assert outcome.allocation is None
-    allowed = make_report(model, config, outcome, checkpoint_bytes(model, {}))["allowed"]["bytes"]
+    allowed = make_report(model, config, outcome, config.plan, curve=True)["allowed"]["bytes"]
     assert allowed == (int(0.95 * outcome.original_bytes) if "target_ratio" in budget else None)
 
 

@@ -16,7 +16,6 @@ pytest.importorskip("peft")
 
 from small_models import make, random_rows, target, target_rows
 
-from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import compress
 from hola_plugins.lobi.config import LoBiError, load_config
 from hola_plugins.lobi.page import render_page
@@ -34,15 +33,16 @@ CASES = {
     "cut": {"target_bits": 6.0, "prune": 0.33, "lora": {"steps": 4, "check_every": 2}},
     "prune_only": {"prune": 0.33, "lora": {"steps": 0}},
 }
+MEASURED = {"kl": 0.25, "perplexity": 60.0, "seen": False}
 
 
 def run(model, rows, settings):
     """The report of the real stages, and the model."""
-    config = load_config({"report": "report.json", "quantizer": "rtn", "choices": CHOICES, **settings})
+    config = load_config({"quantizer": "rtn", "choices": CHOICES, **settings})
     outcome = compress(model, rows, config)
-    allocation = outcome.allocation
-    schemes = {} if allocation is None else allocation.best.plan.by_layer(allocation.groups)
-    return make_report(model, config, outcome, checkpoint_bytes(model, schemes))
+    found = outcome.allocation
+    plan = found.best.plan.layers(found.budget.groups) if found else config.plan or {}
+    return make_report(model, config, outcome, plan, curve=True) | {"measured": MEASURED}
 
 
 @pytest.fixture(scope="module")

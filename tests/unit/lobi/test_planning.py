@@ -18,15 +18,16 @@ from small_models import make, random_rows, target, target_rows
 
 from hola_plugins.lobi import rounding
 from hola_plugins.lobi.calibration import read_calibration
-from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
+from hola_plugins.lobi.checkpoint_bytes import Layout, checkpoint_bytes
 from hola_plugins.lobi.compression import compress
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiError, load_config
+from hola_plugins.lobi.curve import tradeoff
 from hola_plugins.lobi.divergence import measure, record
 from hola_plugins.lobi.fake_quantisation import quantised
 from hola_plugins.lobi.gptq import GptqRounding
 from hola_plugins.lobi.guard import choose
 from hola_plugins.lobi.plan import Plan, hand_made_plans
-from hola_plugins.lobi.quantisation_plan import allowed_schemes, make_budget, quantisable_groups
+from hola_plugins.lobi.quantisation_plan import Allocation, allowed_schemes, make_budget, quantisable_groups
 from hola_plugins.lobi.quantise import NearestRounding
 from hola_plugins.lobi.scheme import parse_scheme
 from hola_plugins.lobi.score_cache import cached_scores
@@ -86,7 +87,7 @@ def test_the_plan_keeps_the_budget_and_fused_layers_together(setting, budget):
     assert size == outcome.allocation.best.size
     assert size <= budget.get("target_bytes", outcome.original_bytes)
     assert size <= budget.get("target_ratio", 1) * outcome.original_bytes
-    assert outcome.allocation.bits <= budget.get("target_bits", 32)
+    assert outcome.allocation.budget.bits(plan) <= budget.get("target_bits", 32)
     for group in structure.groups:
         assert len({by_layer[member] for member in group.members}) == 1
 
@@ -100,7 +101,8 @@ MODELS = {family: make(family) for family in ("llama", "qwen2", "gemma2", "phi")
 def test_whatever_the_scores_a_plan_fits_and_engines_can_fuse_it(family, share, seed):
     model, generator = MODELS[family], torch.Generator().manual_seed(seed)
     structure, size = read_structure(model), checkpoint_bytes(model, {})
-    least = make_budget(load_config({"target_bits": 32.0}), model, structure, size).smallest()
+    budget = make_budget(load_config({"target_bits": 32.0}), model, structure, size)
+    least = budget.size(budget.smallest())
     ceiling = round(least + share * (size - least))
     budget = make_budget(load_config({"target_bytes": ceiling}), model, structure, size)
     scores = {
@@ -152,6 +154,37 @@ def test_a_cut_is_offered_where_it_helps_and_was_not_made(family, budget, offere
     assert "raise " in str(caught.value)
 
 
+class Fetched(dict):
+    """A module's weights, of which it is counted how often they are fetched."""
+
+    count = 0
+
+    def __getitem__(self, name):
+        Fetched.count += 1
+        return super().__getitem__(name)
+
+
+def test_weights_that_lie_elsewhere_are_not_fetched_for_every_plan():
+    model = make("llama")
+    structure, config = read_structure(model), load_config({"target_ratio": 0.5, "choices": NAMES})
+    for module in model.modules():
+        module._parameters = Fetched(module._parameters)
+    budget = make_budget(config, model, structure, checkpoint_bytes(model, {}))
+    scores = {group: dict.fromkeys(names, 1.0) for group, names in budget.allowed.items()}
+    Fetched.count = 0
+    plans = [plan for plans in hand_made_plans(budget.groups, budget.allowed, NAMES) for plan in plans]
+    assert len({(budget.size(plan), budget.bits(plan)) for plan in [*plans, budget.solve(scores)]}) > 4
+    assert len(tradeoff(Allocation(budget, scores, [], "nearest", {}))) == 1
+    assert Fetched.count == 0
+
+
+def test_a_choice_without_a_score_is_not_taken_as_free():
+    model = make("llama")
+    budget = make_budget(load_config({"target_ratio": 0.9}), model, read_structure(model), 10**6)
+    with pytest.raises(KeyError):
+        budget.solve({group: {} for group in budget.allowed})
+
+
 def test_the_guard_returns_a_uniform_plan_where_that_is_best(setting):
     model, text, structure, original = setting
     solver = Plan("solver", {group.name: "W4A16" for group in structure.groups})
@@ -178,7 +211,7 @@ def test_layers_that_are_ignored_or_of_another_layout_are_left_as_they_are():
     assert len(groups) == 5
     gpt2 = make("gpt2")
     groups = read_structure(gpt2).groups
-    assert set(map(tuple, allowed_schemes(gpt2, groups, NAMES, "cpu").values())) == {("BF16",)}
+    assert set(map(tuple, allowed_schemes(gpt2, Layout(gpt2), groups, NAMES, "cpu").values())) == {("BF16",)}
 
 
 @pytest.mark.parametrize(
@@ -198,7 +231,7 @@ def test_layers_that_vllm_loads_unquantised_only_are_left_as_they_are(family, le
     config = getattr(transformers, f"{family}Config")(**sizes, **widths, **ends, tie_word_embeddings=False)
     model = getattr(transformers, f"{family}ForCausalLM")(config).eval()
     groups = read_structure(model).all_groups
-    allowed = allowed_schemes(model, groups, NAMES, "cpu")
+    allowed = allowed_schemes(model, Layout(model), groups, NAMES, "cpu")
     assert {group.role for group in groups if allowed[group.name] == ["BF16"]} == left
 
 
@@ -206,7 +239,8 @@ def test_a_head_of_its_own_weight_makes_a_smaller_budget_feasible():
     settings = {"choices": NAMES, "quantizer": "rtn", "guard": True}
     model = make("llama")
     config = load_config({**settings, "target_bits": 32.0, "ignore": ["lm_head"]})
-    least = make_budget(config, model, read_structure(model), 0).smallest()
+    budget = make_budget(config, model, read_structure(model), 0)
+    least = budget.size(budget.smallest())
     config = load_config({**settings, "target_bytes": least - 1})
     outcome = compress(model, random_rows(), config)
     assert outcome.allocation.best.plan.schemes["lm_head"] != "BF16"
@@ -216,7 +250,7 @@ def test_a_head_of_its_own_weight_makes_a_smaller_budget_feasible():
 def test_rules_leave_the_head_as_it_is():
     model = make("llama")
     groups = read_structure(model).all_groups
-    allowed = allowed_schemes(model, groups, NAMES, "cpu")
+    allowed = allowed_schemes(model, Layout(model), groups, NAMES, "cpu")
     plans = [plan for family in hand_made_plans(groups, allowed, NAMES) for plan in family]
     assert {plan.schemes["lm_head"] for plan in plans} == {"BF16"}
     assert {len(plan.schemes) for plan in plans} == {len(groups)}
@@ -233,7 +267,8 @@ def test_pruning_alone_plans_no_bits():
 def test_an_automatic_cut_makes_a_small_budget_feasible():
     pytest.importorskip("peft")
     model = target()
-    least = make_budget(load_config({"target_bits": 32.0}), model, read_structure(model), 0).smallest()
+    budget = make_budget(load_config({"target_bits": 32.0}), model, read_structure(model), 0)
+    least = budget.size(budget.smallest())
     config = load_config(
         {"target_bytes": least - 50_000, "prune": "auto", "lora": {"steps": 2}, "quantizer": "rtn"}
     )
@@ -265,16 +300,21 @@ def test_a_mixture_of_experts_is_named_as_such():
 
 
 def test_scores_are_computed_once(tmp_path):
-    first = cached_scores(str(tmp_path), "key", lambda: {"q": {"W8A8": 0.5}})
-    assert cached_scores(str(tmp_path), "key", lambda: pytest.fail("scored again")) == first
-    assert cached_scores(str(tmp_path), "other", dict) == {}
+    allowed = {"q": ["W8A8"]}
+    first = cached_scores(str(tmp_path), "key", allowed, lambda: {"q": {"W8A8": 0.5}})
+    assert cached_scores(str(tmp_path), "key", allowed, lambda: pytest.fail("scored again")) == first
+    assert cached_scores(str(tmp_path), "other", {}, dict) == {}
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"q": {"a": "x"}}', json.dumps({"q": {"a": float("nan")}})])
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", "{}", '{"q": {"b": 1}}', '{"q": {"a": "x"}}', json.dumps({"q": {"a": float("nan")}})],
+)
 def test_damaged_scores_are_computed_again(tmp_path, content, caplog):
     (tmp_path / "key.json").write_text(content)
     with caplog.at_level(logging.WARNING):
-        assert cached_scores(str(tmp_path), "key", lambda: {"q": {"a": 1.0}}) == {"q": {"a": 1.0}}
+        found = cached_scores(str(tmp_path), "key", {"q": ["a"]}, lambda: {"q": {"a": 1.0}})
+    assert found == {"q": {"a": 1.0}}
     assert json.loads((tmp_path / "key.json").read_text()) == {"q": {"a": 1.0}}
 
 
