@@ -209,7 +209,12 @@ def table(rows: list[dict[str, Any]]) -> Table:
 
 def main() -> int:
     """Makes the drafts and prints them."""
-    options = build_parser().parse_args()
+    parser = build_parser()
+    options = parser.parse_args()
+    if options.sibling is None and any(draft.startswith("sibling") for draft in options.drafts):
+        parser.error(
+            f"--drafts {','.join(options.drafts)} needs --sibling DIR; without one, --drafts cut,random"
+        )
     done = _read(options.results)
     rows: list[dict[str, Any]] = []
     lessons: dict[int, Lesson] = {}
