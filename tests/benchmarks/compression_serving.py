@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine_pool import Pool, preloads, worker_environment
+from engine_pool import Pool, worker_environment
+from hola_plugins.doctor.preload import preload_value
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parent.parent
@@ -69,7 +70,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     speeds: dict[str, list[float]] = {name: [] for name in job["folders"]}
     with Pool() as pool:
         for name, folder in job["folders"].items():
-            worker = pool.start(name, {"model": folder, **_ENGINE}, worker_environment(cpus, preloads()))
+            worker = pool.start(name, {"model": folder, **_ENGINE}, worker_environment(cpus, preload_value()))
             worker.run(job["prompts"][:1], 8, 1)
             found[name] = worker.memory() | {
                 "file_bytes": sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))

@@ -25,16 +25,6 @@ class WorkerError(RuntimeError):
     """An engine process ended; the message holds the end of its log."""
 
 
-def preloads() -> str:
-    """Value of LD_PRELOAD with the libraries that vLLM on a CPU wants, as far as they are found."""
-    libraries = Path(sys.prefix) / "lib"
-    found = [next(iter(sorted(libraries.glob(f"{stem}*.so*"))), None) for stem in ("libiomp5", "libtcmalloc")]
-    present = os.environ.get("LD_PRELOAD", "")
-    return ":".join(
-        [str(path) for path in found if path and path.name not in present] + [present] * bool(present)
-    )
-
-
 def worker_environment(threads: list[int], preload: str) -> dict[str, str]:
     """Environment of a worker.
 

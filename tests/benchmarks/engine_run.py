@@ -12,8 +12,9 @@ from typing import Any
 from engine_equality import judge
 from engine_methods import EngineSetup, engine_arguments, why_not
 from engine_plan import Cell, Prompt
-from engine_pool import Pool, preloads, worker_environment
+from engine_pool import Pool, worker_environment
 from engine_report import Ledger, Run
+from hola_plugins.doctor.preload import preload_value
 
 
 def usable_cpus(args: argparse.Namespace) -> list[int]:
@@ -30,7 +31,9 @@ def start_engines(
     Returns:
         For each method what its engine says of itself, or why it was skipped.
     """
-    environment = worker_environment(usable_cpus(args), preloads() if args.preload is None else args.preload)
+    environment = worker_environment(
+        usable_cpus(args), preload_value() if args.preload is None else args.preload
+    )
     facts: dict[str, dict[str, Any]] = {}
     prompts = [prompt.ids for prompt in warm]
     for method in args.methods:

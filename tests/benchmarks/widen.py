@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine_pool import Pool, WorkerError, preloads, worker_environment
+from engine_pool import Pool, WorkerError, worker_environment
+from hola_plugins.doctor.preload import preload_value
 from widened_checkpoint import Size, read_config, size_for, size_of, write_widened
 
 _EPILOG = """\
@@ -53,7 +54,7 @@ def step_milliseconds(model: Path) -> float:
     cpus = sorted(os.sched_getaffinity(0))
     with Pool() as pool:
         worker = pool.start(
-            "widen", {"model": str(model), **_STEP_ENGINE}, worker_environment(cpus, preloads())
+            "widen", {"model": str(model), **_STEP_ENGINE}, worker_environment(cpus, preload_value())
         )
         prompt = [list(range(10, 74))]
         worker.run(prompt, 16, 1)
