@@ -69,29 +69,25 @@ def parse_json(text: str) -> Any:
         raise ValueError("lists and objects are nested too deeply: a few levels are allowed") from None
 
 
-def numbered_lines(
-    path: Path, longest: int = LINE_BYTES, most: int = DATA_BYTES
-) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yields the lines that are not blank with their numbers, from 1 on; one line is in memory at a time.
 
     A line ends at a line feed alone: JSON may hold the other characters that Python takes for one.
 
     Args:
-        path: The file, UTF-8 with or without a mark.
-        longest: Most bytes of a line.
-        most: Most bytes of the file.
+        path: The file, UTF-8 with or without a mark, of at most `DATA_BYTES`; a line has at most `LINE_BYTES`.
 
     Raises:
         InputFileError: No plain file, a larger one, a longer line, or bytes that are no UTF-8.
         OSError: It cannot be read.
     """
-    with _opened(path, most) as file:
+    with _opened(path, DATA_BYTES) as file:
         number = 0
-        while line := file.readline(longest + 1):
+        while line := file.readline(LINE_BYTES + 1):
             number += 1
-            if len(line) > longest:
+            if len(line) > LINE_BYTES:
                 raise InputFileError(
-                    f"{path}, line {number} has more than {longest // MIB} MiB: end each record with a line break"
+                    f"{path}, line {number} has more than {LINE_BYTES // MIB} MiB: end each record with a line break"
                 )
             text = _decoded(f"{path}, line {number}", line).removesuffix("\n")
             if text.strip():

@@ -23,11 +23,11 @@ def draw_rule(svg: Element, x1: float, y1: float, x2: float, y2: float, opacity:
     add(svg, "line", {"x1": x1, "y1": y1, "x2": x2, "y2": y2, **ink})
 
 
-def draw_ticks_across(svg: Element, axis: Axis, bottom: float, text: Callable[[float], str] = plain) -> None:
+def draw_ticks_across(svg: Element, axis: Axis, bottom: float) -> None:
     """Draws the ticks of a horizontal axis under ``bottom``."""
     for tick in axis.ticks:
         x = axis.place(tick)
-        add(svg, "text", {"class": "tick-x", "x": x, "y": bottom + 18, "text-anchor": "middle"}, text(tick))
+        add(svg, "text", {"class": "tick-x", "x": x, "y": bottom + 18, "text-anchor": "middle"}, plain(tick))
         draw_rule(svg, x, bottom, x, bottom + 4, 0.6)
 
 

@@ -25,9 +25,8 @@ from rich.progress import track
 from rich.table import Table
 
 from json_lines import read_json_lines
-from replay_drafters import HSDReplay, NgramReplay, ReplayDrafter, SuffixReplay
+from replay_drafters import MAX_LENGTH, HSDReplay, NgramReplay, ReplayDrafter, SuffixReplay
 
-MAX_LENGTH = 40_960
 Sequence = tuple[str, list[int], list[int]]
 
 
@@ -103,7 +102,7 @@ def _tokens_per_step(counts: dict[str, dict[str, int]]) -> dict[str, float]:
 def _quality(sequences: list[Sequence], lengths: list[int], console: Console) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     makers: dict[str, Callable[[int], ReplayDrafter]] = {
-        "hsd": lambda longest: HSDReplay(longest, MAX_LENGTH),
+        "hsd": HSDReplay,
         "ngram": NgramReplay,
     }
     if SuffixReplay.available():
@@ -138,7 +137,7 @@ def _latency(console: Console) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for context in (2048, 8192, 32_768):
         for batch in (1, 16, 64):
-            drafter = HSDReplay(8, MAX_LENGTH, rows=batch)
+            drafter = HSDReplay(8, rows=batch)
             times, stall, size = drafter.time_calls(context, calls=150)
             p50, p99 = (float(np.percentile(times, q)) for q in (50, 99))
             found[f"{context}x{batch}"] = {"p50": p50, "p99": p99, "stall": stall, "bytes_per_token": size}
@@ -158,7 +157,7 @@ def _latency(console: Console) -> dict[str, Any]:
 
 def _lookups(console: Console) -> dict[str, float]:
     """Times a lookup alone, without the call around it, in microseconds by context."""
-    found = {str(context): HSDReplay(8, MAX_LENGTH).time_lookups(context) for context in (2048, 8192, 32_768)}
+    found = {str(context): HSDReplay(8).time_lookups(context) for context in (2048, 8192, 32_768)}
     console.print(
         "one lookup, microseconds: "
         + ", ".join(f"{value:.2f} at {context} tokens" for context, value in found.items())

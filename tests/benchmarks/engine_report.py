@@ -64,11 +64,11 @@ class Ledger:
     methods: list[str]
     runs: list[Run] = field(default_factory=list)
 
-    def _of(self, method: str, batch: int, workload: str | None) -> list[Run]:
+    def _of(self, method: str, batch: int, workload: str) -> list[Run]:
         return [
             run
             for run in self.runs
-            if run.method == method and run.cell.batch == batch and workload in (None, run.cell.workload)
+            if run.method == method and run.cell.batch == batch and run.cell.workload == workload
         ]
 
     def batches(self) -> list[int]:
@@ -79,8 +79,8 @@ class Ledger:
         """Workloads in running order."""
         return list(dict.fromkeys(run.cell.workload for run in self.runs))
 
-    def figures(self, method: str, batch: int, workload: str | None) -> dict[str, Any]:
-        """Figures of a method on a workload at a batch; None means all workloads."""
+    def figures(self, method: str, batch: int, workload: str) -> dict[str, Any]:
+        """Figures of a method on a workload at a batch."""
         runs = self._of(method, batch, workload)
         results = [run.result for run in runs]
         total: Callable[[str], float] = lambda key: sum(result[key] for result in results)  # noqa: E731

@@ -26,6 +26,9 @@ from hola_plugins.hsd.retrieval import vote
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.warm_up import compile_kernels
 
+MAX_LENGTH = 40_960
+"""Tokens of the longest request."""
+
 _VOCABULARY = 1 << 20
 
 
@@ -47,11 +50,10 @@ class HSDReplay:
 
     Args:
         longest: Draft length.
-        max_length: Longest request.
         rows: Batch size of `time_calls`.
     """
 
-    def __init__(self, longest: int, max_length: int, rows: int = 1) -> None:
+    def __init__(self, longest: int, rows: int = 1) -> None:
         self._config = HSDConfig.model_validate(
             {
                 "deterministic": True,
@@ -59,9 +61,9 @@ class HSDReplay:
                 "telemetry": {"log_interval_s": 0},
             }
         )
-        self._limits = DraftLimits(longest, _VOCABULARY, max_length)
+        self._limits = DraftLimits(longest, _VOCABULARY, MAX_LENGTH)
         self._drafter = HierarchicalDrafter(self._config, self._limits, rows)
-        self._buffer = np.zeros((rows, max_length), dtype=np.int32)
+        self._buffer = np.zeros((rows, MAX_LENGTH), dtype=np.int32)
         self._rows = rows
 
     def start(self, prompt: Any) -> None:
