@@ -1,4 +1,4 @@
-"""The `hola` command. Each module of this package holds the commands of one method."""
+"""The `hola` command. Its commands are in the modules of this package, those of one method or task together."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def ask(
     No model is asked. Kept sentences are green, the rest of their passages is dim. A calibration saved as
     calibration.json in the index is used. Ends with status 2 when the index cannot be asked.
     """
-    with ends_with_2("ask", _STOPPED):
+    with ends_with_2("ask", "stopped"):
         from hola_plugins.corpus.answer_view import render_answer
         from hola_plugins.corpus.asking import open_index
 
