@@ -154,6 +154,11 @@ class PilotConfig(Settings):
         return "lobi" in self.stages and self.lobi.checkpoint is None and self.compress_python is not None
 
     @property
+    def draft_to_make(self) -> Draft | None:
+        """How an intermediate model is to be made for the stages; None where none is."""
+        return self.draft if "all" in self.stages and self.compress_python is not None else None
+
+    @property
     def tokenizer(self) -> str:
         """Folder or hub id of the tokenizer: the model's, unless vLLM is given another."""
         return str(self.engine.get("tokenizer") or self.model)

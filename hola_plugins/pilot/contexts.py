@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.documents import document_files, open_documents
-from hola_plugins.pilot.passages import Passages, Retrieve, adaptive_depth, fixed_depth, retrieve_all
+from hola_plugins.pilot.passages import Passages, Retrieve, adaptive_retriever, fixed_depth, retrieve_all
 from hola_plugins.pilot.results import Retrieval
 from hola_plugins.pilot.stages import Depth
 from hola_plugins.pilot.state import State, digest, fingerprint
@@ -118,7 +118,7 @@ class Contexts:
             self._retrievers[depth] = (
                 fixed_depth(self.index, self._config.documents.k)
                 if depth == "fixed"
-                else adaptive_depth(self.index, self._config.adacomp)
+                else adaptive_retriever(self.index, self._config.adacomp).invoke
             )
         return self._retrievers[depth]
 

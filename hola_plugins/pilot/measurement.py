@@ -52,7 +52,7 @@ class Measurement:
         """Measures what is not finished; repeat by repeat another stage comes first."""
         active = [plan for plan in plans if plan.server is not None]
         self._start_servers(active)
-        for repeat in range(self.rounds.repeats):
+        for repeat in range(self.contexts.repeats):
             first = repeat % len(active)
             for plan in active[first:] + active[:first]:
                 self._attempt(plan, partial(self._measure_round, plan, repeat))
@@ -76,7 +76,7 @@ class Measurement:
             return common.model_copy(update={"status": status, "error": plan.left_out})
         if common.error is not None:
             return common
-        rounds = [self.rounds.get(plan, repeat) for repeat in range(self.rounds.repeats)]
+        rounds = [self.rounds.get(plan, repeat) for repeat in range(self.contexts.repeats)]
         finished = [one for one in rounds if one is not None]
         scores = [self.scores.get(plan.server, plan.depth, task) for task in self.config.accuracy]
         figures = {
@@ -103,7 +103,7 @@ class Measurement:
         """Tells whether something of a stage is not finished."""
         if plan.server is None:
             return False
-        rounds = (self.rounds.get(plan, repeat) for repeat in range(self.rounds.repeats))
+        rounds = (self.rounds.get(plan, repeat) for repeat in range(self.contexts.repeats))
         scores = (self.scores.get(plan.server, plan.depth, task) for task in self.config.accuracy)
         return any(one is None for one in rounds) or any(one is None for one in scores)
 
@@ -128,7 +128,7 @@ class Measurement:
 
     def _measure_round(self, plan: StagePlan, repeat: int) -> None:
         """Measures a round."""
-        doing = f"{plan.title}, repeat {repeat + 1} of {self.rounds.repeats}"
+        doing = f"{plan.title}, repeat {repeat + 1} of {self.contexts.repeats}"
         if self.rounds.get(plan, repeat) is None:
             server = self._server(plan, doing)
             self.rounds.measure(

@@ -44,12 +44,6 @@ def fixed_depth(index: OpenIndex, k: int) -> Retrieve:
     return lambda question: list(retriever.invoke(question))
 
 
-def adaptive_depth(index: OpenIndex, settings: AdaComp) -> Retrieve:
-    """Gives what AdaComp's retriever finds; raises what `adaptive_retriever` does."""
-    retriever = adaptive_retriever(index, settings)
-    return lambda question: list(retriever.invoke(question))
-
-
 def adaptive_retriever(index: OpenIndex, settings: AdaComp) -> AdaCompRetriever:
     """Gives AdaComp's retriever over the index, calibrated where there is something to calibrate with.
 

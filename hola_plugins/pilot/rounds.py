@@ -20,15 +20,13 @@ class Rounds:
 
     Attributes:
         traffic: How requests are sent.
-        contexts: What is sent.
-        repeats: Over how many repeats it is dealt.
+        contexts: What is sent, and over how many repeats.
         state: What is finished.
         versions: Packages of vLLM's environment.
     """
 
     traffic: Traffic
     contexts: Contexts
-    repeats: int
     state: State
     versions: Mapping[str, str]
 
@@ -64,7 +62,7 @@ class Rounds:
         self.state.put(self._name(plan, repeat), self._key(plan, repeat), found.model_dump(mode="json"))
 
     def _dealt(self, depth: Depth, repeat: int) -> list[Prompt]:
-        return deal(self.contexts.prompts(depth), self.repeats, repeat)
+        return deal(self.contexts.prompts(depth), self.contexts.repeats, repeat)
 
     def _name(self, plan: StagePlan, repeat: int) -> str:
         return f"round-{plan.name}-{repeat}"

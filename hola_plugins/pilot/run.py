@@ -27,7 +27,7 @@ from hola_plugins.pilot.scores import Scores
 from hola_plugins.pilot.sections import Domain
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.server_plan import ServerPlan
-from hola_plugins.pilot.stages import Made, StagePlan, needs_draft, plan_stages
+from hola_plugins.pilot.stages import Made, StagePlan, plan_stages
 from hola_plugins.pilot.state import State, digest, fingerprint, locked
 from hola_plugins.pilot.traffic import Traffic
 
@@ -111,10 +111,12 @@ class Pilot:
         return Contexts(self._config, self._state, self._environment.own_versions, self._progress.show)
 
     @cached_property
-    def _compressor(self) -> Compressor | None:
+    def _compressor(self) -> Compressor:
         python = self._config.compress_python
         if python is None:
-            return None
+            raise ValueError(
+                "a model is to be made, and there is no environment to do it: give compress_python"
+            )
         folder, environment = self._config.out / "checkpoints", self._environment
         versions = environment.compress_versions
         return Compressor(python, self._config.model, folder, environment.logs, self._state, versions)
@@ -125,7 +127,7 @@ class Pilot:
         check_tasks(tasks, self._config.tokenizer)
         for domain in self._labelled_domains:
             labelled_questions(domain)
-        if self._compressed_domains and self._compressor is None:
+        if self._compressed_domains and self._config.compress_python is None:
             raise ValueError("'cross_domain' with calibration compresses models: give compress_python")
         self._progress.show("reading prompts and versions")
         self._environment.all_versions, self._contexts  # noqa: B018 - each checks what it reads
@@ -133,14 +135,12 @@ class Pilot:
     def _plan(self) -> list[StagePlan]:
         """Makes the models that are missing, then plans the stages and says how many steps they are."""
         compressed, intermediate = _given(self._config.lobi.checkpoint), _given(self._config.intermediate)
-        if self._compressor is not None and self._config.needs_compression:
+        if self._config.needs_compression:
             compressed = self._make(
                 "compressing", partial(self._compressor.compress, "lobi", self._config.lobi)
             )
-        if self._compressor is not None and needs_draft(self._config) and self._config.draft:
-            intermediate = self._make(
-                "making a draft of", partial(self._compressor.draft, self._config.draft)
-            )
+        if (draft := self._config.draft_to_make) is not None:
+            intermediate = self._make("making a draft of", partial(self._compressor.draft, draft))
         plans = plan_stages(self._config, compressed, intermediate)
         active = sum(plan.server is not None for plan in plans)
         compressed_for = len(self._compressed_domains)
@@ -165,7 +165,7 @@ class Pilot:
         return Measurement(
             config=config,
             contexts=contexts,
-            rounds=Rounds(Traffic.of(config), contexts, contexts.repeats, self._state, versions),
+            rounds=Rounds(Traffic.of(config), contexts, self._state, versions),
             scores=Scores(evaluation, contexts, self._state, versions),
             footprints=Footprints(self._state, versions),
             fleet=fleet,
@@ -187,7 +187,7 @@ class Pilot:
         self, baseline: ServerPlan | None, fleet: Fleet, scores: Scores
     ) -> tuple[CrossDomain, ...]:
         """Measures the part of compressed models."""
-        if not self._compressed_domains or self._compressor is None or baseline is None:
+        if not self._compressed_domains or baseline is None:
             return ()
         return measure_cross_domain(
             self._compressed_domains,

@@ -54,11 +54,6 @@ class StagePlan:
         return TITLES[self.name]
 
 
-def needs_draft(config: PilotConfig) -> bool:
-    """Tells whether an intermediate model is to be made for the stages."""
-    return "all" in config.stages and config.draft is not None and config.compress_python is not None
-
-
 @dataclass(frozen=True, slots=True)
 class Made:
     """A model that the stages need, or why there is none.

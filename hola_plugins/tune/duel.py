@@ -109,8 +109,8 @@ class Arena:
                 self._round(tally, repeat)
             pairs = list(zip(tallies[0].requests, tallies[1].requests, strict=True))
             began = len(logs)
-            for slow, fast in pairs[began:]:
-                logs.append(math.log(fast.latency_s / slow.latency_s))
+            for known, tried in pairs[began:]:
+                logs.append(math.log(tried.latency_s / known.latency_s))
                 if compare is not None:
                     compare(len(logs) - 1, logs[-1])
             turns.append(statistics.fmean(logs[began:]))

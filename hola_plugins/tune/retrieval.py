@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hola_plugins.pilot.passages import Retrieve, adaptive_depth, fixed_depth, retrieve_all
+from hola_plugins.pilot.passages import Retrieve, adaptive_retriever, fixed_depth, retrieve_all
 from hola_plugins.pilot.sections import AdaComp
 from hola_plugins.pilot.workload import Query
 from hola_plugins.tune.config import RetrievalSpace
@@ -49,7 +49,8 @@ class RetrievalTrials:
 
     def measure(self, values: dict[str, Any], report: Report) -> Measured:
         """Measures the tokens and the recall of one setting over the queries."""
-        return self._found(adaptive_depth(self._index, self._settings.model_copy(update=values)))
+        settings = self._settings.model_copy(update=values)
+        return self._found(adaptive_retriever(self._index, settings).invoke)
 
     def original(self) -> Measured:
         """Measures the fixed number of passages that the pilot's baseline retrieves."""

@@ -84,13 +84,13 @@ def shortened(text: str, width: float, letter: float = LETTER) -> str:
     return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
-def lines(text: str, width: float, letter: float, most: int = 2) -> Sequence[str]:
-    """Breaks a text at its spaces into lines that fit a width by the width of a letter, the last one cut."""
+def lines(text: str, width: float, letter: float) -> Sequence[str]:
+    """Breaks a text at a space into two lines at most that fit a width by the width of a letter, each one cut."""
     found: list[str] = []
     for word in text.split():
         if found and (len(found[-1]) + 1 + len(word)) * letter <= width:
             found[-1] += f" {word}"
         else:
             found.append(word)
-    kept = [*found[: most - 1], " ".join(found[most - 1 :])] if found else []
+    kept = (*found[:1], " ".join(found[1:]))
     return [shortened(line, width, letter) for line in kept if line]

@@ -24,14 +24,9 @@ def signed(value: float, digits: int = 1) -> str:
     return text[1:] if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
-def change(comparison: Comparison, value: float | None = None) -> str:
-    """Gives a change of the comparison's kind: per cent of a speed, points of a score.
-
-    Args:
-        comparison: Says which kind.
-        value: The change; None takes the estimate.
-    """
-    value = comparison.estimate.value if value is None else value
+def change(comparison: Comparison) -> str:
+    """Gives the change: per cent of a speed, points of a score."""
+    value = comparison.estimate.value
     if comparison.kind == "speed":
         return f"{signed(100 * (value - 1))} %"
     return f"{signed(100 * value)} points"

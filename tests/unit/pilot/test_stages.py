@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from hola_plugins.pilot.config import PilotConfig
-from hola_plugins.pilot.stages import Made, needs_draft, plan_stages, stage_settings
+from hola_plugins.pilot.stages import Made, plan_stages, stage_settings
 
 SMALL = Made("small")
 
@@ -91,7 +91,8 @@ def test_without_hsd_equal_servers_are_shared(config):
 
 def test_a_draft_that_was_made_is_the_intermediate_level(config):
     given = config(intermediate=None, draft={"minutes": 1}, compress_python=sys.executable)
-    assert needs_draft(given)
+    assert given.draft_to_make == given.draft
+    assert config(draft={}, intermediate=None, compress_python=None).draft_to_make is None
     assert plan_stages(given, SMALL, Made("made"))[4].server.hsd == {"intermediate": {"model": "made"}}
     failed = plan_stages(given, SMALL, Made(error="hola draft ended with status 2"))[4]
     assert (failed.server, failed.failed, failed.left_out) == (None, True, "hola draft ended with status 2")
