@@ -66,8 +66,9 @@ def gate_rates(
 def evidence_of(searched: Searched, prompts: Sequence[str]) -> list[float]:
     """Gives the evidence that the corpus has for each prompt."""
     store, lexical = searched.store, searched.lexical
+    view = store.passages.view()
     vectors = [np.asarray(store.embeddings.embed_query(prompt), dtype=np.float32) for prompt in prompts]
     return [
-        evidence(probe(store.passages, lexical, prompt, vector, POOL))
+        evidence(probe(view, lexical, prompt, vector, POOL))
         for prompt, vector in zip(prompts, vectors, strict=True)
     ]

@@ -59,12 +59,12 @@ def search_all(workload: Workload, vectors: KnownVectors, count: Callable[[str],
     """Indexes the passages in a flat `FaissStore` and searches every question; `count` counts tokens of a text."""
     ids, texts = list(workload.passages), list(workload.passages.values())
     store = FaissStore.from_texts(texts, vectors, ids=ids)
-    lexical = LexicalIndex(workload.passages)
+    view, lexical = store.passages.view(), LexicalIndex(workload.passages)
     lengths = {name: count(text) for name, text in workload.passages.items()}
     pools = []
     for question in workload.questions:
         vector = vectors.known[question.text]
-        found = probe(store.passages, lexical, question.text, vector, POOL)
+        found = probe(view, lexical, question.text, vector, POOL)
         pools.append(
             Pool(
                 question,
