@@ -30,9 +30,13 @@ from hola_plugins.lobi.config import LoBiConfig, LoBiError, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.report import make_report
 from hola_plugins.lobi.report_files import write_report
-from hola_plugins.lobi.scheme import ACTORDER, parse_scheme
+from hola_plugins.lobi.scheme import parse_scheme
+from hola_plugins.lobi.stock_recipe import stock_modifiers
 from hola_plugins.lobi.tunable import QuantisedLayer
 from hola_plugins.lobi.tuning import tune
+
+_CLASSES = {one.__name__: one for one in (GPTQModifier, AWQModifier, QuantizationModifier)}
+"""llmcompressor's modifiers that make plans, by their names in recipes."""
 
 
 class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
@@ -86,7 +90,9 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         plan = self.plan or {}
         self._outcome = outcome
         self._report = make_report(model, config, outcome, plan, curve=self.report is not None)
-        self._stages = _quantisers(self.quantizer, plan)
+        self._stages = [
+            _CLASSES[name](**keys) for name, keys in stock_modifiers(self.quantizer, plan).items()
+        ]
         self.requires_calibration_data = any(stage.requires_calibration_data for stage in self._stages)
         for stage in self._stages:
             stage.initialize(state, **kwargs)
@@ -137,7 +143,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
             return
         began = time.perf_counter()
         layers = {
-            name: QuantisedLayer(model.get_submodule(name), "weight_scale", parse_scheme(scheme))
+            name: QuantisedLayer(model.get_submodule(name), parse_scheme(scheme))
             for scheme, names in self.plan.items()
             for name in names
         }
@@ -198,22 +204,6 @@ def _renumber_norms(model: Any, layers: str, kept: list[int]) -> None:
             put_back(f"{layers}.{kept.index(int(number))}.{rest}", module)
 
     model.set_submodule = renumbered
-
-
-def _quantisers(quantizer: str, plan: dict[str, list[str]]) -> list[Modifier]:
-    """Makes llmcompressor's modifiers for a plan; none where nothing is quantised."""
-    if not plan:
-        return []
-    groups = {
-        name.lower(): QuantizationScheme.model_validate(parse_scheme(name).as_config_group(layers))
-        for name, layers in plan.items()
-    }
-    if quantizer == "gptq":
-        return [GPTQModifier(config_groups=groups, actorder=ACTORDER)]
-    rounding = QuantizationModifier(config_groups=groups)
-    if quantizer == "rtn":
-        return [rounding]
-    return [AWQModifier(), rounding]
 
 
 ModifierFactory.register("LoBiModifier", LoBiModifier)

@@ -20,8 +20,6 @@ from hola_plugins.lobi.scheme import Scheme
 
 _DAMPING = 0.01
 _BLOCK = 128
-_MANY_BITS = 8
-"""From here on rounding to nearest is as good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class GptqRounding:
         model: The model.
         batches: Text that the inputs of layers are seen on.
         names: The layers.
-        schemes: The schemes that will be asked for; those of few bits are rounded in one sweep over a layer.
+        schemes: The schemes that will be asked for; coarse ones are rounded in one sweep over a layer.
     """
 
     def __init__(
@@ -56,13 +54,13 @@ class GptqRounding:
     ) -> None:
         self._scales_in = model.dtype
         self._nearest = NearestRounding(model.dtype)
-        self._schemes = [scheme for scheme in schemes if scheme.bits < _MANY_BITS]
+        self._schemes = [scheme for scheme in schemes if scheme.coarse]
         self._hessians = _input_products(model, batches, names)
         self._rounded: dict[tuple[str, str], _Rounded] = {}
 
     def __call__(self, name: str, weight: torch.Tensor, scheme: Scheme) -> torch.Tensor:
         """Gives the rounded weight, float32[output, input]; computed once."""
-        if scheme.bits >= _MANY_BITS:
+        if not scheme.coarse:
             return self._nearest(name, weight, scheme)
         if (name, scheme.name) not in self._rounded:
             columns = weight.shape[1]

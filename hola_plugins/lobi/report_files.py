@@ -17,7 +17,7 @@ def write_report(file: Path, report: dict[str, Any]) -> Path:
 
     Args:
         file: The JSON file; its folder is made.
-        report: What `hola_plugins.lobi.report.make_report` gives.
+        report: What `hola_plugins.lobi.page.render_page` takes.
 
     Returns:
         The page.

@@ -41,7 +41,7 @@ class Scheme:
 
     @property
     def coarse(self) -> bool:
-        """Whether its steps are so coarse that it pays to search for scales."""
+        """Whether its steps are so coarse that GPTQ and a search for scales pay; elsewhere plain rounding is as good."""
         return self.kind == "int" and self.bits < 8
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 
 from hola_plugins.files.input_file import WHOLE_BYTES, read_json, read_text
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig, load_config
-from hola_plugins.lobi.scheme import ACTORDER, UNQUANTISED, parse_scheme
+from hola_plugins.lobi.scheme import ACTORDER, parse_scheme
 
 RECIPE_FILE = "recipe.yaml"
 """What llmcompressor writes beside a checkpoint."""
@@ -77,16 +77,20 @@ def stock_recipe(source: Path) -> StockRecipe:
     return StockRecipe(_HEAD.format(source=source.name, same=same) + body, same)
 
 
-def stock_modifiers(config: LoBiConfig) -> dict[str, dict[str, Any]]:
-    """Gives llmcompressor's modifiers, by name with their keys, for a finished run's settings."""
-    groups = {
-        name.lower(): parse_scheme(name).as_config_group(layers)
-        for name, layers in (config.plan or {}).items()
-    }
-    if config.quantizer == "gptq":
+def stock_modifiers(quantizer: str, plan: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
+    """Gives llmcompressor's modifiers, by name with their keys, that make a plan; none where nothing is quantised.
+
+    Args:
+        quantizer: Which of its methods quantises.
+        plan: Layers by scheme.
+    """
+    if not plan:
+        return {}
+    groups = {name.lower(): parse_scheme(name).as_config_group(layers) for name, layers in plan.items()}
+    if quantizer == "gptq":
         return {"GPTQModifier": {"config_groups": groups, "actorder": ACTORDER}}
     rounding = {"QuantizationModifier": {"config_groups": groups}}
-    return rounding if config.quantizer == "rtn" else {"AWQModifier": {}, **rounding}
+    return rounding if quantizer == "rtn" else {"AWQModifier": {}, **rounding}
 
 
 def _replaced(node: Any, file: Path, found: list[LoBiConfig]) -> Any:
@@ -97,7 +101,7 @@ def _replaced(node: Any, file: Path, found: list[LoBiConfig]) -> Any:
     for key, value in node.items():
         if key == _ENTRY:
             found.append(_finished(value, file))
-            copied |= stock_modifiers(found[-1])
+            copied |= stock_modifiers(found[-1].quantizer, found[-1].plan or {})
         else:
             copied[key] = _replaced(value, file, found)
     return copied
@@ -118,23 +122,10 @@ def _from_report(file: Path) -> dict[str, Any]:
     """Makes the recipe of a run from its report."""
     try:
         report = read_json(file, WHOLE_BYTES)
-        cut, settings = report["cut"], dict(report["settings"])
-        plan: dict[str, list[str]] = {}
-        for row in report["layers"]:
-            if row["scheme"] != UNQUANTISED:
-                plan.setdefault(row["scheme"], []).extend(_members(row["group"]))
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        settings = dict(report["settings"]) | dict(report["decided"])
+    except (LookupError, TypeError, ValueError) as error:
         raise LoBiError(f"{file} is no report of a run of Lo-Bi ({error!r})") from None
-    if cut is not None:
-        raise LoBiError(f"{file}: {_CUT}")
-    return {"lobi_stage": {"lobi_modifiers": {_ENTRY: settings | {"prune": {}, "plan": plan}}}}
-
-
-def _members(group: str) -> list[str]:
-    """Gives the layers of a group's name: ``a.b.q_proj+k_proj`` is a.b.q_proj and a.b.k_proj."""
-    first, *rest = group.split("+")
-    parent = first.rpartition(".")[0]
-    return [first, *(f"{parent}.{name}" for name in rest)]
+    return {"lobi_stage": {"lobi_modifiers": {_ENTRY: settings}}}
 
 
 def _read_yaml(file: Path, yaml: Any) -> Any:

@@ -40,13 +40,11 @@ class Block:
     """An MLP or an attention: the layers that read its input, and the one that writes its output.
 
     Attributes:
-        layer: Number of the decoder layer.
         inputs: Names of gate and up, or of query, key and value; one name where they are fused.
         output: Name of the layer that writes the output.
         width: Channels between them.
     """
 
-    layer: int
     inputs: tuple[str, ...]
     output: str
     width: int
@@ -223,7 +221,7 @@ def _blocks_of(
     blocks: dict[str, Block] = {}
     for parent, stages in by_parent.items():
         kind = "attention" if "attention" in type(model.get_submodule(parent)).__name__.lower() else "mlp"
-        block = _block(number, list(stages.values()), model)
+        block = _block(list(stages.values()), model)
         if block is None or kind in blocks:
             raise LoBiError(
                 f"{parent} ({type(model.get_submodule(parent)).__name__}) is not one set of input layers "
@@ -239,9 +237,9 @@ def _blocks_of(
     return blocks
 
 
-def _block(number: int, stages: list[list[str]], model: nn.Module) -> Block | None:
+def _block(stages: list[list[str]], model: nn.Module) -> Block | None:
     """Gives the block of two stages of layers; None where there are others."""
     if len(stages) != 2 or len(stages[1]) != 1:
         return None
     width = weight_shape(model.get_submodule(stages[1][0]))[1]
-    return Block(number, tuple(stages[0]), stages[1][0], width)
+    return Block(tuple(stages[0]), stages[1][0], width)

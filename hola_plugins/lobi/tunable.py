@@ -22,13 +22,11 @@ class QuantisedLayer:
     """A layer as its host has quantised it; its weight and scales are written to.
 
     Attributes:
-        module: The layer.
-        scales: Name of the parameter that holds the scales of its weight, [output, groups].
+        module: The layer; its ``weight_scale`` holds the scales of its weight, [output, groups].
         scheme: The scheme.
     """
 
     module: Any
-    scales: str
     scheme: Scheme
 
 
@@ -37,7 +35,7 @@ class Scales:
 
     def __init__(self, layer: QuantisedLayer) -> None:
         self._layer = layer
-        scales, scheme = getattr(layer.module, layer.scales), layer.scheme
+        scales, scheme = layer.module.weight_scale, layer.scheme
         self._dtype = scales.dtype
         steps = scales.detach().float()[..., None]
         grouped = layer.module.weight.detach().float().reshape(len(steps), steps.shape[1], -1)
@@ -51,7 +49,7 @@ class Scales:
 
     def write(self) -> None:
         """Writes scales, and the weight that goes with them, into the layer."""
-        write_parameter(self._layer.module, self._layer.scales, self.values[0].detach())
+        write_parameter(self._layer.module, "weight_scale", self.values[0].detach())
         write_parameter(self._layer.module, "weight", self._weight().detach())
 
     def _weight(self) -> torch.Tensor:

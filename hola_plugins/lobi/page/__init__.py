@@ -18,9 +18,9 @@ def render_page(report: Mapping[str, Any]) -> str:
     """Renders the page of a run.
 
     Args:
-        report: What `hola_plugins.lobi.report.make_report` gives, also after a way through JSON. ``measured``
-            holds KL and perplexity of the quantised model, and whether the quantiser was calibrated with the
-            text they are measured on; without it the page shows what is expected.
+        report: What `hola_plugins.lobi.report.make_report` gives, also after a way through JSON, and ``measured``:
+            KL and perplexity of the quantised model, and whether the quantiser was calibrated with the text they
+            are measured on.
 
     Returns:
         HTML that is well-formed XML as well. Every text in the report is escaped.
@@ -47,15 +47,16 @@ def _headline(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         figures.from_to(before["bytes"], size),
         f"{figures.share(size, before['bytes'])} of the original{_budget(report)}",
     )
-    after, how = _quality(report)
-    if after is not None:
-        yield "KL to the original", figures.number(after["kl"]), f"nats a token, {how}"
-        first, last = before["perplexity"], after["perplexity"]
-        yield (
-            "Perplexity",
-            f"{figures.number(first, 4)} → {figures.number(last, 4)}",
-            f"{figures.change(first, last)}, {how}",
-        )
+    after = report["measured"]
+    seen = f", which {report['settings']['quantizer']} has seen" if after["seen"] else ""
+    how = f"measured on held-out text{seen}"
+    yield "KL to the original", figures.number(after["kl"]), f"nats a token, {how}"
+    first, last = before["perplexity"], after["perplexity"]
+    yield (
+        "Perplexity",
+        f"{figures.number(first, 4)} → {figures.number(last, 4)}",
+        f"{figures.change(first, last)}, {how}",
+    )
     yield "Effective bits", f"{_bits(report):.2f}", "a weight of the linear layers, scales included"
     yield "Time", figures.duration(sum(report["seconds"].values())), "in the stages below"
 
@@ -70,16 +71,6 @@ def _budget(report: Mapping[str, Any]) -> str:
     if settings["target_bytes"] is not None:
         return f"; budget {figures.in_bytes(settings['target_bytes'])}"
     return ""
-
-
-def _quality(report: Mapping[str, Any]) -> tuple[Mapping[str, float] | None, str]:
-    """Gives KL and perplexity after the run, and how they were found; None where they are not known."""
-    if "measured" in report:
-        seen = f", which {report['settings']['quantizer']} has seen" if report["measured"]["seen"] else ""
-        return report["measured"], f"measured on held-out text{seen}"
-    if "kl" in report["predicted"]:
-        return report["predicted"], "of the plan on held-out text"
-    return None, ""
 
 
 def _bits(report: Mapping[str, Any]) -> float:

@@ -21,6 +21,7 @@ from hola_plugins.lobi.config import LoBiError, load_config
 from hola_plugins.lobi.page import render_page
 from hola_plugins.lobi.report import make_report
 from hola_plugins.lobi.report_files import write_report
+from hola_plugins.lobi.stock_recipe import stock_recipe
 from hola_plugins.page.axis import linear_axis, log_axis
 from hola_plugins.page.figures import byte_unit, duration, from_to, in_bytes, number
 
@@ -228,6 +229,28 @@ def test_a_finished_plan_that_is_given_is_what_the_report_shows():
     report = run(target(), target_rows(), {"plan": {"W8A8": layers}})
     assert {row["group"] for row in report["layers"] if row["scheme"] == "W8A8"} == set(layers)
     parse(report)
+
+
+def test_a_report_gives_the_recipe_of_its_plan(reports, tmp_path):
+    yaml, report = pytest.importorskip("yaml"), reports["ratio"]
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(report))
+    stage = yaml.safe_load(stock_recipe(file).text)["lobi_stage"]
+    groups = stage["lobi_modifiers"]["QuantizationModifier"]["config_groups"]
+    plan = report["decided"]["plan"]
+    assert {name: group["targets"] for name, group in groups.items()} == {
+        scheme.lower(): layers for scheme, layers in plan.items()
+    }
+    quantised = [row for row in report["layers"] if row["scheme"] in plan]
+    assert sum(len(row["shapes"]) for row in quantised) == sum(map(len, plan.values()))
+    assert "decided" not in render_page(report)
+
+
+def test_a_report_of_a_cut_gives_none(reports, tmp_path):
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(reports["cut"]))
+    with pytest.raises(LoBiError, match="was cut"):
+        stock_recipe(file)
 
 
 def test_the_page_lies_beside_the_json_file(reports, tmp_path):

@@ -88,18 +88,12 @@ def test_other_modifiers_of_the_recipe_stay_in_their_order(tmp_path: Path) -> No
 def test_a_report_gives_the_same_recipe(tmp_path: Path) -> None:
     report = {
         "settings": {"target_bits": 4.5, "prune": "auto"},
-        "cut": None,
-        "recovery": None,
-        "layers": [
-            {"group": "model.layers.0.mlp.gate_proj+up_proj", "scheme": "W4A16"},
-            {"group": "model.layers.0.mlp.down_proj", "scheme": "BF16"},
-            {"group": "lm_head", "scheme": "W8A8"},
-        ],
+        "decided": {"prune": {"channels": 0.0}, "plan": PLAN},
     }
     file = tmp_path / "lobi_report.json"
     file.write_text(json.dumps(report))
     assert modifiers(stock_recipe(file).text) == modifiers(stock_recipe(write(tmp_path, FINISHED)).text)
-    file.write_text(json.dumps(report | {"cut": {"channels": 128}}))
+    file.write_text(json.dumps(report | {"decided": {"prune": {"channels": 0.25}, "plan": PLAN}}))
     with pytest.raises(LoBiError, match="was cut"):
         stock_recipe(file)
 

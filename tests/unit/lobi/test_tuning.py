@@ -29,7 +29,7 @@ def quantise_layer(module, scheme):
     scales = weight_scale(grouped, scheme)[..., 0].to(original.dtype)
     module.weight.data.copy_(NearestRounding(original.dtype)("", original, scheme))
     module.weight_scale = torch.nn.Parameter(scales, requires_grad=False)
-    return QuantisedLayer(module, "weight_scale", scheme)
+    return QuantisedLayer(module, scheme)
 
 
 def quantise_model(model, scheme):
