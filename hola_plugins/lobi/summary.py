@@ -10,6 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
+from hola_plugins.page.figures import in_bytes
+
 _DRAFTING = {
     "method": "custom_class",
     "model": "hola_plugins.vllm.HSDProposer",
@@ -28,9 +30,7 @@ def render_summary(report: Mapping[str, Any]) -> Table:
     table = Table(caption="perplexity and KL: on text kept from the calibration data")
     for column in ("", "before", "after"):
         table.add_column(column, justify="right" if column else "left")
-    table.add_row(
-        "size", bytes_in_words(before["bytes"]), f"{bytes_in_words(size)} ({size / before['bytes']:.1%})"
-    )
+    table.add_row("size", in_bytes(before["bytes"]), f"{in_bytes(size)} ({size / before['bytes']:.1%})")
     table.add_row("perplexity", f"{before['perplexity']:.3f}", f"{after['perplexity']:.3f}")
     table.add_row("KL to the original, nats a token", "0", f"{after['kl']:.5f}")
     if "bits" in predicted:
@@ -45,11 +45,3 @@ def render_summary(report: Mapping[str, Any]) -> Table:
 def serve_command(folder: Path) -> str:
     """Gives the command that serves a checkpoint in vLLM with HSD drafting."""
     return shlex.join(["vllm", "serve", str(folder), "--speculative-config", json.dumps(_DRAFTING)])
-
-
-def bytes_in_words(size: int) -> str:
-    """Gives a size in words."""
-    for factor, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if size >= factor:
-            return f"{size / factor:.2f} {unit}"
-    return f"{size} bytes"

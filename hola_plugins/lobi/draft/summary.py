@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-from hola_plugins.lobi.summary import bytes_in_words
+from hola_plugins.page.figures import in_bytes
 
 
 def render_draft(report: Mapping[str, Any]) -> Group:
@@ -42,7 +42,7 @@ def _sizes(report: Mapping[str, Any]) -> Table:
     for name, key in (("parameters", "parameters"), ("of these in layers", "decoder_parameters")):
         table.add_row(name, f"{target[key]:,}", f"{draft[key]:,} ({draft[key] / target[key]:.1%})")
     table.add_row("layers", str(target["layers"]), str(draft["layers"]))
-    table.add_row("weights", bytes_in_words(target["bytes"]), bytes_in_words(draft["bytes"]))
+    table.add_row("weights", in_bytes(target["bytes"]), in_bytes(draft["bytes"]))
     for name, key in (("ms a pass of 1 token", "one"), ("ms a pass of 8 tokens", "many")):
         table.add_row(name, f"{1e3 * cost['target'][key]:.2f}", f"{1e3 * cost['draft'][key]:.2f}")
     table.add_row("acceptance rate a token", "", f"{report['acceptance']['rate']:.1%}")
