@@ -35,6 +35,11 @@ def _bin_of(tokens: int) -> int:
     return 8 + (exponent - 3) * _PER_OCTAVE + ((tokens - (1 << exponent)) * _PER_OCTAVE >> exponent)
 
 
+def _octave(requests: int) -> int:
+    """Numbers the octaves of batch size; the last one is open."""
+    return min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
+
+
 class StepTimeCurve:
     """Step time by tokens, monotone, for each octave of batch size.
 
@@ -67,7 +72,7 @@ class StepTimeCurve:
         """
         if requests < 1 or tokens < 1 or seconds <= 0.0:
             return False
-        octave = min(requests.bit_length() - 1, _OCTAVES - 1)
+        octave = _octave(requests)
         where = _bin_of(min(tokens, self._max_tokens))
         weight, before = self._weight[octave, where], self._mean[octave, where]
         relative = seconds / self._drift[octave]
@@ -88,25 +93,25 @@ class StepTimeCurve:
 
     def observations(self, requests: int, tokens: int) -> float:
         """Gives how many steps of this kind were measured."""
-        octave = min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
+        octave = _octave(requests)
         return float(self._weight[octave, _bin_of(min(max(tokens, 1), self._max_tokens))])
 
     def table(self, requests: int) -> Float64:
         """Gives the relative time of a step by its tokens, float64[max_tokens + 1], the drift divided out."""
-        octave = min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
+        octave = _octave(requests)
         if octave not in self._fitted:
             self._fitted[octave] = self._fit(octave)
         return self._fitted[octave]
 
     def seconds(self, requests: int, tokens: int) -> float:
         """Gives the time of a step in seconds, once steps of so many requests were measured."""
-        octave = min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
+        octave = _octave(requests)
         table = self.table(requests)
         return float(table[min(tokens, len(table) - 1)] * self._drift[octave])
 
     def milliseconds(self, requests: int) -> dict[str, float]:
         """Gives the measured points of one curve: tokens to milliseconds."""
-        octave = min(max(requests, 1).bit_length() - 1, _OCTAVES - 1)
+        octave = _octave(requests)
         scale = 1e3 * self._drift[octave]
         return {
             str(round(self._centre[where])): round(float(self._mean[octave, where] * scale), 3)
