@@ -32,9 +32,7 @@ class DraftControl:
     def __init__(self, config: HSDConfig, max_rows: int, max_draft: int) -> None:
         self._settings = config.control
         self._static = config.deterministic or config.control.mode == "static"
-        self._max_rows = max_rows
         self._random = random.Random(0)
-        self._sent_rows = 0
         self.sent_tokens = 0
         self._spent = 0.0
         self._emitted = 0.0
@@ -78,13 +76,13 @@ class DraftControl:
         A step that is far longer than the others of its kind is a pause, and pays for no draft.
 
         Args:
-            rows: Requests in the step; all of them must have been in the last call too.
+            rows: Requests in the step, those of the last call.
             emitted: Tokens that the step emitted.
             tokens: Tokens that the step ran, where the host tells; None takes what was sent.
             seconds: Its duration.
             draft_seconds: What drafting for it took before.
         """
-        if self._static or rows != self._sent_rows or seconds <= 0.0:
+        if self._static or seconds <= 0.0:
             return
         ran = max(tokens or 0, rows + self.sent_tokens)
         if not self.curve.observe(rows, ran, seconds):
@@ -97,7 +95,7 @@ class DraftControl:
             and self._settings.breaker
             and self.curve.observations(rows, rows) >= _BASELINE_STEPS
         ):
-            baseline = self.curve.seconds(rows, min(rows, self._max_rows))
+            baseline = self.curve.seconds(rows, rows)
             self.breaker.observe(emitted * baseline / rows, seconds + draft_seconds)
 
     def may_draft(self, rows: int) -> bool:
@@ -119,13 +117,11 @@ class DraftControl:
             keep_above(block.state, block.chance, self.threshold, rows, sent)
         else:
             self._cut_for_goodput(block, rows, drafting, sent)
-        self._sent_rows = drafting
         self.sent_tokens = sum(sent.tolist())
         return sent
 
-    def nothing_sent(self, drafting: int) -> None:
+    def nothing_sent(self) -> None:
         """Notes a call that drafted nothing."""
-        self._sent_rows = drafting
         self.sent_tokens = 0
 
     def _cut_for_goodput(self, block: Block, rows: int, drafting: int, sent: Int32) -> None:

@@ -174,7 +174,7 @@ class HierarchicalDrafter:
         self._totals.count(drafting, fresh, self._feedback.score(tokens, REQUEST))
         self.hierarchy.learn(call, tokens)
         if not drafting or not self.control.may_draft(drafting):
-            self.control.nothing_sent(drafting)
+            self.control.nothing_sent()
             return [[] for _ in range(rows)]
         return self._draft(call, tokens, self._limits.room(emitted, lengths), drafting, started)
 

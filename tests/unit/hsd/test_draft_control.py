@@ -15,7 +15,7 @@ def steps(
 ) -> None:
     """Serves one request for some steps, each of which verifies ``sent`` drafted tokens."""
     for _ in range(count):
-        control.nothing_sent(1)
+        control.nothing_sent()
         control.sent_tokens = sent
         control.observe_step(1, emitted, None, seconds, draft_seconds)
 
@@ -49,11 +49,9 @@ def test_the_breaker_can_be_switched_off() -> None:
     assert (control.breaker.state, control.may_draft(1)) == ("closed", True)
 
 
-def test_a_step_of_other_rows_than_the_last_call_tells_nothing() -> None:
+def test_a_token_of_the_batch_takes_its_share_of_the_step() -> None:
     control = DraftControl(HSDConfig(), max_rows=4, max_draft=8)
-    control.nothing_sent(2)
-    control.observe_step(1, 1, None, 0.01)
-    assert (control.curve.observations(1, 1), control.token_seconds) == (0, None)
+    assert control.token_seconds is None
     control.observe_step(2, 2, None, 0.01)
     assert control.curve.observations(2, 2) == 1
     assert control.token_seconds == pytest.approx(0.005)
@@ -64,7 +62,7 @@ def test_the_price_of_a_token_is_its_time_over_that_of_an_emitted_one() -> None:
     assert control.price(1) == 0.0
     steps(control, 3, 0, 2, 0.010)
     steps(control, 3, 4, 2, 0.018)
-    control.nothing_sent(1)
+    control.nothing_sent()
     assert control.price(1) == pytest.approx((0.018 - 0.010) / 4 / (0.010 / 2))
 
 

@@ -99,6 +99,18 @@ def test_a_prompt_that_comes_again_is_no_step_either(make_drafter: MakeDrafter) 
     assert _timed(drafter) == 0
 
 
+def test_a_step_in_which_another_request_ended_its_prompt_is_not_timed(make_drafter: MakeDrafter) -> None:
+    drafter = make_drafter(rows=2, deterministic=False)
+    buffer = np.tile(np.arange(1, 33, dtype=np.int32), (2, 16))
+    buffer[1] += 1
+    calls = [(20, [], 9, []), (21, [21], 9, []), (22, [22], 10, [11]), (23, [23], 11, [12])]
+    timed = []
+    for mine, said, other, answered in calls:
+        drafter.propose([said, answered], np.array([mine, other], dtype=np.int32), buffer)
+        timed.append(sum(drafter.control.curve.observations(n, t) for n in (1, 2) for t in range(1, 9)))
+    assert timed == [0, 0, 0, 1]
+
+
 def test_room_to_the_longest_request_is_kept(make_drafter: MakeDrafter) -> None:
     drafter = make_drafter(rows=1)
     buffer = np.tile(np.arange(8, dtype=np.int32), (1, 64))
