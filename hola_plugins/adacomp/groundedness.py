@@ -21,7 +21,7 @@ Entails = Callable[[str, str], float]
 """Gives the probability that the first text entails the second."""
 
 _CITATION = re.compile(r"\[\d+(?:\s*[,;–-]\s*\d+)*\]")  # noqa: RUF001
-_LISTED = re.compile(r"\s*(\d+)[.)]\s+")
+_LISTED = re.compile(r"\s*(\d{1,9})[.)]\s+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _SPELT = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"

@@ -14,6 +14,9 @@ _INVISIBLE = re.compile("[\U000e0020-\U000e007e\u202d\u202e]|[\ufe00-\ufe0f\U000
 
 _MARKUP = re.compile(r"<!--[^<]{0,2000}?-->|</?[a-z][^<>]{0,200}>", re.IGNORECASE)
 
+_DECIMAL_ENTITY = re.compile(r"&#0*+([0-9]{0,8})[0-9]*+")
+"""A character by its number; eight digits are past the last character, thousands more than Python takes for a number."""
+
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{24,4096}={0,2}")
 _MOST_ENCODED = 20
 """Runs of base64 in a passage that are decoded."""
@@ -55,7 +58,7 @@ def injection_marks(text: str) -> tuple[str, ...]:
 
 def _marks_in(text: str) -> set[str]:
     """Searches a text as it stands and as it is shown."""
-    plain = plain_letters(html.unescape(text))
+    plain = plain_letters(html.unescape(_DECIMAL_ENTITY.sub(r"&#\1", text)))
     views = {plain, _MARKUP.sub("", plain)}
     return {name for name, pattern in _PATTERNS.items() if any(map(pattern.search, views))}
 

@@ -16,11 +16,15 @@ LONGEST_UNSPACED = 100
 _PAUSES = " ，、；："  # noqa: RUF001
 """Where a long sentence is cut: Thai and its neighbours put spaces between clauses, East Asian scripts commas."""
 
+_STOPS = "[.!?…\u061f\u06d4\u0589\u1362\u0964\u0965]"
 _END = re.compile(
-    "[.!?…\u061f\u06d4\u0589\u1362\u0964\u0965]+"
-    r"[\"'”’)\]]*(?=\s)|[。！？]+[」』”’）]*|\n\s*\n|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))"  # noqa: RUF001
+    rf"(?<!{_STOPS}){_STOPS}++"
+    r"[\"'”’)\]]*+(?=\s)|[。！？]+[」』”’）]*|\n\s*\n|\n(?=\s*(?:[-*•#|]|\d+[.)]\s))"  # noqa: RUF001
 )
-"""Ends of sentences in Latin, Arabic, Armenian, Ethiopic, Indic and East Asian scripts; blank lines; list items."""
+"""Ends of sentences in Latin, Arabic, Armenian, Ethiopic, Indic and East Asian scripts; blank lines; list items.
+
+A run of stops is tried once, from its start, so that the time grows with the length of the text alone.
+"""
 
 _ABBREVIATIONS = frozenset(
     [
