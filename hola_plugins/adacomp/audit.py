@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +14,9 @@ import numpy as np
 
 
 class AuditTrail:
-    """Appends records to a file, each whole, from any number of threads.
+    """Appends records to a file, each whole on a line of its own, from any number of threads.
+
+    What a full disk let be written of a record stays a line by itself, no JSON; its query ended in the error.
 
     Args:
         path: The file; made if missing, as is its folder.
@@ -31,9 +34,18 @@ class AuditTrail:
             OSError: The file cannot be written; an audited query must not go unrecorded.
         """
         stamped = {"time": datetime.now(UTC).isoformat(), **record}
-        line = json.dumps(stamped, ensure_ascii=False, default=_plain)
-        with self._lock, self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"{line}\n")
+        text = json.dumps(stamped, ensure_ascii=False, default=_plain)
+        line = f"{text}\n".encode(errors="backslashreplace")
+        with self._lock, self.path.open("ab") as file:
+            file.write(b"\n" + line if self._is_cut(os.fstat(file.fileno()).st_size) else line)
+
+    def _is_cut(self, size: int) -> bool:
+        """Tells whether the file, of so many bytes, ends within a line; a pipe has none."""
+        if not size:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(size - 1)
+            return file.read(1) != b"\n"
 
 
 def _plain(value: object) -> object:

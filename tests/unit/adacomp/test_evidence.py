@@ -126,3 +126,13 @@ def test_what_json_has_no_word_for_is_recorded_too(tmp_path):
     trail.write({"tokens": np.int64(7), "scores": np.array([0.5, 1.0]), "path": tmp_path})
     (record,) = map(json.loads, trail.path.read_text(encoding="utf-8").splitlines())
     assert (record["tokens"], record["scores"], record["path"]) == (7, [0.5, 1.0], str(tmp_path))
+
+
+def test_a_record_behind_one_that_a_full_disk_cut_off_is_whole(tmp_path):
+    trail = AuditTrail(tmp_path / "audit.jsonl")
+    trail.path.write_text('{"query": "one"}\n{"time": "20', encoding="utf-8")
+    trail.write({"query": "three"})
+    trail.write({"query": "four"})
+    lines = trail.path.read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ['{"query": "one"}', '{"time": "20']
+    assert [json.loads(line)["query"] for line in lines[2:]] == ["three", "four"]
