@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from hola_plugins.hsd.step_time import StepTimeCurve
 _LEAST_SURVIVAL = 0.02
 _BASELINE_STEPS = 3
 _FADING = 0.9
+_MOST_WAITING = 32
+"""Calls that wait for a step to measure; where requests come so fast that each has a prompt in it, there is none."""
 
 
 class DraftControl:
@@ -33,6 +36,7 @@ class DraftControl:
         self._settings = config.control
         self._static = config.deterministic or config.control.mode == "static"
         self._random = random.Random(0)
+        self._waiting: Counter[int] = Counter()
         self.sent_tokens = 0
         self._spent = 0.0
         self._emitted = 0.0
@@ -84,17 +88,13 @@ class DraftControl:
         """
         if self._static or seconds <= 0.0:
             return
-        ran = max(tokens or 0, rows + self.sent_tokens)
-        if not self.curve.observe(rows, ran, seconds):
+        self._waiting[rows.bit_length()] = 0
+        if not self.curve.observe(rows, tokens or rows + self.sent_tokens, seconds):
             return
         self._spent = _FADING * self._spent + seconds + draft_seconds
         self._emitted = _FADING * self._emitted + emitted
         self._steps = _FADING * self._steps + 1.0
-        if (
-            self.sent_tokens
-            and self._settings.breaker
-            and self.curve.observations(rows, rows) >= _BASELINE_STEPS
-        ):
+        if self.sent_tokens and self._settings.breaker and self._has_baseline(rows):
             baseline = self.curve.seconds(rows, rows)
             self.breaker.observe(emitted * baseline / rows, seconds + draft_seconds)
 
@@ -126,13 +126,22 @@ class DraftControl:
 
     def _cut_for_goodput(self, block: Block, rows: int, drafting: int, sent: Int32) -> None:
         explored = self._random.random() if self._settings.explore else 1.0
-        if (
-            self.curve.observations(drafting, drafting) < _BASELINE_STEPS
-            or explored < 0.5 * self._settings.explore
-        ):
+        if explored < 0.5 * self._settings.explore or self._waits(drafting):
             return
         if explored < self._settings.explore:
             keep_above(block.state, block.chance, 0.5 * self.threshold, rows, sent)
             return
         threshold = cut_drafts(block.state, block.chance, self.curve.table(drafting), drafting, rows, sent)
         self.threshold += 0.1 * (min(threshold, 1.0) - self.threshold)
+
+    def _has_baseline(self, requests: int) -> bool:
+        """Tells whether steps without drafts were measured."""
+        return self.curve.observations(requests, requests) >= _BASELINE_STEPS
+
+    def _waits(self, requests: int) -> bool:
+        """Tells whether to send nothing, so that a step without drafts can be measured; counts such calls."""
+        if self._has_baseline(requests):
+            return False
+        waiting = requests.bit_length()
+        self._waiting[waiting] += 1
+        return self._waiting[waiting] <= _MOST_WAITING

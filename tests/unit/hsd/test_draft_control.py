@@ -66,6 +66,13 @@ def test_the_price_of_a_token_is_its_time_over_that_of_an_emitted_one() -> None:
     assert control.price(1) == pytest.approx((0.018 - 0.010) / 4 / (0.010 / 2))
 
 
+def test_a_step_whose_drafts_the_host_cut_counts_as_what_it_ran() -> None:
+    control = DraftControl(HSDConfig(), max_rows=1, max_draft=8)
+    control.sent_tokens = 6
+    control.observe_step(1, 3, 3, 0.01)
+    assert control.curve.milliseconds(1) == {"3": 10.0}
+
+
 def pause(breaker: CircuitBreaker) -> int:
     """Lets a breaker trip and counts the calls up to its probe."""
     while breaker.state != "open":
