@@ -10,9 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hola_plugins.lobi.scheme import DEFAULT_CHOICES, LOADABLE, UNQUANTISED, parse_scheme
-
-_SHOWN = 200
-"""Characters of a value that a message repeats."""
+from hola_plugins.settings_error import in_words
 
 
 class LoBiError(ValueError):
@@ -23,11 +21,13 @@ class InfeasibleBudgetError(LoBiError):
     """No plan fits the budget; the message names the smallest that one does."""
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """What every group of settings is: frozen, and without unknown keys."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PruneConfig(_Settings):
+class PruneConfig(Settings):
     """How much of each kind of structure is cut, as a fraction; widths stay multiples of ``multiple``."""
 
     channels: float = Field(default=0.0, ge=0.0, lt=1.0)
@@ -48,7 +48,7 @@ class PruneConfig(_Settings):
         return max(self.channels, self.kv_heads, self.layers) > 0
 
 
-class LoraConfig(_Settings):
+class LoraConfig(Settings):
     """LoRA: the factors that saliency is read from, and the recovery after a cut."""
 
     rank: int = Field(default=8, ge=1, le=512)
@@ -73,7 +73,7 @@ class LoraConfig(_Settings):
     """Folder that receives the peft adapter of a recovery that helped; null keeps none."""
 
 
-class TuneConfig(_Settings):
+class TuneConfig(Settings):
     """Training after quantisation, of what costs no byte: scales, norms and biases."""
 
     steps: int = Field(default=0, ge=0)
@@ -89,7 +89,7 @@ class TuneConfig(_Settings):
     """Measurements without improvement after which tuning stops."""
 
 
-class LoBiConfig(_Settings):
+class LoBiConfig(Settings):
     """Settings of `hola_plugins.llmcompressor.LoBiModifier`, the keys of its recipe entry.
 
     At most one budget may be given. Without one nothing is quantised, and the run prunes alone.
@@ -218,12 +218,6 @@ class LoBiConfig(_Settings):
         return self.has_budget and self.plan is None
 
 
-def shown(value: Any) -> str:
-    """Gives a value as a message repeats it: its beginning."""
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
 def explain_unknown_keys(keys: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
     """Raises for the first key that no setting has, and names the nearest.
 
@@ -238,17 +232,18 @@ def explain_unknown_keys(keys: Mapping[str, Any], allowed: Mapping[str, Any]) ->
             )
 
 
+def refusal(error: ValidationError, settings: Any, model: type[BaseModel], owner: str = "Lo-Bi") -> LoBiError:
+    """Puts pydantic's errors into one of Lo-Bi's, with key, value and remedy of each."""
+    return LoBiError(in_words(error, settings, model, owner))
+
+
 def load_config(settings: Mapping[str, Any]) -> LoBiConfig:
     """Checks settings.
 
     Raises:
-        LoBiError: For a setting that Lo-Bi does not accept, with key, value and remedy.
+        LoBiError: For settings that Lo-Bi does not accept, with key, value and remedy.
     """
-    explain_unknown_keys(settings, LoBiConfig.model_fields)
     try:
         return LoBiConfig.model_validate(dict(settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        where = f"Lo-Bi setting {key!r} = {shown(first['input'])}: " if key else "Lo-Bi settings: "
-        raise LoBiError(where + first["msg"]) from None
+        raise refusal(error, settings, LoBiConfig) from None

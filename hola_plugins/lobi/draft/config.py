@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
-from hola_plugins.lobi.config import LoBiError, explain_unknown_keys, shown
+from hola_plugins.lobi.config import Settings, refusal
 
 _SHARE = 0.25
 """Size of a draft where none is asked for."""
 
 
-class DraftConfig(BaseModel):
+class DraftConfig(Settings):
     """How small a draft is, what it learns from, and for how long."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Most parameters of the decoder layers, as a share of the target's; embeddings and head stay. null takes a
@@ -77,12 +75,9 @@ def load_draft_config(settings: Mapping[str, Any]) -> DraftConfig:
     """Checks settings.
 
     Raises:
-        LoBiError: For a setting that is not accepted, with key, value and what is allowed.
+        LoBiError: For settings that are not accepted, with key, value and what is allowed.
     """
-    explain_unknown_keys(settings, DraftConfig.model_fields)
     try:
         return DraftConfig.model_validate(dict(settings))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise LoBiError(f"draft setting {key!r} = {shown(first['input'])}: {first['msg']}") from None
+        raise refusal(error, settings, DraftConfig, "draft") from None

@@ -93,7 +93,7 @@ def test_no_prompt_is_both_learned_and_measured(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"sise": 0.3}, "unknown .* 'sise'; did you mean 'size'"),
+        ({"sise": 0.3}, "unknown draft setting 'sise'; did you mean 'size'"),
         ({"size": 1.5}, "'size' = 1.5"),
         ({"loss": "mse"}, "'loss' = 'mse'.*'kl'"),
         ({"minutes": 0}, "'minutes' = 0"),

@@ -17,7 +17,9 @@ from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig, load_co
         ({"prune": 1.0}, ("prune", "less than 1")),
         ({"choices": ["W4A17"]}, ("'W4A17'", "W4A16")),
         ({"choices": ["W8A16"]}, ("W8A16 does not load", "cpu", "W8A8")),
-        ({"lora": {"stepz": 3}}, ("lora.stepz",)),
+        ({"lora": {"rnk": 8}}, ("unknown Lo-Bi setting 'lora.rnk'", "did you mean 'rank'")),
+        ({"prune": {"chanels": 0.2}}, ("unknown Lo-Bi setting 'prune.chanels'", "did you mean 'channels'")),
+        ({"prune": "half"}, ("'prune' = 'half': must hold keys of channels", "Input should be 'auto'")),
         ({"lora": {"when": "always"}}, ("lora.when",)),
     ],
 )

@@ -101,7 +101,7 @@ def test_float32_is_refused_where_vllm_does_not_run_quantised_layers_in_it(
         (
             "lobi: {choices: [W9A9]}\n",
             3,
-            "'lobi.choices' = ['W9A9']: Lo-Bi settings: Value error, unknown scheme",
+            "'lobi.choices' = ['W9A9']: Lo-Bi settings: unknown scheme",
         ),
         (
             "lobi: {device: cpu_avx2, choices: [W8A16]}\n",
