@@ -34,7 +34,6 @@ from hola_plugins.lobi.model_source import (
 from hola_plugins.lobi.report import check_written
 from hola_plugins.lobi.report_files import write_report
 from hola_plugins.lobi.staged_folder import ADAPTER, staged_folder
-from hola_plugins.lobi.stock_recipe import RECIPE_FILE
 
 REPORT_FILE = "lobi_report.json"
 """The report's name in the checkpoint; its page lies beside it."""
@@ -115,7 +114,7 @@ def compress_checkpoint(
 
     Args:
         source: The model and its calibration rows.
-        config: Lo-Bi's settings; ``report`` is set here.
+        config: Lo-Bi's settings; the report goes into the folder.
         dtype: Dtype to load and store the model in; auto takes that of its checkpoint.
         target: The folder.
         memory: Most bytes of weights in memory; by default half of what is free, and all where weights are cut.
@@ -134,19 +133,18 @@ def compress_checkpoint(
         if memory is None and not config.changes_weights:
             memory = half_of_free_memory()
         model = load(source.model, dtype, memory, Path(spare))
-        settings = _staged(config, target, folder)
         fitting, kept = divide(source.rows, config.held_out)
+        modifier = LoBiModifier(**config.model_dump()).measure_on(kept)
         try:
             oneshot(
                 model=model,
                 tokenizer=source.tokenizer,
-                recipe=LoBiModifier(**settings).measure_on(kept),
+                recipe=modifier.writing_to(folder / REPORT_FILE, _staged_adapter(config, target, folder)),
                 dataset=DataLoader(fitting, batch_size=1),
                 output_dir=str(folder),
             )
         except (OSError, SafetensorError) as error:
             raise OSError(f"{target} was not written: {error}; is the disk full?") from error
-        _forget_staging(folder / RECIPE_FILE, config)
         seconds = time.perf_counter() - began
         run = {
             "model": source.model,
@@ -154,22 +152,14 @@ def compress_checkpoint(
             "bytes": file_bytes(folder),
             "seconds": seconds,
         }
-        return _complete(folder / REPORT_FILE, run, config)
+        return _complete(folder / REPORT_FILE, run)
 
 
-def _staged(config: LoBiConfig, target: Path, folder: Path) -> dict[str, Any]:
-    """Gives the settings, where the report and an adapter that is to be in the target go to its staging folder."""
-    settings = config.model_dump() | {"report": str(folder / REPORT_FILE)}
+def _staged_adapter(config: LoBiConfig, target: Path, folder: Path) -> Path | None:
+    """Gives where an adapter that is to be in the target is made; None for one that is not."""
     adapter = config.lora.adapter
-    if adapter is not None and Path(adapter).resolve() == (target / ADAPTER).resolve():
-        settings["lora"]["adapter"] = str(folder / ADAPTER)
-    return settings
-
-
-def _unstage(settings: dict[str, Any], config: LoBiConfig) -> None:
-    """Takes the staging folder out of settings: it no longer exists."""
-    settings["report"] = None
-    settings["lora"]["adapter"] = config.lora.adapter
+    inside = adapter is not None and Path(adapter).resolve() == (target / ADAPTER).resolve()
+    return folder / ADAPTER if inside else None
 
 
 def _check_recipe(model: str) -> None:
@@ -183,18 +173,7 @@ def _check_recipe(model: str) -> None:
         raise LoBiError(_RECIPE.format(found, f"it holds {type(recipe).__name__}, no stages"))
 
 
-def _forget_staging(recipe: Path, config: LoBiConfig) -> None:
-    """Takes the staging folder out of the recipe."""
-    content: dict[str, Any] = yaml.safe_load(recipe.read_text(encoding="utf-8"))
-    stages = [stage for stage in content.values() if isinstance(stage, dict)]
-    for group in (group for stage in stages for group in stage.values()):
-        if isinstance(group, dict) and "LoBiModifier" in group:
-            _unstage(group["LoBiModifier"], config)
-    tidy = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
-    recipe.write_text(tidy, encoding="utf-8")
-
-
-def _complete(file: Path, run: dict[str, Any], config: LoBiConfig) -> dict[str, Any]:
+def _complete(file: Path, run: dict[str, Any]) -> dict[str, Any]:
     """Adds to the report what only the whole run knows.
 
     Raises:
@@ -202,7 +181,6 @@ def _complete(file: Path, run: dict[str, Any], config: LoBiConfig) -> dict[str, 
     """
     report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     check_written(report, run["bytes"])
-    _unstage(report["settings"], config)
     report["run"] = run
     write_report(file, report)
     return report

@@ -25,7 +25,7 @@ from llmcompressor.modifiers.transform.awq import AWQModifier
 from llmcompressor.pipelines.cache import IntermediatesCache
 from pydantic import ConfigDict, PrivateAttr, model_validator
 
-from hola_plugins.lobi.compression import Outcome, compress
+from hola_plugins.lobi.compression import Outcome, compress, with_adapter
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, explain_unknown_keys
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.report import make_report
@@ -58,6 +58,8 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     _planned: float = PrivateAttr(default=0.0)
     _attached: dict[str, QuantizationScheme] = PrivateAttr(default_factory=dict)
     _kept: Sequence[Any] | None = PrivateAttr(default=None)
+    _report_file: Path | None = PrivateAttr(default=None)
+    _adapter: Path | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -75,12 +77,23 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         self._kept = rows
         return self
 
+    def writing_to(self, report: Path, adapter: Path | None) -> Self:
+        """Has the report and an adapter go elsewhere than ``report`` and ``lora.adapter`` say; both are kept as set.
+
+        Args:
+            report: The JSON file.
+            adapter: The folder of the adapter, where one is to be kept; None leaves it where the settings have it.
+        """
+        self._report_file, self._adapter = report, adapter
+        return self
+
     def on_initialize(self, state: State, **kwargs: Any) -> bool:
         """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
         model = state.model
         _check_alone(model, {})
         config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
-        outcome = compress(model, state.data.calib, config, self._kept)
+        writing = config if self._adapter is None else with_adapter(config, self._adapter)
+        outcome = compress(model, state.data.calib, writing, self._kept)
         self.prune = outcome.prune
         if outcome.cut is not None:
             _forget_origin(model)
@@ -89,7 +102,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
             self.plan = outcome.allocation.best.plan.layers(outcome.allocation.budget.groups)
         plan = self.plan or {}
         self._outcome = outcome
-        self._report = make_report(model, config, outcome, plan, curve=self.report is not None)
+        self._report = make_report(model, config, outcome, plan, curve=self._place_of_report() is not None)
         self._stages = [
             _CLASSES[name](**keys) for name, keys in stock_modifiers(self.quantizer, plan).items()
         ]
@@ -132,10 +145,16 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
             found = measure(state.model, self._outcome.text.held_out, self._outcome.original)
             seen = self._kept is None and self.requires_calibration_data
             self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity, "seen": seen}
-            if self.report is not None:
-                write_report(Path(self.report), self._report)
+            if (file := self._place_of_report()) is not None:
+                write_report(file, self._report)
             self._outcome = None
         return True
+
+    def _place_of_report(self) -> Path | None:
+        """Gives the file that receives the report; None for none."""
+        if self._report_file is not None or self.report is None:
+            return self._report_file
+        return Path(self.report)
 
     def _tune(self, model: Any, outcome: Outcome) -> None:
         """Trains what costs no byte, and notes what that did."""

@@ -176,7 +176,7 @@ def _search(model: Any, start: Outcome, config: LoBiConfig, cuts: Sequence[Prune
     with TemporaryDirectory() as spare:
         for number, prune in enumerate(cuts):
             trial, adapter = copy.deepcopy(model), Path(spare, str(number))
-            outcome = _run(trial, start, _with_adapter(config, adapter), prune)
+            outcome = _run(trial, start, with_adapter(config, adapter), prune)
             if outcome.allocation is not None:
                 tried.append((outcome.allocation.best.quality.kl, trial, outcome, adapter))
                 logger.info("cut %s: KL %.4g on held-out text", prune, tried[-1][0])
@@ -191,8 +191,8 @@ def _search(model: Any, start: Outcome, config: LoBiConfig, cuts: Sequence[Prune
     return outcome
 
 
-def _with_adapter(config: LoBiConfig, folder: Path) -> LoBiConfig:
-    """Gives settings under which an adapter that is to be kept goes to this folder."""
+def with_adapter(config: LoBiConfig, folder: Path) -> LoBiConfig:
+    """Gives settings under which an adapter, where one is to be kept, goes to this folder."""
     if config.lora.adapter is None:
         return config
     return config.model_copy(update={"lora": config.lora.model_copy(update={"adapter": str(folder)})})
