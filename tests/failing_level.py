@@ -20,7 +20,3 @@ class FailingLevel:
 
     def forget(self, slot: int) -> None:
         """Forgets nothing."""
-
-    def memory_bytes(self) -> int:
-        """Holds nothing."""
-        return 0

@@ -27,8 +27,7 @@ from hola_plugins.hsd.level import (
     WALK_COUNT,
     WINDOW,
     Block,
-    Float32,
-    Int32,
+    Evidence,
 )
 from hola_plugins.hsd.memory import (
     address_table,
@@ -41,25 +40,13 @@ from hola_plugins.hsd.memory import (
 )
 
 
-def make_block(
-    rows: int,
-    longest: int,
-    trail: Int32,
-    trail_length: Int32,
-    calibration: Float32,
-    success: Float32,
-    resume: Int32,
-) -> Block:
+def make_block(rows: int, longest: int, evidence: Evidence) -> Block:
     """Allocates a block; what outlives a call belongs to the feedback and is passed in.
 
     Args:
         rows: Largest batch.
         longest: Longest draft.
-        trail: `Block.trail`.
-        trail_length: `Block.trail_length`.
-        calibration: `Block.calibration`.
-        success: `Block.success`.
-        resume: `Block.resume`.
+        evidence: `Feedback.evidence`.
     """
     window = np.full((rows, WINDOW + longest), -1, dtype=np.int32)
     state = np.zeros((rows, STATE_FIELDS), dtype=np.int32)
@@ -67,8 +54,8 @@ def make_block(
     owner = np.zeros((rows, longest), dtype=np.int32)
     survival = np.ones(rows, dtype=np.float32)
     fields = WALK_CANDIDATES + 2 * MAX_CANDIDATES + len(ORDERS)
-    walks = np.zeros((calibration.shape[0], rows, fields), dtype=np.int64)
-    evidence = (trail, trail_length, calibration, success, resume)
+    levels = len(evidence[2])
+    walks = np.zeros((levels, rows, fields), dtype=np.int64)
     arrays = (*evidence, window, state, chance, owner, survival, walks)
     return Block(*arrays, table=address_table(*arrays))
 

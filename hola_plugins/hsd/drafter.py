@@ -15,9 +15,8 @@ from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.control import DraftControl
 from hola_plugins.hsd.entropy_gate import AUTO_SURE, sure_probability
 from hola_plugins.hsd.feedback import Feedback
-from hola_plugins.hsd.hierarchy import FIRST_FURTHER, Hierarchy
-from hola_plugins.hsd.level import WINDOW, Gate, Int32, Level, Tokens
-from hola_plugins.hsd.lookups import REQUEST
+from hola_plugins.hsd.hierarchy import Hierarchy
+from hola_plugins.hsd.level import FIRST_FURTHER, WINDOW, Gate, Int32, Level, Tokens
 from hola_plugins.hsd.prior import prior_calibration
 from hola_plugins.hsd.sanitiser import DraftLimits, sanitise
 from hola_plugins.hsd.telemetry import CallTimes, Reporter, Snapshot, Totals
@@ -38,8 +37,8 @@ class HierarchicalDrafter:
         config: The settings.
         limits: What the engine accepts.
         max_rows: Largest batch.
-        further_levels: Levels behind the ones without a model, numbered from `hierarchy.FIRST_FURTHER` on.
-        judge: The level that judges the drafts of all others, number 3; None for none.
+        further_levels: Levels behind the ones without a model, numbered from `level.FIRST_FURTHER` on.
+        judge: The level that judges the drafts of all others, number `level.INTERMEDIATE`; None for none.
 
     Raises:
         ValueError: A further level with another number.
@@ -82,18 +81,10 @@ class HierarchicalDrafter:
         levels = FIRST_FURTHER[self._judge is not None] + len(self._further)
         self.control = DraftControl(self._config, self._max_rows, longest)
         isolated = self._config.store.isolated
-        prior = prior_calibration(levels)
+        prior = prior_calibration(levels, judged=self._judge is not None)
         self._feedback = Feedback(prior, slots, longest, self._config.rounds, learns=not isolated)
         self._tracker = Tracker(slots, self._max_rows, self.hierarchy.request.descriptors, isolated)
-        self._block = make_block(
-            self._max_rows,
-            longest,
-            self._feedback.trail,
-            self._feedback.trail_length,
-            self._feedback.calibration,
-            self._feedback.success,
-            self._feedback.resume,
-        )
+        self._block = make_block(self._max_rows, longest, self._feedback.evidence)
 
     def add_corpus(self, tokens: Int32) -> None:
         """Loads a static corpus, int32[length], before the first call.
@@ -171,7 +162,7 @@ class HierarchicalDrafter:
         self._drafting = drafting
         call = self._tracker.call
         tokens = Tokens(slots, lengths, buffer)
-        self._totals.count(drafting, fresh, self._feedback.score(tokens, REQUEST))
+        self._totals.count(drafting, fresh, self._feedback.score(tokens))
         self.hierarchy.learn(call, tokens)
         if not drafting or not self.control.may_draft(drafting):
             self.control.nothing_sent()

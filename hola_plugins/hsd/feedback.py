@@ -17,11 +17,13 @@ from hola_plugins.hsd.level import (
     DRAFTED,
     OWNER,
     POSITION,
+    REQUEST,
     SOURCE,
     TOKEN,
     TRAIL_FIELDS,
     WINDOW,
     Block,
+    Evidence,
     Float32,
     Int32,
     Int64,
@@ -79,7 +81,7 @@ def _learn(hits, trials, calibration, level, bucket, hit) -> None:
 
 
 @njit(cache=True, nogil=True)
-def score_rows(table, slots, lengths, buffer, request_level, learns) -> int:
+def score_rows(table, slots, lengths, buffer, learns) -> int:
     """Scores the stored predictions of each row against its new tokens; gives the accepted tokens.
 
     The last new token of a row is always the target's own, so a draft that was cut short on its way to
@@ -126,7 +128,7 @@ def score_rows(table, slots, lengths, buffer, request_level, learns) -> int:
             success[level, slot] += _RATE * ((1.0 if hit else 0.0) - success[level, slot])
             counters[level, JUDGED] += 1
             counters[level, MATCHED] += 1 if hit else 0
-            if not hit and level == request_level and position == fresh - 1:
+            if not hit and level == REQUEST and position == fresh - 1:
                 resume[slot] = trail[slot, number, SOURCE] + 1
         drafted_at[slot] = 0
         trail_length[slot] = 0
@@ -175,12 +177,15 @@ class Feedback:
         self.counters: Int64 = np.zeros((levels, COUNTERS), dtype=np.int64)
         trials = np.full(prior.shape, _PRIOR_WEIGHT, dtype=np.float64)
         self._drafted_at = np.zeros(slots, dtype=np.int64)
-        self._arrays = (
+        self.evidence: Evidence = (
             self.trail,
             self.trail_length,
             self.calibration,
             self.success,
             self.resume,
+        )
+        self._arrays = (
+            *self.evidence,
             trials * prior,
             trials,
             self.counters,
@@ -192,15 +197,9 @@ class Feedback:
         )
         self._table = address_table(*self._arrays)
 
-    def score(self, tokens: Tokens, resuming_level: int) -> int:
-        """Judges what was predicted for each row; gives the drafted tokens that were accepted.
-
-        Args:
-            tokens: The rows of this call.
-            resuming_level: The level whose copies are resumed after a wrong token.
-        """
-        rows = (tokens.slots, tokens.lengths, tokens.buffer)
-        return int(score_rows(self._table, *rows, resuming_level, self._learns))
+    def score(self, tokens: Tokens) -> int:
+        """Judges what was predicted for each row of this call; gives the drafted tokens that were accepted."""
+        return int(score_rows(self._table, tokens.slots, tokens.lengths, tokens.buffer, self._learns))
 
     def store(self, tokens: Tokens, block: Block, sent: Int32) -> None:
         """Keeps the drafts of a call, of which the target will see ``sent`` tokens each, int32[rows]."""

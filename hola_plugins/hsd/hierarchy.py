@@ -10,17 +10,11 @@ import numpy as np
 from hola_plugins.hsd.block import commit_offers
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.guard import LevelGuard
-from hola_plugins.hsd.level import Block, Gate, Int32, Level, Tokens
-from hola_plugins.hsd.lookups import REQUEST, STORE, TRANSITIONS, Lookups
+from hola_plugins.hsd.level import FIRST_FURTHER, Block, Gate, Int32, Level, Tokens
+from hola_plugins.hsd.lookups import Lookups
 from hola_plugins.hsd.request_index import RequestIndex
 from hola_plugins.hsd.shared_store import LEAST_ROOM, SharedStore
 from hola_plugins.hsd.transition_table import TransitionTable
-
-INTERMEDIATE = TRANSITIONS + 1
-"""Number of the language model that judges the drafts of the levels without one; the next is its own continuation's."""
-
-FIRST_FURTHER = (TRANSITIONS + 1, INTERMEDIATE + 2)
-"""Number of the first further level, without and with a level that judges."""
 
 _CONTEXT_KEPT = 8
 """Tokens stored again when a request that had left goes on, so that matches reach over the seam."""
@@ -44,10 +38,10 @@ class Hierarchy:
     ) -> None:
         _check_numbers(further, FIRST_FURTHER[judge is not None])
         budget = config.index_tokens_per_call
-        self.request = RequestIndex(REQUEST, slots, budget)
-        self.store = SharedStore(STORE, config.store.tokens if "store" in config.levels else LEAST_ROOM)
+        self.request = RequestIndex(slots, budget)
+        self.store = SharedStore(config.store.tokens if "store" in config.levels else LEAST_ROOM)
         entries = 1 << (config.store.transitions - 1).bit_length()
-        self.transitions = TransitionTable(TRANSITIONS, slots, entries, budget)
+        self.transitions = TransitionTable(slots, entries, budget)
         own: list[Level] = [self.request, self.store, self.transitions]
         chosen = [level for level in own if level.name in config.levels]
         limit_s = float("inf") if config.deterministic else config.deadline_ms * 1e-3
@@ -155,10 +149,6 @@ class Hierarchy:
             if not commit_offers(block.table, gate.floor, gate.survival):
                 break
         return time.perf_counter() <= deadline
-
-    def memory_bytes(self) -> int:
-        """Gives the bytes that all levels hold."""
-        return sum(guard.level.memory_bytes() for guard in self.guards)
 
 
 def _check_numbers(further: Sequence[Level], first: int) -> None:

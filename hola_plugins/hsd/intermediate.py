@@ -25,7 +25,9 @@ from hola_plugins.hsd.block import (
 from hola_plugins.hsd.config import IntermediateConfig
 from hola_plugins.hsd.lanes import Lanes
 from hola_plugins.hsd.level import (
+    AGREEMENT,
     DRAFTED,
+    INTERMEDIATE,
     OFFER_LEVEL,
     OPEN,
     ROOM,
@@ -60,16 +62,15 @@ class IntermediateLevel:
     """A small language model as one level of the hierarchy.
 
     Args:
-        number: Its number in the hierarchy.
         settings: Its settings.
         model: The model.
         slots: Requests that are tracked at once.
     """
 
     name = "intermediate"
+    number = INTERMEDIATE
 
-    def __init__(self, number: int, settings: IntermediateConfig, model: WindowedModel, slots: int) -> None:
-        self.number = number
+    def __init__(self, settings: IntermediateConfig, model: WindowedModel, slots: int) -> None:
         self._settings = settings
         self._model = model
         self._lanes = Lanes(settings.requests, settings.window, slots)
@@ -107,10 +108,6 @@ class IntermediateLevel:
         """Frees the request's lane."""
         self._lanes.release(slot)
 
-    def memory_bytes(self) -> int:
-        """Gives the bytes of weights and cache."""
-        return self._model.memory_bytes()
-
     def _worth(self, block: Block, gate: Gate, rows: Int64) -> Int64:
         """Gives for which of the rows the next pass pays, as indexes into ``rows``."""
         drafted = block.state[rows, DRAFTED]
@@ -131,7 +128,7 @@ class IntermediateLevel:
 
     def _match_rates(self, block: Block, rows: Int64) -> Float32:
         """Gives how often the level was right of late for each row; a new request takes the others' rate."""
-        rates = block.success[self.number, block.state[rows, SLOT]]
+        rates = block.success[INTERMEDIATE, block.state[rows, SLOT]]
         known = rates != _UNKNOWN_RATE
         if known.any():
             self._rate += 0.02 * (float(rates[known].mean()) - self._rate)
@@ -152,7 +149,7 @@ class IntermediateLevel:
         predicted, confidence = self._run(lanes, starts, fed)
         self._lanes.held[lanes] += (fed >= 0).sum(axis=1, dtype=np.int32)
         drafts_start = tokens.lengths[rows] - self._lanes.base[lanes]
-        _judge(block.table, self.number, rows, starts, drafts_start, predicted, confidence, self._judged)
+        _judge(block.table, rows, starts, drafts_start, predicted, confidence, self._judged)
 
     def _run(
         self, lanes: Int64, starts: Int32, fed: Int32, *, last_only: bool = False
@@ -190,12 +187,11 @@ def _certainty(confidence: float) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _judge(table, level, rows, starts, drafts_start, predicted, confidence, judged) -> None:
+def _judge(table, rows, starts, drafts_start, predicted, confidence, judged) -> None:
     """Keeps a draft while the model agrees, cuts it where it knows better, and offers the token behind it.
 
     Args:
         table: `Block.table`.
-        level: The level's number; the one after it stands for its agreement with a cheap level.
         rows: Rows that were asked, int64[n].
         starts: Window position of each row's first token that was run, int32[n].
         drafts_start: Window position of each row's first drafted token, int32[n].
@@ -214,22 +210,23 @@ def _judge(table, level, rows, starts, drafts_start, predicted, confidence, judg
             token = predicted[one, position - first]
             certainty = _certainty(confidence[one, position - first])
             if window[row, WINDOW + position] == token:
-                bucket = certainty * 4 + rate_bucket(success[level + 1, slot])
-                record_prediction(trail, trail_length, slot, position, token, level + 1, bucket, 0)
-                chance[row, position] = max(chance[row, position], calibration[level + 1, bucket])
+                bucket = certainty * 4 + rate_bucket(success[AGREEMENT, slot])
+                record_prediction(trail, trail_length, slot, position, token, AGREEMENT, bucket, 0)
+                chance[row, position] = max(chance[row, position], calibration[AGREEMENT, bucket])
             else:
-                bucket = (certainty * 2 + 1) * 4 + rate_bucket(success[level, slot])
-                record_prediction(trail, trail_length, slot, position, token, level, bucket, 0)
-                if calibration[level, bucket] > chance[row, position]:
+                bucket = (certainty * 2 + 1) * 4 + rate_bucket(success[INTERMEDIATE, slot])
+                record_prediction(trail, trail_length, slot, position, token, INTERMEDIATE, bucket, 0)
+                if calibration[INTERMEDIATE, bucket] > chance[row, position]:
                     truncate_draft(table, row, position)
-                    offer_token(state, chance, row, token, level, calibration[level, bucket])
+                    offer_token(state, chance, row, token, INTERMEDIATE, calibration[INTERMEDIATE, bucket])
                     break
             position += 1
-        if state[row, OFFER_LEVEL] != level and position < state[row, ROOM]:
+        if state[row, OFFER_LEVEL] != INTERMEDIATE and position < state[row, ROOM]:
             token = predicted[one, position - first]
-            bucket = _certainty(confidence[one, position - first]) * 8 + rate_bucket(success[level, slot])
-            record_prediction(trail, trail_length, slot, position, token, level, bucket, 0)
-            offer_token(state, chance, row, token, level, calibration[level, bucket])
+            certainty = _certainty(confidence[one, position - first])
+            bucket = certainty * 8 + rate_bucket(success[INTERMEDIATE, slot])
+            record_prediction(trail, trail_length, slot, position, token, INTERMEDIATE, bucket, 0)
+            offer_token(state, chance, row, token, INTERMEDIATE, calibration[INTERMEDIATE, bucket])
         state[row, OPEN] = 1
         judged[row] = state[row, DRAFTED] + 1
         survival[row] = 1.0

@@ -19,6 +19,12 @@ Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
 
+REQUEST, STORE, TRANSITIONS, INTERMEDIATE, AGREEMENT = range(5)
+"""Numbers of the levels, the last one that of the intermediate level's agreement with a cheap one."""
+
+FIRST_FURTHER = (INTERMEDIATE, AGREEMENT + 1)
+"""Number of the first further level, without and with the intermediate one."""
+
 WINDOW = 32
 """Tokens of context in front of the draft in a block's window."""
 
@@ -66,6 +72,10 @@ class Tokens:
     slots: Int32
     lengths: Int32
     buffer: Int32
+
+
+Evidence = tuple[Int32, Int32, Float32, Float32, Int32]
+"""What a block shares with the feedback: trail, trail_length, calibration, success and resume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,3 @@ class Level(Protocol):
 
     def forget(self, slot: int) -> None:
         """Drops what belongs to one request."""
-
-    def memory_bytes(self) -> int:
-        """Gives the bytes that the level holds."""

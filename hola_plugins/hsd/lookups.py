@@ -9,15 +9,12 @@ from __future__ import annotations
 from numba import njit
 
 from hola_plugins.hsd.block import commit_offer, draft_views, evidence_views, walk_views
-from hola_plugins.hsd.level import OPEN, Block, Gate
+from hola_plugins.hsd.level import OPEN, REQUEST, STORE, TRANSITIONS, Block, Gate
 from hola_plugins.hsd.request_index import RequestIndex
 from hola_plugins.hsd.retrieval import extend_row
 from hola_plugins.hsd.shared_store import SharedStore
 from hola_plugins.hsd.transition_table import TransitionTable
 from hola_plugins.hsd.transition_table import extend_row as extend_row_by_counts
-
-REQUEST, STORE, TRANSITIONS = range(3)
-"""Numbers of the levels."""
 
 
 @njit(cache=True, nogil=True)
@@ -46,9 +43,9 @@ class Lookups:
     """The request index, the shared store and the transition table of one engine.
 
     Args:
-        request: Level number 0.
-        store: Level number 1.
-        transitions: Level number 2.
+        request: The request index.
+        store: The shared store.
+        transitions: The transition table.
     """
 
     def __init__(self, request: RequestIndex, store: SharedStore, transitions: TransitionTable) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from hola_plugins.hsd.intermediate import INTERMEDIATE_BUCKETS
-from hola_plugins.hsd.level import Float32
+from hola_plugins.hsd.level import FIRST_FURTHER, Float32
 from hola_plugins.hsd.retrieval import RETRIEVAL_BUCKETS
 from hola_plugins.hsd.transition_table import TRANSITION_BUCKETS
 
@@ -53,10 +53,16 @@ _AGREEMENT = (tuple(odds + 0.9 for odds in _INTERMEDIATE[0]), _INTERMEDIATE[2])
 """Where a cheap level says the same: by the model's probability and recent success; not fitted."""
 
 
-def prior_calibration(levels: int) -> Float32:
-    """Gives the prior, float32[levels, BUCKETS]; levels after the intermediate one start at one half."""
+def prior_calibration(levels: int, *, judged: bool) -> Float32:
+    """Gives the prior, float32[levels, BUCKETS]; further levels start at one half.
+
+    Args:
+        levels: Levels, the intermediate one counting as two.
+        judged: Whether it is among them.
+    """
     prior = np.full((levels, BUCKETS), 0.5, dtype=np.float32)
-    for level, terms in enumerate((_REQUEST, _STORE, _TRANSITIONS, _INTERMEDIATE, _AGREEMENT)[:levels]):
+    known = (_REQUEST, _STORE, _TRANSITIONS, _INTERMEDIATE, _AGREEMENT)
+    for level, terms in enumerate(known[: FIRST_FURTHER[judged]]):
         odds = np.zeros(1)
         for term in terms:
             odds = np.add.outer(odds, np.array(term)).ravel()

@@ -16,7 +16,7 @@ from hola_plugins.hsd.hash_index import (
     index_memory,
     index_size,
 )
-from hola_plugins.hsd.level import Block, Gate, Int32, Tokens
+from hola_plugins.hsd.level import REQUEST, Block, Gate, Int32, Tokens
 from hola_plugins.hsd.retrieval import extend_rows
 
 
@@ -55,15 +55,14 @@ class RequestIndex:
     """Retrieval over the request's own tokens, one growing index a request.
 
     Args:
-        number: Place in the hierarchy.
         slots: Requests that are tracked at once.
         tokens_per_call: Positions entered in one call; a long prompt is spread over several.
     """
 
     name = "request"
+    number = REQUEST
 
-    def __init__(self, number: int, slots: int, tokens_per_call: int) -> None:
-        self.number = number
+    def __init__(self, slots: int, tokens_per_call: int) -> None:
         self.descriptors = np.zeros((slots, 4), dtype=np.int64)
         self._entered = np.zeros(slots, dtype=np.int64)
         self._memory: list[Int32 | None] = [None] * slots

@@ -16,7 +16,7 @@ from hola_plugins.hsd.hash_index import (
     index_memory,
     index_size,
 )
-from hola_plugins.hsd.level import Block, Gate, Int32, Tokens
+from hola_plugins.hsd.level import STORE, Block, Gate, Int32, Tokens
 from hola_plugins.hsd.retrieval import extend_rows
 
 LEAST_ROOM = 1024
@@ -73,13 +73,13 @@ class SharedStore:
     """Retrieval over a bounded ring of finished outputs.
 
     Args:
-        number: Place in the hierarchy.
         capacity: Tokens the ring holds; the oldest but what is kept are overwritten.
+        number: Place in the hierarchy.
     """
 
     name = "store"
 
-    def __init__(self, number: int, capacity: int) -> None:
+    def __init__(self, capacity: int, number: int = STORE) -> None:
         self.number = number
         buckets = bucket_count(capacity)
         self._memory = np.full(

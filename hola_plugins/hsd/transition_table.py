@@ -17,7 +17,7 @@ from hola_plugins.hsd.block import (
     rate_bucket,
     record_prediction,
 )
-from hola_plugins.hsd.level import DRAFTED, OPEN, ROOM, SLOT, WINDOW, Block, Gate, Int32, Tokens
+from hola_plugins.hsd.level import DRAFTED, OPEN, ROOM, SLOT, TRANSITIONS, WINDOW, Block, Gate, Int32, Tokens
 
 TRANSITION_ORDERS = 3
 """Longest context of the table."""
@@ -152,16 +152,15 @@ class TransitionTable:
     """Counts of successors in a fixed number of hashed entries.
 
     Args:
-        number: Place in the hierarchy.
         slots: Requests that are tracked at once.
         entries: Table size, a power of two.
         tokens_per_call: Most tokens counted in one call.
     """
 
     name = "transitions"
+    number = TRANSITIONS
 
-    def __init__(self, number: int, slots: int, entries: int, tokens_per_call: int) -> None:
-        self.number = number
+    def __init__(self, slots: int, entries: int, tokens_per_call: int) -> None:
         self.table = np.full((entries, ENTRY_FIELDS), 0, dtype=np.int32)  # writes: no page faults later
         self._learned = np.zeros(slots, dtype=np.int64)
         self._tokens_per_call = tokens_per_call
@@ -195,7 +194,3 @@ class TransitionTable:
     def forget(self, slot: int) -> None:
         """Lets the slot start anew; the counts stay."""
         self._learned[slot] = 0
-
-    def memory_bytes(self) -> int:
-        """Gives the bytes of the table."""
-        return int(self.table.nbytes)

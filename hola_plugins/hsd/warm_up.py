@@ -6,7 +6,6 @@ import numpy as np
 
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
-from hola_plugins.hsd.hierarchy import INTERMEDIATE
 from hola_plugins.hsd.intermediate import IntermediateLevel
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.shared_store import LEAST_ROOM
@@ -29,7 +28,7 @@ def compile_kernels(config: HSDConfig, limits: DraftLimits, model: WindowedModel
     quiet = config.model_copy(update={"telemetry": silent, "store": small, "max_requests": _REQUESTS})
     judge = None
     if model is not None:
-        judge = IntermediateLevel(INTERMEDIATE, config.intermediate, model, _REQUESTS)
+        judge = IntermediateLevel(config.intermediate, model, _REQUESTS)
     drafter = HierarchicalDrafter(quiet, limits, 2, judge=judge)
     buffer = np.zeros((2, max(limits.max_length, 2 * _TOKENS)), dtype=np.int32)
     buffer[:, : 2 * _TOKENS] = np.arange(2 * _TOKENS) % min(7, limits.vocabulary)

@@ -46,10 +46,6 @@ class WindowCache(Cache):
         """Gives 0: positions are passed to the model, it need not count them."""
         return 0
 
-    def memory_bytes(self) -> int:
-        """Gives the bytes of the memory."""
-        return sum(int(one.nbytes) for pair in self._memory.values() for one in pair)
-
     def _make(self, like: torch.Tensor) -> torch.Tensor:
         return torch.zeros(*self._shape, like.shape[1], like.shape[3], dtype=self._dtype, device=self._device)
 

@@ -87,10 +87,6 @@ class WindowedModel:
         """Gives the bytes of the weights."""
         return int(self._model.get_memory_footprint())
 
-    def memory_bytes(self) -> int:
-        """Gives the bytes of weights and cache."""
-        return self.weight_bytes() + self._cache.memory_bytes()
-
 
 def _load(name: str, device: str, dtype: str) -> Any:
     """Loads the model for inference."""

@@ -22,7 +22,6 @@ from hola_plugins.files.array_file import ArrayFileError, read_array
 from hola_plugins.files.input_file import WHOLE_BYTES, InputFileError, read_text
 from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
 from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
-from hola_plugins.hsd.hierarchy import INTERMEDIATE
 from hola_plugins.hsd.intermediate import IntermediateLevel
 from hola_plugins.hsd.level import Int32, Level
 from hola_plugins.hsd.sanitiser import DraftLimits
@@ -96,7 +95,7 @@ class HSDProposer:
         if self._model is None:
             return None
         slots = tracked_requests(self._config, self._max_rows)
-        return IntermediateLevel(INTERMEDIATE, self._config.intermediate, self._model, slots)
+        return IntermediateLevel(self._config.intermediate, self._model, slots)
 
     def load_model(self, *args: Any, **kwargs: Any) -> None:
         """Compiles the kernels, allocates memory and loads the static corpus; called once before serving."""

@@ -45,10 +45,6 @@ class ForeignLevel:
     def forget(self, slot: int) -> None:
         """Forgets nothing."""
 
-    def memory_bytes(self) -> int:
-        """Holds nothing."""
-        return 0
-
 
 def _serve(extend: Callable[[Block], None], **config: Any) -> tuple[FakeRunner, dict[str, Any]]:
     """Serves copies with a foreign level behind the others; gives the runner and the counters."""
@@ -69,7 +65,7 @@ def _numbers(value: Any) -> list[float]:
 
 
 def test_a_level_of_ones_own_may_be_built_on_a_store() -> None:
-    store = SharedStore(3, 1024)
+    store = SharedStore(1024, number=3)
     store.add(np.array(list(range(7, 60)), dtype=np.int32))
     config = HSDConfig.model_validate({"deterministic": True})
     drafter = HierarchicalDrafter(config, DraftLimits(8, 64, 512), 2, (store,))

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from hola_plugins.hsd.feedback import Feedback
-from hola_plugins.hsd.level import Tokens
-from hola_plugins.hsd.lookups import REQUEST
+from hola_plugins.hsd.level import REQUEST, Tokens
 
 KNOWN = 5
 """Tokens of the request when the prediction was made."""
@@ -20,7 +19,7 @@ def judge(feedback: Feedback, predicted: int, came: list[int], source: int = 20)
     feedback._drafted_at[0] = KNOWN
     buffer = np.array([[0] * KNOWN + came], dtype=np.int32)
     lengths = np.array([buffer.shape[1]], dtype=np.int32)
-    feedback.score(Tokens(np.zeros(1, dtype=np.int32), lengths, buffer), REQUEST)
+    feedback.score(Tokens(np.zeros(1, dtype=np.int32), lengths, buffer))
 
 
 @pytest.fixture

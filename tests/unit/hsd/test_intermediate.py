@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -14,7 +13,6 @@ from fake_runner import FakeRunner, Replay
 
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
-from hola_plugins.hsd.hierarchy import INTERMEDIATE
 from hola_plugins.hsd.intermediate import IntermediateLevel
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.warm_up import compile_kernels
@@ -56,7 +54,7 @@ def drafter(
     if chosen["model"] is not None:
         model = WindowedModel(config.intermediate, vocabulary, str(MODELS / "target"))
         compile_kernels(config, limits, model)
-        judge = IntermediateLevel(INTERMEDIATE, config.intermediate, model, tracked_requests(config, ROWS))
+        judge = IntermediateLevel(config.intermediate, model, tracked_requests(config, ROWS))
     return HierarchicalDrafter(config, limits, ROWS, judge=judge)
 
 
@@ -110,10 +108,3 @@ def test_a_window_shorter_than_the_request_moves(replays) -> None:
 def test_equal_tokens_give_equal_drafts(replays) -> None:
     steps = {serve(drafter(), replays, seed=2, trouble=0.1).steps for _ in range(2)}
     assert len(steps) == 1
-
-
-def test_memory_is_reported() -> None:
-    made = drafter()
-    level = made.hierarchy.guards[-1].level
-    assert level.name == "intermediate" and level.memory_bytes() > 1e6
-    assert isinstance(made.hierarchy.memory_bytes(), int | np.integer)
