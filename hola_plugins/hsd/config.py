@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,11 +9,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from hola_plugins.files.input_file import SETTINGS_BYTES, InputFileError, read_json
+from hola_plugins.settings_error import in_words
 
 LevelName = Literal["request", "store", "transitions"]
-
-_SHOWN = 200
-"""Characters of a value that a message repeats."""
 
 
 class ConfigError(ValueError):
@@ -170,13 +167,6 @@ class HSDConfig(_Settings):
         return store
 
 
-_FIELDS = {
-    name
-    for model in (HSDConfig, StoreConfig, IntermediateConfig, ControlConfig, TelemetryConfig)
-    for name in model.model_fields
-}
-
-
 def load_config(settings: Mapping[str, Any] | None) -> HSDConfig:
     """Builds the settings from ``additional_config["hola"]["hsd"]``.
 
@@ -202,7 +192,7 @@ def load_config(settings: Mapping[str, Any] | None) -> HSDConfig:
     try:
         return HSDConfig.model_validate(merged)
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(one) for one in error.errors())) from None
+        raise ConfigError(in_words(error, merged, HSDConfig, "HSD", ["config_file"])) from None
 
 
 def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -229,25 +219,3 @@ def _read_file(path: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"HSD setting 'config_file': {path!r} must hold a JSON object of settings")
     return content
-
-
-def _explain(error: Any) -> str:
-    """Turns one pydantic error into a sentence with key, value and remedy."""
-    unknown = error["type"] == "extra_forbidden"
-    named = error["loc"][:-1] if unknown else error["loc"]
-    path = [part for part in named if part in _FIELDS] + [str(part) for part in error["loc"][len(named) :]]
-    key = ".".join(path) or "hsd"
-    if not unknown:
-        shown = repr(error["input"])
-        return f"HSD setting {key!r} = {shown[:_SHOWN]}{'...' * (len(shown) > _SHOWN)}: {error['msg']}"
-    fields = _fields_at(path[:-1])
-    near = difflib.get_close_matches(path[-1], fields, n=1, cutoff=0.0)
-    return f"unknown HSD setting {key!r}; did you mean {near[0]!r}? Allowed here: {', '.join(sorted(fields))}"
-
-
-def _fields_at(path: list[str]) -> list[str]:
-    """Lists the field names of the model at a path of field names."""
-    model: Any = HSDConfig
-    for part in path:
-        model = model.model_fields[part].annotation
-    return list(model.model_fields) + (["config_file"] if model is HSDConfig else [])

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from hola_plugins.files.input_file import SETTINGS_BYTES, InputFileError, read_text
+from hola_plugins.settings_error import KeyPath, dotted, explain
 
 Config = TypeVar("Config", bound=BaseModel)
-
-KeyPath = tuple[str | int, ...]
-"""Keys and numbers that lead to a value."""
 
 _SHOWN = 80
 """Characters of a value that a message repeats."""
@@ -49,8 +45,9 @@ def read_config(path: Path, model: type[Config], **pythons: Path | None) -> Conf
     try:
         return model.model_validate(values, context={"folder": path.parent.absolute()})
     except ValidationError as error:
-        found = [_explain(one, lines, model) for one in error.errors()]
-        raise ConfigError("\n".join(f"{path.name}, {one}" for one in found)) from None
+        found = explain(error, values, model)
+        said = [f"{path.name}, line {_line_of(place, lines)}: {sentence}" for place, sentence in found]
+        raise ConfigError("\n".join(said)) from None
 
 
 def digest_of(path: Path) -> str:
@@ -111,7 +108,7 @@ def _note_lines(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str)
             _check_text(key, name)
             if below in lines:
                 raise ConfigError(
-                    f"{name}, line {line}: {_dotted(below)!r} stands in line {lines[below]} already"
+                    f"{name}, line {line}: {dotted(below)!r} stands in line {lines[below]} already"
                 )
             lines[below] = line
             _note_lines(value, below, lines, name)
@@ -129,53 +126,8 @@ def _check_text(node: Any, name: str) -> None:
         raise ConfigError(f"{name}, line {node.start_mark.line + 1}: {node.value!r} holds half a character")
 
 
-def _explain(error: Any, lines: dict[KeyPath, int], model: type[BaseModel]) -> str:
-    """Turns one pydantic error into a line with place, key, value and remedy."""
-    place: KeyPath = error["loc"]
-    known = place
-    while known not in lines:
-        known = known[:-1]
-    where, key = f"line {lines[known]}", _dotted(place)
-    if error["type"] == "extra_forbidden":
-        names = list(_model_at(model, place[:-1]).model_fields)
-        near = difflib.get_close_matches(str(place[-1]), names, n=1, cutoff=0.0)[0]
-        return (
-            f"{where}: unknown key {key!r}; did you mean {near!r}? Allowed here: {', '.join(sorted(names))}"
-        )
-    if error["type"] == "missing":
-        return f"{where}: {key!r} is missing"
-    shown = repr(error["input"])
-    value = (
-        f" = {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'}" if place and known == place else ""
-    )
-    return (
-        f"{where}: {key!r}{value}: {error['msg'].removeprefix('Value error, ')}"
-        if key
-        else f"{where}: {error['msg']}"
-    )
-
-
-def _dotted(place: KeyPath) -> str:
-    """Writes a place as a.b[0].c."""
-    text = ""
-    for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def _model_at(model: type[BaseModel], place: KeyPath) -> type[BaseModel]:
-    """Finds the section at a place."""
-    for part in place:
-        if isinstance(part, str):
-            model = _section(model.model_fields[part].annotation)
-    return model
-
-
-def _section(annotation: Any) -> type[BaseModel]:
-    """Finds the section that a field holds: itself, one of many, or one that may be missing."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = [one for one in get_args(annotation) if one not in (type(None), ...)]
-    if isinstance(annotation, UnionType) or inner:
-        return _section(inner[0])
-    raise TypeError(f"{annotation!r} holds no section")
+def _line_of(place: KeyPath, lines: dict[KeyPath, int]) -> int:
+    """Gives the line of a place, or of the nearest above it that the file has."""
+    while place not in lines:
+        place = place[:-1]
+    return lines[place]

@@ -37,7 +37,7 @@ def write(tmp_path):
     [
         ("floor:\n  recal: 0.8\n", 3, "unknown key 'floor.recal'; did you mean 'recall'?"),
         ("floor:\n  recall: 1.5\n", 3, "'floor.recall' = 1.5: Input should be less than or equal to 1"),
-        ("hsd:\n  levels: [[request, shop]]\n", 3, "HSD setting 'levels' = 'shop'"),
+        ("hsd:\n  levels: [[request, shop]]\n", 3, "HSD setting 'levels[1]' = 'shop'"),
         ("hsd:\n  tau: [auto, 0.0]\n", 3, "up to 20"),
         ("lobi:\n  budget: ['45%', much]\n", 3, "budget 'much' is not understood"),
         ("lobi:\n  prune: [lots]\n", 3, "write 25% or 0.25"),
