@@ -131,7 +131,7 @@ def fetch_snapshot(address: str) -> dict[str, Any]:
     """Asks a vLLM server for the snapshot of its workers.
 
     The server has to run with VLLM_SERVER_DEV_MODE=1, which opens `/collective_rpc`. Workers without a
-    proposer answer null; where several have one (tensor parallelism), the first answer is taken. The time limit is
+    drafter answer null; where several have one (data parallelism), the first answer is taken. The time limit is
     this side's alone: given one, vLLM 0.32 takes an answer that comes late for that of the next step, and ends.
 
     Raises:
