@@ -23,15 +23,19 @@ def save(calibration: Calibration, path: Path) -> None:
     write_json(path, as_json(calibration))
 
 
-def load(path: Path) -> Calibration:
+def load(path: Path, *, links: bool = True) -> Calibration:
     """Reads the file.
+
+    Args:
+        path: The file.
+        links: Whether it may be a link.
 
     Raises:
         ValueError: A file that is not a calibration of this version; the message names it and the remedy.
         OSError: A file that cannot be read.
     """
     try:
-        return from_json(read_json(path, SETTINGS_BYTES))
+        return from_json(read_json(path, SETTINGS_BYTES, links=links))
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{str(path)!r} must be a calibration of format {FORMAT}, got something else ({error}): "
@@ -79,8 +83,9 @@ def from_json(content: dict[str, Any]) -> Calibration:
     mean, scale, weights = (
         np.array([float(column[part]) for column in columns]) for part in ("mean", "scale", "weight")
     )
-    if not (np.isfinite([*mean, *scale, *weights, content["bias"]]).all() and (scale > 0.0).all()):
-        raise ValueError("mean, weight and bias must be finite and scale over 0")
+    shares = [content["target"], content["reach"]]
+    if not (np.isfinite([*mean, *scale, *weights, content["bias"], *shares]).all() and (scale > 0.0).all()):
+        raise ValueError("mean, weight, bias, target and reach must be finite and scale over 0")
     return Calibration(
         signals=tuple(str(column["name"]) for column in columns),
         model=LogisticModel(mean, scale, weights, float(content["bias"])),
@@ -100,4 +105,9 @@ def _finite(value: float) -> float | None:
 
 
 def _number(value: float | None) -> float:
-    return -math.inf if value is None else float(value)
+    """Reads what `_finite` gave."""
+    if value is None:
+        return -math.inf
+    if not math.isfinite(value):
+        raise ValueError(f"threshold and floor must be finite or null, got {value}")
+    return float(value)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hola_plugins.adacomp.fingerprint import EmbeddingFingerprint
 from hola_plugins.adacomp.index_settings import IndexSettings
+from hola_plugins.files.input_file import InputFileError, read_bytes
 
 FORMAT: Final = "hola-passages"
 VERSION: Final = 1
@@ -62,13 +63,14 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST + 1)
+        text = read_bytes(path, _LARGEST, links=False)
     except OSError as error:
         raise StoreError(
             f"{folder} is no store: cannot read {MANIFEST} ({error.strerror}); "
             "give the folder that a store was saved to"
         ) from error
+    except InputFileError as error:
+        raise StoreError(f"{folder} is no store: {error}, or save again") from error
     content = _parsed(path, text)
     version = content.get("version")
     if content.get("format") != FORMAT or not isinstance(version, int):
@@ -88,8 +90,6 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _parsed(path: Path, text: bytes) -> dict[str, Any]:
     """Parses the file as a JSON object."""
-    if len(text) > _LARGEST:
-        raise StoreError(f"{path} is damaged: over {_LARGEST} bytes")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -11,15 +11,24 @@ from hola_plugins.adacomp.manifest import StoreError
 from hola_plugins.adacomp.passage import Passage
 
 
+DEPTH = 50
+"""Most levels of lists and mappings in the metadata of a passage: what copies it goes down level by level."""
+
+
 def write_passages(file: BinaryIO, passages: Iterable[Passage]) -> None:
     """Writes one passage a line.
 
     Raises:
         StoreError: Metadata that would come back as something else: only text, numbers, true, false, null,
-            lists and mappings with text keys do not.
+            lists and mappings with text keys, up to `DEPTH` levels, do not.
     """
     for passage in passages:
         metadata = dict(passage.metadata)
+        if not _is_shallow(metadata):
+            raise StoreError(
+                f"the metadata of passage {passage.id!r} has lists and mappings in more than {DEPTH} levels: "
+                "flatten it before adding it"
+            )
         line = _as_json({"id": passage.id, "text": passage.text, "metadata": metadata})
         if line is None or json.loads(line)["metadata"] != metadata:
             raise StoreError(
@@ -55,7 +64,17 @@ def _parsed(line: bytes) -> Passage | None:
         return None
     if not all(isinstance(row[name], kind) for name, kind in types.items()):
         return None
+    if not _is_shallow(row["metadata"]):
+        return None
     return Passage(row["id"], row["text"], row["metadata"])
+
+
+def _is_shallow(value: object, levels: int = DEPTH) -> bool:
+    """Tells whether lists, tuples and mappings lie in at most so many levels."""
+    if not isinstance(value, dict | list | tuple):
+        return True
+    parts = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_shallow(part, levels - 1) for part in parts)
 
 
 def _as_json(row: dict[str, Any]) -> str | None:

@@ -82,7 +82,7 @@ class OpenIndex:
         saved = calibration or (own if own.is_file() else None)
         if saved is None:
             return AdaCompRetriever.from_vectorstore(self.store, **settings)
-        depths = asdict(calibration_file.load(saved).bounds)
+        depths = asdict(calibration_file.load(saved, links=calibration is not None).bounds)
         retriever = AdaCompRetriever.from_vectorstore(self.store, **(depths | settings))
         retriever.load_calibration(saved)
         return retriever

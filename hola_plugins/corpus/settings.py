@@ -60,7 +60,7 @@ def read_settings(index: Path) -> CorpusSettings | None:
     """
     path = index / FILE
     try:
-        return CorpusSettings.model_validate_json(read_bytes(path, SETTINGS_BYTES))
+        return CorpusSettings.model_validate_json(read_bytes(path, SETTINGS_BYTES, links=False))
     except FileNotFoundError:
         return None
     except ValidationError as error:

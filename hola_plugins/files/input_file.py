@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -30,31 +31,32 @@ class InputFileError(ValueError):
     """A file that is not read; the message names it, the limit and the remedy."""
 
 
-def read_bytes(path: Path, most: int) -> bytes:
+def read_bytes(path: Path, most: int, *, links: bool = True) -> bytes:
     """Reads a file.
 
     Args:
         path: The file.
         most: Most bytes that it may have.
+        links: Whether it may be a link: what a user names may, what lies in a folder of strangers may not.
 
     Raises:
         InputFileError: No plain file, or a larger one.
         OSError: It cannot be read.
     """
-    with _opened(path, most) as file:
+    with _opened(path, most, links=links) as file:
         content = file.read(most + 1)
     _check_size(path, len(content), most)
     return content
 
 
-def read_text(path: Path, most: int) -> str:
+def read_text(path: Path, most: int, *, links: bool = True) -> str:
     """Reads UTF-8, with or without a mark; raises as `read_bytes` does, and `InputFileError` for other bytes."""
-    return _decoded(path, read_bytes(path, most))
+    return _decoded(path, read_bytes(path, most, links=links))
 
 
-def read_json(path: Path, most: int) -> Any:
+def read_json(path: Path, most: int, *, links: bool = True) -> Any:
     """Reads a JSON file; raises as `read_text` and `parse_json` do."""
-    return parse_json(read_text(path, most))
+    return parse_json(read_text(path, most, links=links))
 
 
 def parse_json(text: str) -> Any:
@@ -95,16 +97,27 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def _opened(path: Path, most: int) -> Iterator[BufferedReader]:
+def _opened(path: Path, most: int, *, links: bool = True) -> Iterator[BufferedReader]:
     """Opens a plain file; a pipe or device, which need not end, is refused without waiting for it."""
     if "\0" in str(path):
         raise InputFileError(f"a path cannot hold a zero byte, got {str(path)!r}")
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with os.fdopen(_descriptor(path, links), "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise InputFileError(f"{path} must be a plain file, and is a folder, pipe or device")
         _check_size(path, found.st_size, most)
         yield file
+
+
+def _descriptor(path: Path, links: bool) -> int:
+    """Opens a file without waiting for another end."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        return os.open(path, flags if links else flags | os.O_NOFOLLOW)
+    except OSError as error:
+        if links or error.errno != errno.ELOOP:
+            raise
+        raise InputFileError(f"{path} must be a plain file, and is a link: put the file in its place") from None
 
 
 def _check_size(path: Path, size: int, most: int) -> None:

@@ -22,6 +22,7 @@ from hola_plugins.adacomp.fingerprint import EmbeddingFingerprint
 from hola_plugins.adacomp.index_settings import IndexSettings
 from hola_plugins.adacomp.manifest import StoreError
 from hola_plugins.adacomp.passage import Passage
+from hola_plugins.adacomp.passage_lines import DEPTH
 from hola_plugins.adacomp.passage_store import PassageStore
 from hola_plugins.adacomp.store_folder import read_store, write_store
 
@@ -228,6 +229,8 @@ def test_a_damaged_file_is_refused_and_named(saved, name, damage):
             path.symlink_to(saved / "moved")
         elif damage == "folder":
             path.mkdir()
+        elif damage == "pipe":
+            os.mkfifo(path)
     with pytest.raises(StoreError, match=name):
         read_store(saved, MODEL)
 
@@ -348,6 +351,33 @@ def test_a_manifest_that_is_no_json_object_is_refused(saved, text):
         read_store(saved, MODEL)
     with pytest.raises(StoreError, match="will not save over"):
         write_store(saved, make_store().snapshot(), MODEL)
+
+
+@pytest.mark.parametrize(("damage", "words"), [("link", "is a link"), ("pipe", "is a folder, pipe or device")])
+def test_a_manifest_that_is_no_plain_file_is_refused(saved, tmp_path, damage, words):
+    path = saved / "manifest.json"
+    path.rename(tmp_path / "moved")
+    if damage == "link":
+        path.symlink_to(tmp_path / "moved")
+    else:
+        os.mkfifo(path)
+    with pytest.raises(StoreError, match=rf"is no store: .*manifest\.json must be a plain file, and {words}"):
+        read_store(saved, MODEL)
+
+
+@pytest.mark.parametrize(("levels", "fits"), [(DEPTH, True), (DEPTH + 1, False), (5000, False)])
+def test_metadata_nested_too_deeply_is_refused(tmp_path, levels, fits):
+    value = "x"
+    for level in range(levels - 1):
+        value = [value] if level % 2 else {"inner": value}
+    store = PassageStore()
+    store.add([Passage("a", "a", {"outer": value})], [[1.0] * DIMENSION])
+    if fits:
+        write_store(tmp_path, store.snapshot(), MODEL)
+        assert read_store(tmp_path, MODEL).passages[0].metadata == {"outer": value}
+    else:
+        with pytest.raises(StoreError, match="in more than 50 levels: flatten it"):
+            write_store(tmp_path, store.snapshot(), MODEL)
 
 
 def test_a_folder_without_a_store_is_named(tmp_path):

@@ -87,6 +87,18 @@ def test_a_calibration_in_the_index_is_used(opened):
     assert REASONS["no_evidence"] in shown(answer)
 
 
+def test_a_calibration_in_the_index_that_is_a_link_is_refused_and_one_of_the_user_is_not(opened, tmp_path):
+    retriever = AdaCompRetriever.from_vectorstore(opened.store)
+    queries = [" ".join(text.split()[:4]) for text in TEXTS] * 12
+    retriever.calibrate(queries, [{name} for name in "abcde"] * 12, target=0.8)
+    retriever.save_calibration(tmp_path / "elsewhere.json")
+    link = opened.folder / "calibration.json"
+    link.symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(ValueError, match=r"calibration\.json must be a plain file, and is a link"):
+        opened.ask("Which valve closes first?")
+    assert opened.retriever(calibration=link).calibration
+
+
 def test_the_depth_bounds_of_a_calibration_are_used(opened):
     retriever = AdaCompRetriever.from_vectorstore(opened.store, k_min=3, k_max=4)
     queries = [" ".join(text.split()[:4]) for text in TEXTS] * 12

@@ -35,6 +35,13 @@ def test_a_damaged_file_is_named(tmp_path, content):
         read_settings(tmp_path)
 
 
+def test_settings_that_are_a_link_are_refused(tmp_path):
+    write_settings(tmp_path / "elsewhere", CorpusSettings())
+    (tmp_path / "corpus.json").symlink_to(tmp_path / "elsewhere" / "corpus.json")
+    with pytest.raises(ValueError, match=r"corpus\.json must be a plain file, and is a link"):
+        read_settings(tmp_path)
+
+
 def test_an_index_is_found_by_its_own_place_or_its_folders(tmp_path):
     write_settings(default_index(tmp_path), CorpusSettings())
     assert index_at(tmp_path) == index_at(default_index(tmp_path)) == default_index(tmp_path)

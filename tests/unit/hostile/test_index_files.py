@@ -224,6 +224,14 @@ def test_a_link_planted_in_an_index_does_not_lead_out_of_it(stores, tmp_path, na
     assert (tmp_path / "diary").read_text() == "dear diary"
 
 
+@pytest.mark.parametrize("depth", [500, 700, 900])
+def test_metadata_nested_deeper_than_what_copies_it_follows_is_refused(stores, tmp_path, depth):
+    (path,) = (stores / "flat").glob("data-*/docs.jsonl")
+    nested = b'"metadata": {"x": ' + b"[" * depth + b"]" * depth
+    forge(stores, tmp_path / "forged", "flat", "docs.jsonl", path.read_bytes().replace(b'"metadata": {', nested, 1))
+    assert "line 1 is no passage" in load_or_refuse(tmp_path / "forged")
+
+
 def test_a_store_that_hola_index_did_not_make_is_left_alone(stores, tmp_path):
     shutil.copytree(stores / "flat", tmp_path / "index")
     with pytest.raises(ValueError, match="holds a store that `hola index` did not make"):
