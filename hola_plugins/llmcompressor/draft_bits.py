@@ -10,17 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-
 from hola_plugins.files.whole_file import write_text
 from hola_plugins.llmcompressor.checkpoint import Source, compress_checkpoint
+from hola_plugins.lobi.calibration_rows import LEAST_ROWS, packed
 from hola_plugins.lobi.config import LoBiConfig, LoBiError
 
 _LENGTH = 256
 """Tokens of a calibration row."""
-
-_LEAST = 8
-"""Fewer rows than this calibrate nothing."""
 
 
 def quantise_draft(
@@ -41,16 +37,14 @@ def quantise_draft(
         LoBiError: If the answers are too few, or the budget cannot be kept.
     """
     ids = [token for answer in answers for token in answer]
-    count = min(config.samples, len(ids) // _LENGTH)
-    if count < _LEAST:
+    rows = packed(ids, config.samples, _LENGTH)
+    if len(rows) < LEAST_ROWS:
         raise LoBiError(
-            f"the target's answers make {count} rows of {_LENGTH} tokens, and {_LEAST} are the least that "
+            f"the target's answers make {len(rows)} rows of {_LENGTH} tokens, and {LEAST_ROWS} are the least that "
             "calibrates: give more prompts, or leave out --bits"
         )
-    rows = torch.tensor(ids[: count * _LENGTH]).reshape(count, _LENGTH)
-    made_of = {"source": "the target's answers", "sequences": count, "sequence_length": _LENGTH}
-    calibration = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in rows]
-    source = Source(str(folder), tokenizer, calibration, made_of | {"seed": config.seed})
+    made_of = {"source": "the target's answers", "sequences": len(rows), "sequence_length": _LENGTH}
+    source = Source(str(folder), tokenizer, rows, made_of | {"seed": config.seed})
     with TemporaryDirectory(dir=folder) as spare:
         made = Path(spare, "small")
         report = compress_checkpoint(source, config, "auto", made)

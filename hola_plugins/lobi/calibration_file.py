@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +145,21 @@ def _document(record: Any, where: str) -> Document:
                 {"role": "user", "content": record[asked]},
                 {"role": "assistant", "content": record[said]},
             ]
-    messages = record.get("messages")
-    if isinstance(messages, list) and messages and all(is_message(one) for one in messages):
-        return [{"role": one["role"], "content": one["content"]} for one in messages]
+    if chat := messages_of(record):
+        return chat
     if isinstance(record.get("prompt"), str):
         return str(record["prompt"])
     raise LoBiError(f"{where} must hold {RECORDS}; it has {', '.join(map(repr, record)) or 'nothing'}")
 
 
-def is_message(message: Any) -> bool:
+def messages_of(record: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Gives the messages of a record, role and content of each; none where it holds no chat of text."""
+    messages = record.get("messages")
+    if not isinstance(messages, list) or not all(_is_message(one) for one in messages):
+        return []
+    return [{"role": one["role"], "content": one["content"]} for one in messages]
+
+
+def _is_message(message: Any) -> bool:
     """Tells whether it is a message of text."""
     return isinstance(message, dict) and all(isinstance(message.get(key), str) for key in ("role", "content"))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 
 from hola_plugins.lobi.calibration_file import Document
 from hola_plugins.lobi.config import LoBiError
+from hola_plugins.lobi.document_ids import plain_ids, templated_ids
 
 LEAST_ROWS = 8
 """Fewer rows than this calibrate nothing."""
@@ -39,33 +39,35 @@ def make_rows(
         ids += _token_ids(document, tokenizer)
         if len(ids) >= samples * length:
             break
-    count = min(samples, len(ids) // length)
-    if count < LEAST_ROWS:
+    rows = packed(ids, samples, length)
+    if len(rows) < LEAST_ROWS:
         raise LoBiError(
             f"the calibration data has {len(ids)} tokens, {len(ids) // length} sequences of {length}: give at "
             f"least {LEAST_ROWS} (some dozens are of use), or a smaller sequence length"
         )
-    rows = torch.tensor(ids[: count * length]).reshape(count, length)
+    return rows
+
+
+def packed(ids: Sequence[int], samples: int, length: int) -> list[dict[str, torch.Tensor]]:
+    """Cuts ids into as many rows as they fill; what is left over goes.
+
+    Args:
+        ids: Token ids, end to end.
+        samples: Most rows.
+        length: Tokens of a row.
+
+    Returns:
+        Rows of input_ids and attention_mask, int64[length] each.
+    """
+    count = min(samples, len(ids) // length)
+    rows = torch.tensor(ids[: count * length], dtype=torch.int64).reshape(count, length)
     return [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in rows]
 
 
 def _token_ids(document: Document, tokenizer: Any) -> list[int]:
     """Gives the ids of a document, its end marked where the tokenizer has a token for it."""
-    if not isinstance(document, str) and getattr(tokenizer, "chat_template", None):
-        text = _templated(document, tokenizer)
-        return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
-    plain = document if isinstance(document, str) else "\n".join(one["content"] for one in document)
+    chat = templated_ids(document, tokenizer, "text")
+    if chat is not None:
+        return chat
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    return [*tokenizer(plain, verbose=False)["input_ids"], *end]
-
-
-def _templated(chat: list[dict[str, str]], tokenizer: Any) -> str:
-    """Writes a chat as the model's template has it."""
-    try:
-        text: str = tokenizer.apply_chat_template(chat, tokenize=False)
-    except TemplateError as error:
-        roles = ", ".join(one["role"] for one in chat)
-        raise LoBiError(
-            f"the model's chat template does not take the roles {roles} ({error}): change them, or give 'text'"
-        ) from error
-    return text
+    return [*plain_ids(document, tokenizer), *end]

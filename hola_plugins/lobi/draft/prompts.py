@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
-
-from hola_plugins.lobi.calibration_file import Document, is_message, json_records, pieces, read_text
+from hola_plugins.lobi.calibration_file import Document, json_records, messages_of, pieces, read_text
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.default_text import default_documents
+from hola_plugins.lobi.document_ids import plain_ids, templated_ids
 
 logger = logging.getLogger(__name__)
 
@@ -103,10 +102,9 @@ def _prompt(record: Any, where: str) -> Document:
             return str(record[key])
     if isinstance(record.get("text"), str):
         return _beginning(record["text"])
-    messages = record.get("messages")
-    if isinstance(messages, list) and messages and all(is_message(one) for one in messages):
-        asked = messages[:-1] if messages[-1]["role"] == "assistant" else messages
-        return [{"role": one["role"], "content": one["content"]} for one in asked]
+    chat = messages_of(record)
+    if asked := chat[:-1] if chat and chat[-1]["role"] == "assistant" else chat:
+        return asked
     raise LoBiError(f"{where} must hold {_RECORDS}; it has {', '.join(map(repr, record)) or 'nothing'}")
 
 
@@ -118,15 +116,5 @@ def _beginning(text: str) -> str:
 
 def _token_ids(prompt: Document, tokenizer: Any) -> list[int]:
     """Gives the ids of a prompt as an engine makes them."""
-    if isinstance(prompt, str):
-        return list(tokenizer(prompt, verbose=False)["input_ids"])
-    if not getattr(tokenizer, "chat_template", None):
-        return list(tokenizer("\n".join(one["content"] for one in prompt), verbose=False)["input_ids"])
-    try:
-        text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-    except TemplateError as error:
-        roles = ", ".join(one["role"] for one in prompt)
-        raise LoBiError(
-            f"the model's chat template does not take the roles {roles} ({error}): change them, or give 'prompt'"
-        ) from error
-    return list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+    chat = templated_ids(prompt, tokenizer, "prompt", add_generation_prompt=True)
+    return plain_ids(prompt, tokenizer) if chat is None else chat

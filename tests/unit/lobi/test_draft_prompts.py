@@ -53,6 +53,8 @@ def test_a_text_file_gives_the_beginnings_of_its_pieces(tmp_path):
         ('{"prompt": "a"}\n{"prompt": 3}\n', "line 2 must hold a 'prompt'"),
         ('{"prompt": "a"}\n\n{"prompt": \n', "line 3 is no JSON"),
         ('["a"]\n', "line 1 must be an object"),
+        ('{"messages": [{"role": "assistant", "content": "b"}]}\n', "line 1 must hold a 'prompt'"),
+        ('{"messages": []}\n', "line 1 must hold a 'prompt'"),
     ],
 )
 def test_a_damaged_file_is_named_with_its_line(tmp_path, content, words):
@@ -68,6 +70,19 @@ def test_prompts_come_once_and_no_longer_than_asked(tokenizer, caplog):
     assert sorted(tokenizer.decode(ids) for ids in found) == sorted(prompts)
     assert "1 prompts of more than 64 tokens are left out" in caplog.text
     assert found == token_prompts([*prompts, *prompts, "long " * 300], tokenizer, 100, 64, seed=1)
+
+
+def test_a_chat_ends_with_the_turn_of_the_one_who_answers():
+    templated = transformers.AutoTokenizer.from_pretrained(TARGET)
+    templated.chat_template = (
+        "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+    (found,) = token_prompts([[{"role": "user", "content": "Why?"}]], templated, 1, 64, seed=0, least=1)
+    assert templated.decode(found) == "[user] Why?\n[assistant]"
+    templated.chat_template = "{{ raise_exception('no user') }}"
+    with pytest.raises(LoBiError, match=r"roles user \(no user\): change them, or give 'prompt'"):
+        token_prompts([[{"role": "user", "content": "Why?"}]], templated, 1, 64, seed=0)
 
 
 def test_too_few_prompts_are_refused(tokenizer):
