@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import GenerationConfig
@@ -13,6 +13,8 @@ from transformers import GenerationConfig
 from hola_plugins.lobi.calibration import Batch
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.progress import track
+
+Item = TypeVar("Item")
 
 _TOKENS_AT_A_TIME = 16384
 """Tokens of all prompts and answers of a batch: bounds the key-value cache."""
@@ -72,13 +74,14 @@ def answer_prompts(
             f"prompts of up to {longest - most} tokens with answers of {most} do not fit the context of {context} "
             "tokens: lower --prompt-tokens or --answer-tokens"
         )
-    batches = _batches(prompts, most)
+    places = range(len(prompts))
+    batches = _filled(places, lambda one: len(prompts[one]) + most, len(prompts), _TOKENS_AT_A_TIME)
     found: dict[int, Answer] = {}
     for batch in track(batches, "the target answers", len(batches)):
         answers = _continue(model, [list(prompts[one]) for one in batch], most)
         keep(answers)
         found.update(zip(batch, answers, strict=True))
-    return [found[one] for one in range(len(prompts))]
+    return [found[one] for one in places]
 
 
 def batch_answers(answers: Sequence[Answer], rows: int, tokens: int) -> list[AnswerBatch]:
@@ -89,22 +92,18 @@ def batch_answers(answers: Sequence[Answer], rows: int, tokens: int) -> list[Ans
         rows: Most rows of a batch.
         tokens: Most tokens of a batch, padding included; one row is always taken.
     """
-    batches: list[list[Answer]] = [[]]
-    for answer in sorted(answers, key=lambda one: len(one.ids)):
-        if len(batches[-1]) == rows or (len(batches[-1]) + 1) * len(answer.ids) > tokens:
-            batches.append([])
-        batches[-1].append(answer)
-    return [_stack(batch) for batch in batches if batch]
+    return [_stack(batch) for batch in _filled(answers, lambda one: len(one.ids), rows, tokens)]
 
 
-def _batches(prompts: Sequence[Sequence[int]], most: int) -> list[list[int]]:
-    """Groups the places of prompts of similar length."""
-    batches: list[list[int]] = [[]]
-    for place in sorted(range(len(prompts)), key=lambda one: len(prompts[one])):
-        if (len(batches[-1]) + 1) * (len(prompts[place]) + most) > _TOKENS_AT_A_TIME and batches[-1]:
+def _filled(items: Iterable[Item], length: Callable[[Item], int], rows: int, tokens: int) -> list[list[Item]]:
+    """Groups items of similar length, at most so many, or of so many tokens with padding; one always fits."""
+    batches: list[list[Item]] = [[]]
+    for item in sorted(items, key=length):
+        count = len(batches[-1]) + 1
+        if batches[-1] and (count > rows or count * length(item) > tokens):
             batches.append([])
-        batches[-1].append(place)
-    return batches
+        batches[-1].append(item)
+    return [batch for batch in batches if batch]
 
 
 def _continue(model: Any, prompts: list[list[int]], most: int) -> list[Answer]:
