@@ -27,9 +27,9 @@ from hola_plugins.lobi.default_text import NAME, default_documents, digest
 from hola_plugins.lobi.model_source import (
     check_dense,
     check_unquantised,
-    file_bytes,
     read_config,
     read_tokenizer,
+    size_on_disk,
 )
 from hola_plugins.lobi.report import check_written
 from hola_plugins.lobi.report_files import write_report
@@ -149,7 +149,7 @@ def compress_checkpoint(
         run = {
             "model": source.model,
             "calibration": source.calibration | {"held_out": len(kept)},
-            "bytes": file_bytes(folder),
+            "bytes": size_on_disk(folder),
             "seconds": seconds,
         }
         return _complete(folder / REPORT_FILE, run)

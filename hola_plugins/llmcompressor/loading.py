@@ -35,7 +35,7 @@ def load(model: str, dtype: str, memory: int | None, folder: Path) -> Any:
     Raises:
         LoBiError: If its generation_config.json cannot be saved again.
     """
-    if memory is None or weight_bytes(model, dtype) <= memory:
+    if memory is None or loaded_bytes(model, dtype) <= memory:
         return _can_be_saved(AutoModelForCausalLM.from_pretrained(model, dtype=dtype))
     logger.warning(
         "%s is larger than the %d MB that its weights may take: the rest stays on disk", model, memory >> 20
@@ -78,7 +78,7 @@ def half_of_free_memory() -> int:
     return int(psutil.virtual_memory().available) // 2
 
 
-def weight_bytes(model: str, dtype: str) -> int:
+def loaded_bytes(model: str, dtype: str) -> int:
     """Gives the bytes of a model's weights in a dtype, from its config alone."""
     config = AutoConfig.from_pretrained(model)
     with torch.device("meta"):

@@ -23,10 +23,11 @@ from hola_plugins.lobi.finished_plan import check_plan
 from hola_plugins.lobi.ignored import check_ignore
 from hola_plugins.lobi.model_source import check_dense, check_unquantised
 from hola_plugins.lobi.quantisation_plan import Allocation, allocate_bits
-from hola_plugins.lobi.recovery import Recovery, keep_adapter, recover
+from hola_plugins.lobi.recovery import keep_adapter, recover
 from hola_plugins.lobi.saliency import lora_saliency
 from hola_plugins.lobi.saved_tensors import is_offloaded, saved_tensors
 from hola_plugins.lobi.structure import Structure, read_structure
+from hola_plugins.lobi.training import Improvement
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Outcome:
     cut: Cut | None = None
     kept_layers: list[int] = field(default_factory=list)
     saliency_kept: dict[str, float] = field(default_factory=dict)
-    recovery: Recovery | None = None
+    recovery: Improvement | None = None
     allocation: Allocation | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -105,7 +105,7 @@ def check_dense(config: Any, name: str) -> None:
             )
 
 
-def file_bytes(folder: Path) -> int:
+def size_on_disk(folder: Path) -> int:
     """Gives the bytes of a checkpoint's weights on disk."""
     return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 

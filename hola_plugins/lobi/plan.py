@@ -15,17 +15,15 @@ class Plan:
     """Schemes of all groups.
 
     Attributes:
-        origin: Where it came from: solver, uniform, or the name of a rule.
+        origin: What made it, in a reader's words: solver, ``uniform W8A8``, or a rule; where a plan is only sized,
+            which one it is: smallest, largest, at ease, finished.
         schemes: Scheme's name by group's name.
+        is_uniform: Whether it gives every group one scheme, as far as shapes allow.
     """
 
     origin: str
     schemes: Mapping[str, str]
-
-    @property
-    def is_uniform(self) -> bool:
-        """Whether it gives every group one scheme, as far as shapes allow."""
-        return self.origin.startswith("uniform")
+    is_uniform: bool = False
 
     def score(self, scores: Scores) -> float:
         """Gives its expected divergence, in nats a token: the sum of what its groups score in their schemes."""
@@ -65,7 +63,7 @@ def hand_made_plans(
         One family a rule; of each, the largest that fits a budget is worth comparing.
     """
     for name in names:
-        yield [Plan(f"uniform {name}", _uniform(groups, allowed, names, name))]
+        yield [Plan(f"uniform {name}", _uniform(groups, allowed, names, name), is_uniform=True)]
     depth = max((group.layer for group in groups if group.role != "head"), default=-1) + 1
     orders = {
         "first layers": list(range(depth)),

@@ -22,8 +22,9 @@ from hola_plugins.lobi.linear import is_transposed
 from hola_plugins.lobi.plan import Plan, hand_made_plans
 from hola_plugins.lobi.quantise import NearestRounding
 from hola_plugins.lobi.rounding import Rounding, choose_rounding
+from hola_plugins.lobi.saved_tensors import fingerprint
 from hola_plugins.lobi.scheme import ACTORDER, UNQUANTISED, parse_scheme
-from hola_plugins.lobi.score_cache import cache_key, cached_scores
+from hola_plugins.lobi.score_cache import cached_scores
 from hola_plugins.lobi.sensitivity import Scores, fisher_scores, kl_scores
 from hola_plugins.lobi.structure import Group, Structure
 from hola_plugins.lobi.unquantised_roles import unquantised_roles
@@ -150,7 +151,8 @@ def allocate_bits(
     settings = config.model_dump(include={"sensitivity", "seed"})
     settings |= {"rounding": chosen, "allowed": allowed}
     settings |= {"scored_tokens": _SCORED_TOKENS, "actorder": ACTORDER}
-    key = cache_key(model, text.fitting, settings) if config.cache else ""
+    ids = (tensor for batch in text.fitting for tensor in (batch.ids, batch.mask))
+    key = fingerprint(model, settings, ids) if config.cache else ""
 
     def score() -> Scores:
         logger.info("scoring %d groups in up to %d schemes", len(groups), max(map(len, allowed.values())))

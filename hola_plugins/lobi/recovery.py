@@ -10,7 +10,6 @@ import logging
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,24 +22,9 @@ from hola_plugins.lobi.config import LoraConfig
 from hola_plugins.lobi.divergence import Recorded, draw_rows, measure
 from hola_plugins.lobi.precision import trained_in_float32
 from hola_plugins.lobi.structure import Structure
-from hola_plugins.lobi.training import train
+from hola_plugins.lobi.training import Improvement, train
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """What recovery did.
-
-    Attributes:
-        before: KL divergence on held-out text without it.
-        after: The same with it; equal where it did not help and was taken back.
-        steps: The optimiser step that was kept; 0 for none.
-    """
-
-    before: float
-    after: float
-    steps: int
 
 
 def recover(
@@ -51,7 +35,7 @@ def recover(
     held_out: Sequence[Recorded],
     config: LoraConfig,
     seed: int,
-) -> Recovery:
+) -> Improvement:
     """Trains LoRA factors on all linear layers and merges the best step into the weights, in place.
 
     Where that helps, the folder that is to receive the adapter receives it.
@@ -85,7 +69,7 @@ def recover(
             after, steps = before, 0
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(needs[name])
-    return Recovery(before, after, steps)
+    return Improvement(before, after, steps)
 
 
 def _train(

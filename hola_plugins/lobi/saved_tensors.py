@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,6 +24,17 @@ def saved_tensors(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
             if not is_offloaded(module):
                 seen.add(id(tensor))
             yield f"{path}.{name}" if path else name, tensor
+
+
+def fingerprint(model: Any, settings: Mapping[str, Any], tensors: Iterable[torch.Tensor] = ()) -> str:
+    """Gives a digest of all weights, of settings that JSON holds, and of other tensors, such as token ids."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, tensor in saved_tensors(model):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(_bytes(tensor))
+    for tensor in tensors:
+        digest.update(_bytes(tensor))
+    return digest.hexdigest()
 
 
 def head_is_tied(model: Any) -> bool:
@@ -46,3 +59,10 @@ def _own(module: Any) -> Iterator[tuple[str, torch.Tensor]]:
         for name in tensors:
             if name not in left_out and tensors[name] is not None:
                 yield name, tensors[name]
+
+
+def _bytes(tensor: torch.Tensor) -> bytes:
+    """Gives the memory of a tensor."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+    found: bytes = flat.numpy().tobytes()
+    return found

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import nn
 
 from hola_plugins.files.whole_file import write_json
-from hola_plugins.lobi.calibration import Batch
-from hola_plugins.lobi.saved_tensors import saved_tensors
 from hola_plugins.lobi.sensitivity import Scores
 
 logger = logging.getLogger(__name__)
-
-
-def cache_key(model: nn.Module, batches: Sequence[Batch], settings: dict[str, Any]) -> str:
-    """Gives the key of scores: a digest of all weights, all tokens and the settings."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name, tensor in saved_tensors(model):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(_bytes(tensor))
-    for batch in batches:
-        digest.update(_bytes(batch.ids))
-        digest.update(_bytes(batch.mask))
-    return digest.hexdigest()
 
 
 def cached_scores(
@@ -40,7 +21,7 @@ def cached_scores(
 
     Args:
         folder: Where they are kept; None keeps none.
-        key: Their key.
+        key: Their key: the fingerprint of model, text and settings.
         allowed: Names of the schemes of every group, of each of which there is a score.
         compute: Computes them.
     """
@@ -72,10 +53,3 @@ def _read(file: Path, allowed: Mapping[str, Sequence[str]]) -> Scores | None:
     except (ValueError, LookupError, TypeError, OSError, RecursionError) as error:
         logger.warning("%s is damaged and is written again: %s", file, error)
     return None
-
-
-def _bytes(tensor: Any) -> bytes:
-    """Gives the memory of a tensor."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    found: bytes = flat.numpy().tobytes()
-    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -31,6 +32,21 @@ class Schedule(Protocol):
     @property
     def patience(self) -> int:
         """Measurements without improvement, steps back, after which training stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """What a training did for the divergence.
+
+    Attributes:
+        before: KL divergence on held-out text without it.
+        after: The same with it; equal where it did not help and was taken back.
+        steps: The optimiser step that was kept; 0 for none.
+    """
+
+    before: float
+    after: float
+    steps: int
 
 
 def train(

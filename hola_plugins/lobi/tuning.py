@@ -21,9 +21,8 @@ from hola_plugins.lobi.divergence import Recorded, draw_rows, measure
 from hola_plugins.lobi.fake_quantisation import inputs_rounded
 from hola_plugins.lobi.layer_by_layer import layer_by_layer
 from hola_plugins.lobi.precision import float32_on_cpu
-from hola_plugins.lobi.recovery import Recovery
 from hola_plugins.lobi.stand_in import standing_in
-from hola_plugins.lobi.training import train
+from hola_plugins.lobi.training import Improvement, train
 from hola_plugins.lobi.tunable import QuantisedLayer, Scales, Vectors
 
 logger = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ def tune(
     held_out: Sequence[Recorded],
     config: TuneConfig,
     seed: int,
-) -> Recovery:
+) -> Improvement:
     """Trains a quantised model in place.
 
     Args:
@@ -78,7 +77,7 @@ def tune(
     for part in trained if steps else []:
         part.write()
     logger.info("tuning: KL %.4g on held-out text after step %d, %.4g before", after, steps, before)
-    return Recovery(before, after, steps)
+    return Improvement(before, after, steps)
 
 
 def _size(values: torch.Tensor) -> float:

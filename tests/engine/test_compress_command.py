@@ -241,7 +241,7 @@ def test_a_full_disk_leaves_nothing(work: Path) -> None:
 
 
 def test_a_checkpoint_larger_than_its_budget_is_not_kept(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hola_plugins.llmcompressor.checkpoint.file_bytes", lambda _: 1 << 30)
+    monkeypatch.setattr("hola_plugins.llmcompressor.checkpoint.size_on_disk", lambda _: 1 << 30)
     out = work / "large" / "small"
     arguments = ["--budget", "45%", "--out", str(out), "--cache", str(work / "scores"), *QUICK]
     answer = CliRunner().invoke(app, ["compress", str(TARGET), *arguments])

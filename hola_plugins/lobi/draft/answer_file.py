@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hola_plugins.lobi.draft.answers import Answer, answer_prompts, end_tokens
-from hola_plugins.lobi.score_cache import cache_key
+from hola_plugins.lobi.saved_tensors import fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def kept_answers(
     if folder is None:
         return answer_prompts(model, prompts, most)
     settings = {"answer_tokens": most, "end_tokens": sorted(end_tokens(model))}
-    file = folder / f"{cache_key(model, (), settings)}.jsonl"
+    file = folder / f"{fingerprint(model, settings)}.jsonl"
     known = _read(file)
     missing = [prompt for prompt in prompts if _key(prompt) not in known]
     if len(missing) < len(prompts):

@@ -16,7 +16,7 @@ from hola_plugins.lobi.draft.making import Made
 from hola_plugins.lobi.draft.payoff import expect_payoff, verdict
 from hola_plugins.lobi.draft.shape import Extent
 from hola_plugins.lobi.draft.source import DraftSource
-from hola_plugins.lobi.model_source import file_bytes, load_model
+from hola_plugins.lobi.model_source import load_model, size_on_disk
 from hola_plugins.lobi.provenance import provenance
 
 REPORT_FILE = "draft.json"
@@ -52,7 +52,7 @@ def report_draft(
         "provenance": provenance(target, text),
         "prompts": source.made_of,
         "target": asdict(extent) | {"bytes": extent.parameters * dtype.itemsize},
-        "draft": asdict(made.extent) | {"bytes": file_bytes(folder)},
+        "draft": asdict(made.extent) | {"bytes": size_on_disk(folder)},
         "cut": made.cut and {"channels": made.cut.channels, "kv_heads": made.cut.kv_heads},
         "kept_layers": made.kept_layers,
         "untrained": asdict(made.before),

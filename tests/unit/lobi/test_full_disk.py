@@ -43,7 +43,7 @@ def test_scores_that_cannot_be_kept_are_used_all_the_same(tmp_path):
     done = run_limited(
         "from hola_plugins.lobi.score_cache import cached_scores\n"
         "scores = {'group': {f'W{bits}': 0.5 for bits in range(50)}}\n"
-        "print(cached_scores(sys.argv[1], 'key', lambda: scores) == scores)\n",
+        "print(cached_scores(sys.argv[1], 'key', scores, lambda: scores) == scores)\n",
         tmp_path,
     )
     assert done.stdout.strip() == "True"
