@@ -10,7 +10,6 @@ from typing import Any, BinaryIO
 from hola_plugins.adacomp.manifest import StoreError
 from hola_plugins.adacomp.passage import Passage
 
-
 DEPTH = 50
 """Most levels of lists and mappings in the metadata of a passage: what copies it goes down level by level."""
 
