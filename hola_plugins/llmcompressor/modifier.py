@@ -23,10 +23,10 @@ from llmcompressor.modifiers.gptq import GPTQModifier
 from llmcompressor.modifiers.quantization import QuantizationModifier
 from llmcompressor.modifiers.transform.awq import AWQModifier
 from llmcompressor.pipelines.cache import IntermediatesCache
-from pydantic import ConfigDict, PrivateAttr, model_validator
+from pydantic import ConfigDict, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 
 from hola_plugins.lobi.compression import Outcome, compress, with_adapter
-from hola_plugins.lobi.config import LoBiConfig, LoBiError, explain_unknown_keys
+from hola_plugins.lobi.config import LoBiConfig, LoBiError, refusal
 from hola_plugins.lobi.divergence import measure
 from hola_plugins.lobi.report import make_report
 from hola_plugins.lobi.report_files import write_report
@@ -61,12 +61,13 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     _report_file: Path | None = PrivateAttr(default=None)
     _adapter: Path | None = PrivateAttr(default=None)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _keys_are_known(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            explain_unknown_keys(values, cls.model_fields)
-        return values
+    def _mistakes_are_named(cls, values: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return check(values)
+        except ValidationError as error:
+            raise refusal(error, values, cls) from None
 
     def measure_on(self, rows: Sequence[Any]) -> Self:
         """Has held-out text be these rows, which the calibration data does not hold, in place of some that it holds.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -216,20 +215,6 @@ class LoBiConfig(Settings):
     def allocates(self) -> bool:
         """Whether bits are allocated: a budget was given, and no finished plan."""
         return self.has_budget and self.plan is None
-
-
-def explain_unknown_keys(keys: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:
-    """Raises for the first key that no setting has, and names the nearest.
-
-    Raises:
-        LoBiError: If there is such a key.
-    """
-    for key in keys:
-        if key not in allowed:
-            near = difflib.get_close_matches(str(key), allowed, n=1, cutoff=0.0)[0]
-            raise LoBiError(
-                f"unknown Lo-Bi setting {key!r}; did you mean {near!r}? Allowed: {', '.join(sorted(allowed))}"
-            )
 
 
 def refusal(error: ValidationError, settings: Any, model: type[BaseModel], owner: str = "Lo-Bi") -> LoBiError:

@@ -273,10 +273,17 @@ def test_a_second_quantiser_of_the_recipe_is_refused(tmp_path: Path, lobi_first:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_recipe_with_a_misspelt_key_names_its_neighbour(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("target_byte: 1000000", "'target_byte'; did you mean 'target_bytes'"),
+        ("target_bits: 4.5, lora: {rnk: 8}", "'lora.rnk'; did you mean 'rank'"),
+    ],
+)
+def test_a_recipe_with_a_misspelt_key_names_its_neighbour(tmp_path: Path, keys: str, words: str) -> None:
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("lobi_stage: {lobi_modifiers: {LoBiModifier: {target_byte: 1000000}}}")
-    with pytest.raises(ValueError, match="did you mean 'target_bytes'"):
+    recipe.write_text(f"lobi_stage: {{lobi_modifiers: {{LoBiModifier: {{{keys}}}}}}}")
+    with pytest.raises(ValueError, match=words):
         compress(TARGET, str(recipe), tmp_path / "out")
 
 
