@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from hola_plugins.files.input_file import parse_json
+from hola_plugins.files.input_file import InputFileError, parse_json, read_end
+from hola_plugins.timed_http import timed_opener
 
 RPC_METHOD = "hola_hsd_stats"
 """The worker method that returns the snapshot."""
@@ -24,7 +24,7 @@ _TAIL_BYTES = 1 << 20
 """The last part of a file that is read; a snapshot is a few kilobytes."""
 
 _TIMEOUT = 10.0
-"""Seconds to wait for a server."""
+"""Seconds to wait for a server, and then for its whole answer."""
 
 _ANSWER_BYTES = 16 << 20
 """Most bytes of an answer that are read."""
@@ -55,16 +55,14 @@ def read_last_line(path: Path) -> dict[str, Any]:
     """Reads the last line of a JSONL file that is whole: a writer that was killed leaves a part of one.
 
     Raises:
-        SnapshotError: If the file is missing, unreadable, empty, or not of snapshots.
+        SnapshotError: If the file is missing, unreadable, no plain file, empty, or not of snapshots.
     """
     try:
-        with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            tail = file.read().decode("utf-8", errors="replace")
-    except OSError as error:
+        tail = read_end(path, _TAIL_BYTES).decode("utf-8", errors="replace")
+    except (OSError, InputFileError) as error:
         message = (
             f"source must be a readable JSONL file, '-' or http://host:port, got {str(path)!r} "
-            f"({error.strerror or error}): give the file that the proposer writes"
+            f"({getattr(error, 'strerror', None) or error}): give the file that the proposer writes"
         )
         raise SnapshotError(message) from error
     message = f"{str(path)!r} must hold at least one snapshot, got an empty file: wait for the first requests"
@@ -148,13 +146,13 @@ def fetch_snapshot(address: str) -> dict[str, Any]:
         url, data=body, headers={"Content-Type": "application/json"}, method="POST"
     )
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310
+        with timed_opener().open(request, timeout=_TIMEOUT) as response:
             answer = parse_json((response.read(_ANSWER_BYTES) or b"null").decode())
     except urllib.error.HTTPError as error:
-        message = f"{url} must answer 200, got {error.code} {error.reason}: {_http_remedy(error.code)}"
+        message = f"{url} must answer 200, got {error.code} {_shorten(str(error.reason))}: {_http_remedy(error.code)}"
         raise SnapshotError(message) from error
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
+        reason = _shorten(str(getattr(error, "reason", error)))
         message = f"{url} must be a running vLLM server, got no answer ({reason}): check host and port, try again if it is busy"
         raise SnapshotError(message) from error
     except ValueError as error:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -47,6 +48,13 @@ def read_bytes(path: Path, most: int, *, links: bool = True) -> bytes:
         content = file.read(most + 1)
     _check_size(path, len(content), most)
     return content
+
+
+def read_end(path: Path, most: int) -> bytes:
+    """Reads the last bytes of a file of any size, at most so many; raises as `read_bytes` does."""
+    with _opened(path, sys.maxsize) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read(most)
 
 
 def read_text(path: Path, most: int, *, links: bool = True) -> str:
@@ -117,7 +125,9 @@ def _descriptor(path: Path, links: bool) -> int:
     except OSError as error:
         if links or error.errno != errno.ELOOP:
             raise
-        raise InputFileError(f"{path} must be a plain file, and is a link: put the file in its place") from None
+        raise InputFileError(
+            f"{path} must be a plain file, and is a link: put the file in its place"
+        ) from None
 
 
 def _check_size(path: Path, size: int, most: int) -> None:

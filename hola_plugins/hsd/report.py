@@ -8,6 +8,7 @@ counter is shown as a dash, an unknown one is left out.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,9 @@ from rich.text import Text
 
 _DASH = "-"
 _BAR_WIDTH = 32
+_SHOWN = 60
+"""Characters of foreign text that are shown."""
+
 _BREAKER_STYLES = {"closed": "green", "open": "bold red", "probing": "yellow"}
 
 
@@ -34,7 +38,7 @@ def render_snapshot(snapshot: Mapping[str, Any]) -> RenderableType:
     """
     if not {"levels", "tokens", "calls"} & set(snapshot):
         message = (
-            f"a snapshot must have levels, tokens or calls, got the fields {sorted(snapshot)[:8]}: "
+            f"a snapshot must have levels, tokens or calls, got the fields {reprlib.repr(sorted(snapshot))}: "
             "give the file that the proposer writes"
         )
         raise ValueError(message)
@@ -158,7 +162,7 @@ def _mapping(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        message = f"{name} must be an object, got {value!r}: the file is damaged or not HSD's"
+        message = f"{name} must be an object, got {reprlib.repr(value)}: the file is damaged or not HSD's"
         raise ValueError(message)  # noqa: TRY004 - the file's fault, not the caller's
     return value
 
@@ -169,7 +173,7 @@ def _number(parent: Mapping[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        message = f"{name} must be a number, got {value!r}: the file is damaged or not HSD's"
+        message = f"{name} must be a number, got {reprlib.repr(value)}: the file is damaged or not HSD's"
         raise ValueError(message)  # noqa: TRY004 - the file's fault, not the caller's
     try:
         return value if math.isfinite(value) else None
@@ -182,9 +186,7 @@ def _step_size(size: object) -> int:
     try:
         return int(str(size))
     except ValueError as error:
-        message = (
-            f"a key of step_time_ms must be a token count, got {size!r}: the file is damaged or not HSD's"
-        )
+        message = f"a key of step_time_ms must be a token count, got {reprlib.repr(size)}: the file is damaged or not HSD's"
         raise ValueError(message) from error
 
 
@@ -231,5 +233,5 @@ def _bytes(value: float | None) -> str:
 
 
 def _clean(value: object) -> str:
-    """Words foreign text without control characters."""
-    return "".join(character for character in str(value) if character.isprintable())
+    """Words the beginning of foreign text, without control characters."""
+    return "".join(character for character in str(value)[:_SHOWN] if character.isprintable())

@@ -1,9 +1,13 @@
+import contextlib
 import http.server
 import json
+import os
+import socketserver
 import threading
 
 import pytest
 
+from hola_plugins import stats
 from hola_plugins.stats import SnapshotError, read_lines, read_snapshot
 
 
@@ -32,6 +36,13 @@ def test_files_without_snapshot(tmp_path, text):
 def test_bad_sources(source):
     with pytest.raises(SnapshotError, match=r"must be .*, got"):
         read_snapshot(source)
+
+
+def test_a_pipe_or_device_is_refused_without_waiting_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for source in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(SnapshotError, match="is a folder, pipe or device"):
+            read_snapshot(str(source))
 
 
 def test_streams():
@@ -104,3 +115,48 @@ def test_no_server(server):
     server.server_close()
     with pytest.raises(SnapshotError, match="check host and port"):
         read_snapshot(f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    ("head", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"X"),
+        (b"", b"H"),
+    ],
+    ids=["body", "chunks", "header", "status"],
+)
+def test_a_server_that_answers_drop_by_drop_is_given_up(socket_enabled, monkeypatch, head, drop):
+    monkeypatch.setattr(stats, "_TIMEOUT", 0.5)
+    given_up = threading.Event()
+
+    class Dripping(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(head)
+            with contextlib.suppress(OSError):
+                while not given_up.wait(0.05):
+                    self.request.sendall(drop)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(SnapshotError, match=r"got no answer .*: check host and port"):
+            read_snapshot(f"http://127.0.0.1:{server.server_address[1]}")
+        given_up.set()
+        server.shutdown()
+
+
+def test_of_a_reason_of_a_stranger_only_the_beginning_is_repeated(socket_enabled):
+    class Steering(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(b"HTTP/1.1 500 \x1b[2J" + b"A" * 50_000 + b"\r\nContent-Length: 0\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Steering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(SnapshotError, match="got 500") as refusal:
+            read_snapshot(f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+    assert len(str(refusal.value)) < 500
+    assert "\x1b" not in str(refusal.value)

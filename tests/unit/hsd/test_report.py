@@ -77,6 +77,27 @@ def test_wrong_types_are_errors(change):
         text_of({**SNAPSHOT, **change})
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tokens": "A" * 5_000_000},
+        {"calls": ["A" * 5_000_000] * 9},
+        {"step_time_ms": {"A" * 5_000_000: 1}},
+        {"version": "A" * 5_000_000},
+        {"levels": {"A" * 5_000_000: {}}},
+    ],
+)
+def test_of_foreign_text_only_the_beginning_is_shown(change):
+    try:
+        shown = text_of({**SNAPSHOT, **change})
+    except ValueError as error:
+        shown = str(error)
+    assert len(shown) < 5000
+
+
 def test_other_objects_are_no_snapshots():
     with pytest.raises(ValueError, match="must have levels, tokens or calls"):
         text_of({"level": "INFO"})
+    with pytest.raises(ValueError, match="must have levels, tokens or calls") as refusal:
+        text_of({"A" * 5_000_000: 1})
+    assert len(str(refusal.value)) < 500
