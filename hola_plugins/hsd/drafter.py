@@ -162,7 +162,7 @@ class HierarchicalDrafter:
         self._drafting = drafting
         call = self._tracker.call
         tokens = Tokens(slots, lengths, buffer)
-        self._totals.count(drafting, fresh, self._feedback.score(tokens))
+        self._totals.count(drafting, fresh, *self._feedback.score(tokens))
         self.hierarchy.learn(call, tokens)
         if not drafting or not self.control.may_draft(drafting):
             self.control.nothing_sent()
@@ -182,7 +182,6 @@ class HierarchicalDrafter:
         sent = self.control.cut(block, rows, drafting)
         self._feedback.store(tokens, block, sent)
         drafts, cut = sanitise(block.window[:rows, WINDOW:], sent, room, self._limits.vocabulary)
-        self._totals.drafted += self.control.sent_tokens
         self._totals.sanitised += cut
         return drafts
 

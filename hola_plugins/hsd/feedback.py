@@ -81,8 +81,8 @@ def _learn(hits, trials, calibration, level, bucket, hit) -> None:
 
 
 @njit(cache=True, nogil=True)
-def score_rows(table, slots, lengths, buffer, learns) -> int:
-    """Scores the stored predictions of each row against its new tokens; gives the accepted tokens.
+def score_rows(table, slots, lengths, buffer, learns) -> tuple[int, int]:
+    """Scores the stored predictions of each row against its new tokens; gives the tokens sent and those accepted.
 
     The last new token of a row is always the target's own, so a draft that was cut short on its way to
     the target is not counted as accepted where that token happens to equal the next one of the draft.
@@ -91,7 +91,7 @@ def score_rows(table, slots, lengths, buffer, learns) -> int:
     trail, trail_length, calibration, success, resume = evidence_views(table)
     hits, trials, counters = _tally_views(table)
     drafted_at, draft, draft_length, sent, owner = _draft_views(table)
-    accepted_in_all = 0
+    sent_in_all, accepted_in_all = 0, 0
     for row in range(slots.shape[0]):
         slot = slots[row]
         if slot < 0 or drafted_at[slot] <= 0:
@@ -107,6 +107,7 @@ def score_rows(table, slots, lengths, buffer, learns) -> int:
             right += 1
         for position in range(draft_length[slot]):
             counters[owner[slot, position], KEPT] += 1
+        sent_in_all += sent[slot]
         for position in range(sent[slot]):
             level = owner[slot, position]
             counters[level, CHOSEN] += 1
@@ -132,7 +133,7 @@ def score_rows(table, slots, lengths, buffer, learns) -> int:
                 resume[slot] = trail[slot, number, SOURCE] + 1
         drafted_at[slot] = 0
         trail_length[slot] = 0
-    return accepted_in_all
+    return sent_in_all, accepted_in_all
 
 
 @njit(cache=True, nogil=True)
@@ -197,9 +198,13 @@ class Feedback:
         )
         self._table = address_table(*self._arrays)
 
-    def score(self, tokens: Tokens) -> int:
-        """Judges what was predicted for each row of this call; gives the drafted tokens that were accepted."""
-        return int(score_rows(self._table, tokens.slots, tokens.lengths, tokens.buffer, self._learns))
+    def score(self, tokens: Tokens) -> tuple[int, int]:
+        """Judges what was predicted for each row of this call; gives the drafted tokens it had, and those accepted.
+
+        What was drafted for a request that then ended, no step had.
+        """
+        sent, accepted = score_rows(self._table, tokens.slots, tokens.lengths, tokens.buffer, self._learns)
+        return int(sent), int(accepted)
 
     def store(self, tokens: Tokens, block: Block, sent: Int32) -> None:
         """Keeps the drafts of a call, of which the target will see ``sent`` tokens each, int32[rows]."""

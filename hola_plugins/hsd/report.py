@@ -1,8 +1,9 @@
 """A snapshot of HSD's counters as tables and a chart for the terminal.
 
 Counters: `proposed` tokens are those a level predicted, `matched` those of its predictions that turned
-out to be what came, `chosen` those sent to the target and `accepted` those the target accepted. A missing
-counter is shown as a dash, an unknown one is left out.
+out to be what came, `chosen` those sent to the target in a step that came (`drafted` in all; what vLLM's structured
+output takes out of a draft before the target sees it counts too) and `accepted` those the target accepted. A missing counter
+is shown as a dash, an unknown one is left out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from hola_plugins.terminal_text import clean_line
 
 _DASH = "-"
 _BAR_WIDTH = 32
@@ -234,4 +237,4 @@ def _bytes(value: float | None) -> str:
 
 def _clean(value: object) -> str:
     """Words the beginning of foreign text, without control characters."""
-    return "".join(character for character in str(value)[:_SHOWN] if character.isprintable())
+    return clean_line(str(value)[:_SHOWN])

@@ -29,10 +29,11 @@ class Totals:
     errors: int = 0
     deadlines_missed: int = 0
 
-    def count(self, rows: int, emitted: int, accepted: int) -> None:
-        """Notes one call: rows that emitted tokens, how many tokens, and drafted ones accepted among them."""
+    def count(self, rows: int, emitted: int, drafted: int, accepted: int) -> None:
+        """Notes one step: rows that emitted tokens, how many tokens, the drafted ones it verified and accepted."""
         self.rows += rows
         self.emitted += emitted
+        self.drafted += drafted
         self.accepted += accepted
 
     def as_dict(self) -> dict[str, int]:

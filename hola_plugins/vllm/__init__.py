@@ -50,6 +50,7 @@ class HSDProposer:
 
     def __init__(self, vllm_config: VllmConfig) -> None:
         config = _settings(vllm_config)
+        _refuse_schedule(vllm_config.speculative_config)
         parallel = vllm_config.parallel_config
         launched_alike = parallel.distributed_executor_backend == "external_launcher"
         if launched_alike:
@@ -214,6 +215,16 @@ def _settings(vllm_config: VllmConfig) -> HSDConfig:
             "another request's tokens where the prompt's would be; switch one of them off"
         )
     return config
+
+
+def _refuse_schedule(speculative: Any) -> None:
+    """Refuses draft lengths by batch size, of which vLLM tells a custom proposer nothing."""
+    schedule = getattr(speculative, "num_speculative_tokens_per_batch_size", None)
+    if schedule is not None:
+        raise ConfigError(
+            f"num_speculative_tokens_per_batch_size = {schedule}: vLLM does not hand it on to a custom proposer. Leave it "
+            "out: HSD shortens drafts as the load asks; its settings 'max_draft' and 'control.max_batch' limit them by hand"
+        )
 
 
 def _meant_for_hsd(key: str) -> bool:

@@ -143,3 +143,10 @@ def test_isolation_is_refused_where_vllm_gives_no_tokens_of_a_prompt():
         ConfigError, match=r"'store.isolated' = True: cannot be kept with enable_prompt_embeds"
     ):
         HSDProposer(made)
+
+
+def test_draft_lengths_by_batch_size_are_refused():
+    made = engine()
+    made.speculative_config.num_speculative_tokens_per_batch_size = [(1, 4, 8), (5, 16, 0)]
+    with pytest.raises(ConfigError, match=r"per_batch_size = \[\(1, 4, 8\), .*'control.max_batch'"):
+        HSDProposer(made)
