@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from hola_plugins.cli.ending import print_error
 from hola_plugins.cli.results_console import results_console
+from hola_plugins.terminal_text import clean
 
 
 def stats(
@@ -37,7 +39,7 @@ def stats(
         else:
             results_console().print(_last(source))
     except ValueError as error:
-        Console(stderr=True).print(f"hola stats: {error}", style="red", markup=False, highlight=False)
+        print_error("stats", error)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
         raise typer.Exit from None
@@ -68,7 +70,7 @@ def _views(source: str, interval: float) -> Iterator[RenderableType]:
             view = _render(read_snapshot(source))
         except SnapshotError as error:  # a file that is rotated, a server that starts anew or is gone
             age = time.monotonic() - read_at
-            yield Group(view, Text(f"these are {age:.0f} s old: {error}", style="yellow"))
+            yield Group(view, Text(clean(f"these are {age:.0f} s old: {error}"), style="yellow"))
         else:
             read_at = time.monotonic()
             yield view

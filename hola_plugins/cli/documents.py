@@ -11,6 +11,7 @@ from rich.console import Console
 
 from hola_plugins.cli.ending import ends_with_2
 from hola_plugins.cli.results_console import results_console
+from hola_plugins.terminal_text import clean_line
 
 if TYPE_CHECKING:
     from hola_plugins.corpus.files import SourceFile
@@ -88,18 +89,18 @@ def _run_indexer(indexer: Indexer, files: list[SourceFile]) -> None:
     """Shows a progress bar, then what was done and what could not, or not surely, be read."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from hola_plugins.corpus.answer_view import clean
-
     console = Console(stderr=True, highlight=False)
     text = TextColumn("{task.description}", markup=False)
     columns = (text, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=None)
         for step in indexer.run(files):
-            progress.update(task, description=clean(step.file), completed=step.done, total=max(step.total, 1))
+            progress.update(
+                task, description=clean_line(step.file), completed=step.done, total=max(step.total, 1)
+            )
     report = indexer.report
     notes = [f"not read: {name}: {why}" for name, why in report.unreadable]
     notes += [f"doubtful: {name}: {why}" for name, why in report.doubtful]
     for note in notes:
-        console.print(clean(note), style="yellow", markup=False)
+        console.print(clean_line(note), style="yellow", markup=False)
     console.print(indexer.summary(), markup=False)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
+from hola_plugins.terminal_text import clean
+
 
 @contextmanager
 def ends_with_2(command: str, stopped: str) -> Iterator[None]:
@@ -22,8 +24,14 @@ def ends_with_2(command: str, stopped: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
-        Console(stderr=True).print(f"hola {command}: {error}", style="red", markup=False, highlight=False)
+        print_error(command, error)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
         Console(stderr=True).print(stopped)
         raise typer.Exit(130) from None
+
+
+def print_error(command: str, error: Exception) -> None:
+    """Prints what ended a command; it may repeat text of strangers."""
+    text = clean(f"hola {command}: {error}")
+    Console(stderr=True).print(text, style="red", markup=False, highlight=False)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from hola_plugins.cli.ending import ends_with_2
+from hola_plugins.cli.ending import ends_with_2, print_error
 from hola_plugins.cli.progress_bar import progress_bar
 from hola_plugins.cli.results_console import results_console
 
@@ -79,7 +78,7 @@ def _run(path: Path, *, resume: bool) -> None:
         with progress_bar() as progress:
             tuned = Tuner(config, digest_of(path), progress, fresh=not resume).run()
     except ProcessError as error:
-        Console(stderr=True).print(f"hola tune: {error}", style="red", markup=False, highlight=False)
+        print_error("tune", error)
         raise typer.Exit(1) from error
     shown = results_console()
     shown.print(render_summary(tuned))

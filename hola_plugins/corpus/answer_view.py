@@ -10,6 +10,7 @@ from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.sentences import split_sentences
 from hola_plugins.corpus.asking import USUAL_K, Answer
 from hola_plugins.langchain.explanation import PassageStory
+from hola_plugins.terminal_text import clean, clean_line
 
 KEPT, LEFT_OUT = "bold green", "dim"
 
@@ -34,7 +35,7 @@ def render_answer(answer: Answer) -> RenderableType:
     parts += [_passage(story, answer.originals[story.id]) for story in kept]
     notes = [f"left out: {story.id} ({story.dropped})" for story in dropped]
     notes += [f"note: {warning}" for warning in explanation.warnings]
-    parts += [Text(clean(note), style="yellow") for note in notes]
+    parts += [Text(clean_line(note), style="yellow") for note in notes]
     return Group(*parts, _tokens(answer))
 
 
@@ -64,7 +65,7 @@ def _passage(story: PassageStory, passage: Passage) -> RenderableType:
     scores = f"cosine {story.similarity:.2f}, with BM25 {story.score:.2f}"
     if story.relevance is not None:
         scores += f", relevance {story.relevance:.2f}"
-    title = Text(f"{story.rank}. {clean(place)}", style="bold cyan").append(f"  {scores}", style="dim")
+    title = Text(f"{story.rank}. {clean_line(place)}", style="bold cyan").append(f"  {scores}", style="dim")
     return Group(Text(), title, _sentences(story, passage.text))
 
 
@@ -84,8 +85,3 @@ def _tokens(answer: Answer) -> RenderableType:
     usual = f"the {USUAL_K} nearest passages whole: {answer.usual_tokens}"
     share = f"{answer.saved:.0%} saved" if answer.saved >= 0 else f"{-answer.saved:.0%} more"
     return Text(f"\nabout {answer.tokens} tokens; {usual}; {share}", style="bold")
-
-
-def clean(text: str) -> str:
-    """Takes out what could steer a terminal; line breaks stay."""
-    return "".join(sign for sign in text if sign.isprintable() or sign == "\n")

@@ -12,6 +12,7 @@ from hola_plugins.pilot.report.recommendation import Advice, summary
 from hola_plugins.pilot.report.scores import scores_by_task
 from hola_plugins.pilot.report.wording import change
 from hola_plugins.pilot.results import Accuracy, Results, Stage
+from hola_plugins.terminal_text import clean_line
 
 STYLES = {
     "switch on": "bold green",
@@ -35,11 +36,11 @@ def print_report(results: Results, console: Console) -> None:
     """
     analysis = analyse(results)
     console.print(_table(results, analysis))
-    console.print(Text(summary(analysis.advice), style="bold"))
+    console.print(_text(summary(analysis.advice), style="bold"))
     for advice in analysis.advice:
         console.print(_advice(advice))
     for warning in analysis.warnings:
-        console.print(Text(warning, style="yellow"))
+        console.print(_text(warning, style="yellow"))
 
 
 def _table(results: Results, analysis: Analysis) -> Table:
@@ -60,11 +61,11 @@ def _table(results: Results, analysis: Analysis) -> Table:
         for stage, finding in zip(results.stages, analysis.findings, strict=True)
     ]
     known = [place for place in range(len(columns)) if any(row[place] != "-" for row in rows)]
-    table = Table(title=Text(results.title), caption="Change of the mean latency against the baseline")
+    table = Table(title=_text(results.title), caption="Change of the mean latency against the baseline")
     for place in known:
-        table.add_column(Text(columns[place]), justify="right" if place else "left")
+        table.add_column(_text(columns[place]), justify="right" if place else "left")
     for row in rows:
-        table.add_row(*(Text(row[place]) for place in known))
+        table.add_row(*(_text(row[place]) for place in known))
     return table
 
 
@@ -95,7 +96,12 @@ def _latency_change(stage: str, results: Results, analysis: Analysis) -> str:
 def _advice(advice: Advice) -> Text:
     """Writes the recommendation for one step."""
     return Text.assemble(
-        (f"{advice.method}: ", "bold"),
+        (clean_line(f"{advice.method}: "), "bold"),
         (advice.verdict, STYLES[advice.verdict]),
-        f" - {'; '.join(advice.reasons)}",
+        clean_line(f" - {'; '.join(advice.reasons)}"),
     )
+
+
+def _text(content: str, style: str = "") -> Text:
+    """Gives a line without what the results of others could steer a terminal with."""
+    return Text(clean_line(content), style=style)

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
 import os
 import zlib
 
 import pytest
+import typer
 from hashed_words import HashedWords
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pdf_maker import pdf_bytes
+from rich.console import Console
 
 from hola_plugins.adacomp.audit import AuditTrail
 from hola_plugins.adacomp.groundedness import supports
 from hola_plugins.adacomp.injection import injection_marks
 from hola_plugins.adacomp.sentences import split_sentences
+from hola_plugins.cli.counters import stats
 from hola_plugins.cli.documents import _run_indexer
+from hola_plugins.cli.ending import ends_with_2
 from hola_plugins.corpus import files
+from hola_plugins.corpus.answer_view import render_answer
+from hola_plugins.corpus.asking import OpenIndex
 from hola_plugins.corpus.files import UnreadableFileError, find_files, read_pages
 from hola_plugins.corpus.indexing import Indexer
 from hola_plugins.langchain import AnswerGuard, FaissStore
@@ -195,9 +203,40 @@ def test_names_that_steer_the_terminal_or_its_markup_are_shown_plain(tmp_path, c
     (docs / "a[" / "red].txt").write_text("the cat sat")
     (docs / "\x1b]0;owned\x07\x1b[2J.txt").write_bytes(b"MZ\0\0")
     (docs / os.fsdecode(b"caf\xe9.txt")).write_text("the dog ran")
+    (docs / "b\nnot read: forged.pdf: no rights.txt").write_bytes(b"MZ\0\0")
     indexer = Indexer(FaissStore(HashedWords()), tmp_path / "index", 100)
     _run_indexer(indexer, find_files(docs))
     shown = capsys.readouterr().err
     assert "\x1b]0" not in shown
     assert "\x1b[2J" not in shown
+    assert "\nnot read: forged.pdf" not in shown
     assert len(FaissStore.load(tmp_path / "index", HashedWords())) == 2
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\x9b31m"
+
+
+def test_an_error_that_repeats_text_of_strangers_does_not_steer_the_terminal(capsys):
+    with pytest.raises(typer.Exit), ends_with_2("ask", "stopped"):
+        raise ValueError(f"no model {STEERING} of an index")
+    assert capsys.readouterr().err == "hola ask: no model ]0;owned[2J31m of an index\n"
+
+
+def test_an_error_of_counters_does_not_steer_the_terminal(tmp_path, capsys):
+    path = tmp_path / "hsd.jsonl"
+    path.write_text(json.dumps({STEERING: 1}))
+    with pytest.raises(typer.Exit):
+        stats(str(path), follow=False, interval=1.0)
+    shown = capsys.readouterr().err
+    assert "hola stats: a snapshot must have levels" in shown
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)
+
+
+def test_an_index_of_steering_texts_is_shown_plain(tmp_path):
+    metadatas = [{"source": f"{STEERING}\nleft out: forged"}]
+    store = FaissStore.from_texts([f"the cat sat {STEERING}"], HashedWords(), metadatas, ids=[f"a{STEERING}"])
+    console = Console(width=200, file=io.StringIO())
+    console.print(render_answer(OpenIndex(tmp_path, store).ask("Where did the cat sit?", k=1)))
+    shown = console.file.getvalue()
+    assert "\nleft out: forged" not in shown
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)

@@ -144,6 +144,7 @@ def test_text_of_others_is_escaped():
     assert SHOWN in [one.text for one in tree.iter(f"{HTML}pre")]
     assert SHOWN in [one.text for one in tree.iter(f"{HTML}th")]
     assert "alert" in printed(found)
+    assert "\x1b" not in printed(found)
 
 
 def test_a_failed_and_a_skipped_stage_are_shown_with_their_error_and_no_figures():
