@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,25 +66,31 @@ def write_task(task: Task, folder: Path, ask: Callable[[str], str]) -> str:
 
 def _own(task: Task, folder: Path, ask: Callable[[str], str]) -> dict[str, Any]:
     """Defines a task of the user's questions."""
-    data = folder / "questions.jsonl"
+    data = folder / "questions.parquet"
     questions = read_questions(task.questions) if task.questions else []
-    lines = [
-        json.dumps({"prompt": ask(one.text), "answer": one.answer.strip()}) for one in questions[: task.limit]
-    ]
-    data.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _write_texts(data, [(ask(one.text), one.answer.strip()) for one in questions[: task.limit]])
     generation = {"until": _STOP[task.match], "do_sample": False, "max_gen_toks": task.max_tokens}
     return {
-        "dataset_path": "json",
+        "dataset_path": "parquet",
         "dataset_kwargs": {"data_files": {"test": str(data)}},
         "test_split": "test",
         "output_type": "generate_until",
-        "doc_to_text": "{{prompt}}",
-        "doc_to_target": "{{answer}}",
+        "doc_to_text": "prompt",
+        "doc_to_target": "answer",
         "generation_kwargs": generation,
         "filter_list": [_TRIMMED],
         "metric_list": [{"metric": "exact_match", "ignore_case": True, "ignore_punctuation": True}],
         "num_fewshot": 0,
     }
+
+
+def _write_texts(path: Path, questions: Sequence[tuple[str, str]]) -> None:
+    """Writes prompts and answers as what they are, texts: in JSON lines a reader takes dates for times."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = [{"prompt": prompt, "answer": answer} for prompt, answer in questions]
+    parquet.write_table(pa.Table.from_pylist(rows), path)
 
 
 def _local(task: Task, folder: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from hola_plugins.pilot.sections import Task
 from hola_plugins.pilot.workload import DataError
 
 pytest.importorskip("lm_eval")
+parquet = pytest.importorskip("pyarrow.parquet")
 
 ARC = {"query": "Question: Which one burns?", "choices": ["wood", "stone", "air"], "gold": 0}
 
@@ -38,7 +39,7 @@ def test_own_questions_are_asked_as_the_stage_asks_them(lines, tmp_path):
     path = lines(*({"question": str(number), "answer": "b"} for number in range(3)))
     name = write_task(Task(task="mine", questions=path, limit=2), tmp_path / "out", lambda one: f"Q: {one}")
     written = definition(tmp_path / "out", name)
-    asked = [json.loads(line) for line in (tmp_path / "out" / "questions.jsonl").read_text().splitlines()]
+    asked = parquet.read_table(tmp_path / "out" / "questions.parquet").to_pylist()
     assert (name, written["task"], written["output_type"]) == ("pilot_mine", "pilot_mine", "generate_until")
     assert asked == [{"prompt": "Q: 0", "answer": "b"}, {"prompt": "Q: 1", "answer": "b"}]
 
@@ -56,24 +57,49 @@ def model_that_answers(*answers):
     return Answers()
 
 
-def test_lm_eval_takes_an_answer_for_right_whatever_blanks_surround_it(lines, tmp_path, monkeypatch):
+@pytest.fixture
+def scored(tmp_path, monkeypatch):
+    """Gives a function that has lm-eval score a model's answers to a task."""
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+
+    def score(task, *answers):
+        name = write_task(task, tmp_path / "out", str)
+        found = simple_evaluate(
+            model=model_that_answers(*answers),
+            tasks=[name],
+            bootstrap_iters=0,
+            task_manager=TaskManager(include_path=str(tmp_path / "out"), include_defaults=False),
+        )
+        return read_accuracy(task, found["results"][name], found["samples"][name])
+
+    return score
+
+
+def test_lm_eval_takes_an_answer_for_right_whatever_blanks_surround_it(lines, scored):
     asked = ({"question": number, "answer": " Paris"} for number in "012")
-    task = Task(task="mine", questions=lines(*asked))
-    name = write_task(task, tmp_path / "out", str)
-    found = simple_evaluate(
-        model=model_that_answers(" Paris", "paris. ", "Not Paris"),
-        tasks=[name],
-        bootstrap_iters=0,
-        task_manager=TaskManager(include_path=str(tmp_path / "out"), include_defaults=False),
-    )
-    score = read_accuracy(task, found["results"][name], found["samples"][name])
+    score = scored(Task(task="mine", questions=lines(*asked)), " Paris", "paris. ", "Not Paris")
     assert (score.metric, score.right) == ("exact_match", (True, True, False))
     assert score.value == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("match", ["exact", "contains"])
+@pytest.mark.parametrize(
+    "expected",
+    [
+        ["[2, 3, 5]", "{'a': 1}", "12", "{{x}}", " spaced ", "blue"],
+        ["blue", "['a']", "[1]"],
+        ["2024-01-01", "2023-05-06"],
+    ],
+    ids=["a list first", "a list later", "dates"],
+)
+def test_an_own_answer_is_a_text_whatever_it_looks_like(lines, scored, match, expected):
+    asked = ({"question": "Which?", "answer": one} for one in [*expected, "2025-02-03"])
+    score = scored(Task(task="mine", questions=lines(*asked), match=match), *expected, "no")
+    assert score.right == (True,) * len(expected) + (False,)
 
 
 def test_local_data_goes_into_lm_evals_own_definition(lines, tmp_path):
