@@ -11,6 +11,9 @@ from pydantic import BaseModel, ValidationError
 KeyPath = tuple[str | int, ...]
 """Keys and numbers that lead to a value."""
 
+_KEY = "[key]"
+"""What pydantic puts behind a key that is wrong itself, whatever its value."""
+
 _SHOWN = 200
 """Characters of a value that a message repeats."""
 
@@ -90,7 +93,8 @@ def _sentence(
     if error["type"] == "model_type":
         allowed = f"must hold keys of {', '.join(sorted(_section_at(model, place).model_fields))}"
     if place:
-        return f"{whose}{key} = {_shown(error['input'])}: {allowed}"
+        value = "" if error["loc"][-1] == _KEY else f" = {_shown(error['input'])}"
+        return f"{whose}{key}{value}: {allowed}"
     return f"{owner} settings: {allowed}" if owner else allowed
 
 

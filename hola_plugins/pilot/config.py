@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from hola_plugins.pilot.engine_arguments import EngineArgument
 from hola_plugins.pilot.results import Prices
 from hola_plugins.pilot.sections import (
     HSD,
@@ -26,17 +27,6 @@ from hola_plugins.pilot.sections import (
 StageName = Literal["baseline", "hsd", "adacomp", "lobi", "all"]
 STAGES: tuple[StageName, ...] = ("baseline", "hsd", "adacomp", "lobi", "all")
 """The stages in the order of adoption."""
-
-OWN_ARGUMENTS = (
-    "model",
-    "host",
-    "port",
-    "dtype",
-    "served-model-name",
-    "speculative-config",
-    "additional-config",
-)
-"""Arguments of vLLM's server that the pilot sets itself."""
 
 MOST_REPEATS = 100
 """More repeats cannot be given."""
@@ -108,11 +98,11 @@ class PilotConfig(Settings):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Type of the weights in vLLM; compressed layers keep theirs, and few of vLLM's kernels for them run in float32."""
 
-    engine: dict[str, Any] = Field(default_factory=dict)
-    """Further arguments of vLLM's server, by their names without dashes in front."""
+    engine: dict[EngineArgument, Any] = Field(default_factory=dict)
+    """Further arguments of vLLM's server, by their names without dashes in front; none that is a secret."""
 
     environment: dict[str, str] = Field(default_factory=dict)
-    """Environment variables of vLLM's server."""
+    """Environment variables of vLLM's server, HF_TOKEN among them; nothing that is written holds their values."""
 
     one_at_a_time: bool = False
     """Run one server at a time and restart it every repeat, where memory does not hold all (a GPU)."""
@@ -177,15 +167,6 @@ class PilotConfig(Settings):
                 "must name each stage once, and the baseline, with which the others are compared"
             )
         return tuple(name for name in STAGES if name in stages)
-
-    @field_validator("engine")
-    @classmethod
-    def _leaves_ours(cls, engine: dict[str, Any]) -> dict[str, Any]:
-        named = {name.replace("_", "-"): value for name, value in engine.items()}
-        for name in named:
-            if name in OWN_ARGUMENTS:
-                raise ValueError(f"cannot hold {name!r}: the pilot sets it")
-        return named
 
     @field_validator("cross_domain")
     @classmethod

@@ -34,9 +34,8 @@ def write_serve(folder: Path, choice: Choice, pilot: PilotConfig) -> Path:
     arguments: dict[str, Any] = {}
     for name, value in choice.server(pilot, "tuned").served.items():
         arguments |= _argument(name, value)
-    variables = "".join(
-        f"#   in the environment: {one}={value}\n" for one, value in pilot.environment.items()
-    )
+    names = ", ".join(pilot.environment)
+    variables = f"#   in the environment, as in the pilot's configuration: {names}\n" if names else ""
     text = _SERVE_HEAD + variables + yaml.safe_dump(arguments, sort_keys=False, width=200)
     return _written(folder / SERVE, text)
 

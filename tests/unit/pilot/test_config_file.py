@@ -114,7 +114,7 @@ def test_float32_is_refused_where_vllm_does_not_run_quantised_layers_in_it(
         ("prices: {machine_hour: .nan}\n", 3, "'prices.machine_hour' = nan: Input should be a finite"),
         ("repeats: 2\nrepeats: 3\n", 4, "'repeats' stands in line 3 already"),
         ("dtype: [\n", 4, "no YAML"),
-        ("engine: {port: 80}\n", 3, "cannot hold 'port': the pilot sets it"),
+        ("engine: {port: 80}\n", 3, "'engine.port': cannot hold 'port': the pilot sets it"),
         ("stages: [hsd]\n", 3, "must name each stage once, and the baseline"),
         ("serve_python: .\n", 3, "must be the Python of an environment"),
         ("accuracy:\n- task: gsm8k\n- task: gsm8k\n  limit: no\n", 6, "'accuracy[1].limit' = False"),
@@ -137,6 +137,25 @@ def test_a_mistake_is_named_by_key_line_value_and_what_is_allowed(write, text, l
         read_config(write(LEAST + text), PilotConfig)
     assert f"pilot.yaml, line {line}: " in str(caught.value)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argument", "remedy"),
+    [
+        ("hf-token", "set HF_TOKEN in the shell, or as environment: {HF_TOKEN: ...}"),
+        ("hf_token", "set HF_TOKEN in the shell, or as environment: {HF_TOKEN: ...}"),
+        ("api-key", "leave it out"),
+        ("api_key", "leave it out"),
+        ("watermark_config", "leave it out"),
+        ("watermark-config.key", "leave it out"),
+    ],
+)
+def test_a_secret_argument_which_the_report_would_show_is_refused_and_not_repeated(write, argument, remedy):
+    with pytest.raises(ConfigError) as caught:
+        read_config(write(LEAST + f"engine:\n  seed: 1\n  {argument}: 7654321\n"), PilotConfig)
+    assert f"pilot.yaml, line 5: 'engine.{argument}': cannot hold " in str(caught.value)
+    assert remedy in str(caught.value)
+    assert "7654321" not in str(caught.value)
 
 
 def test_all_mistakes_are_named_at_a_time(write):

@@ -50,6 +50,13 @@ def test_hsd_starts_with_every_choice_of_levels_beside_a_corpus(pilot, levels, c
     assert (hsd.store.corpus, hsd.store.tokens) == (corpus, 4096)
 
 
+def test_of_the_environment_the_names_alone_are_written(tmp_path, pilot):
+    secretive = pilot.model_copy(update={"environment": {"HF_TOKEN": "hf_secret", "VLLM_USE_V2": "1"}})
+    text = host_files.write_serve(tmp_path, Choice(adacomp=None, model="m"), secretive).read_text()
+    assert "in the environment, as in the pilot's configuration: HF_TOKEN, VLLM_USE_V2\n" in text
+    assert "hf_secret" not in text
+
+
 def test_without_drafts_the_server_is_told_of_none(tmp_path, pilot):
     found = yaml.safe_load(
         host_files.write_serve(tmp_path, Choice(adacomp=None, model="m"), pilot).read_text()
