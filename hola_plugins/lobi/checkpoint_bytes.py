@@ -39,7 +39,9 @@ class Layout:
         self._tensors = [
             StoredTensor(name, CODES[one.dtype], tuple(one.shape)) for name, one in saved_tensors(model)
         ]
-        self._weights = {one.name.removesuffix(".weight"): one for one in self._tensors}
+        self._weights = {
+            one.name.removesuffix(".weight"): one for one in self._tensors if one.name.endswith(".weight")
+        }
         self._transposed = {name for name, module in model.named_modules() if is_transposed(module)}
         self._largest = largest_part(model)
         self._saved_name = saved_name(model)
