@@ -139,7 +139,8 @@ def _make(
         if low is not None:
             from hola_plugins.llmcompressor.draft_bits import quantise_draft
 
-            quantise_draft(folder, source.tokenizer, [answer.ids for answer in made.lesson.answers], low)
+            answers = [answer.ids for answer in made.lesson.answers]
+            quantise_draft(folder, str(out), source.tokenizer, answers, low)
         report = report_draft(source, config, made, folder, start)
     shown = results_console()
     shown.print(render_draft(report))

@@ -50,12 +50,14 @@ class Source:
 
     Attributes:
         model: Path or hub id.
+        name: What the report calls it.
         tokenizer: Its tokenizer.
         rows: Calibration rows, see `make_rows`.
         calibration: What the rows were made of: name and digest of the text, sequences, their length, seed.
     """
 
     model: str
+    name: str
     tokenizer: Any
     rows: list[Any] = field(repr=False)
     calibration: dict[str, Any]
@@ -86,9 +88,8 @@ def read_source(model: str, calibration: Path | None, samples: int, length: int,
     documents, made_of = _read_calibration(calibration)
     length = min(length, longest or length)
     rows = make_rows(documents, tokenizer, samples, length, seed)
-    return Source(
-        model, tokenizer, rows, made_of | {"sequences": len(rows), "sequence_length": length, "seed": seed}
-    )
+    made_of |= {"sequences": len(rows), "sequence_length": length, "seed": seed}
+    return Source(model, model, tokenizer, rows, made_of)
 
 
 def _read_calibration(file: Path | None) -> tuple[Sequence[Document], dict[str, Any]]:
@@ -147,7 +148,7 @@ def compress_checkpoint(
             raise OSError(f"{target} was not written: {error}; is the disk full?") from error
         seconds = time.perf_counter() - began
         run = {
-            "model": source.model,
+            "model": source.name,
             "calibration": source.calibration | {"held_out": len(kept)},
             "bytes": size_on_disk(folder),
             "seconds": seconds,
@@ -181,6 +182,6 @@ def _complete(file: Path, run: dict[str, Any]) -> dict[str, Any]:
     """
     report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     check_written(report, run["bytes"])
-    report["run"] = run
+    report |= {"name": run["model"], "run": run}
     write_report(file, report)
     return report

@@ -20,12 +20,13 @@ _LENGTH = 256
 
 
 def quantise_draft(
-    folder: Path, tokenizer: Any, answers: Sequence[Sequence[int]], config: LoBiConfig
+    folder: Path, name: str, tokenizer: Any, answers: Sequence[Sequence[int]], config: LoBiConfig
 ) -> dict[str, Any]:
     """Replaces a draft by its quantised checkpoint, in compressed-tensors' format; the folder stays the same one.
 
     Args:
         folder: The draft.
+        name: What its report calls it: the place that it is made for.
         tokenizer: Its tokenizer.
         answers: What calibrates it: token ids of prompts with the target's answers.
         config: Lo-Bi's settings, with a budget.
@@ -44,7 +45,7 @@ def quantise_draft(
             "calibrates: give more prompts, or leave out --bits"
         )
     made_of = {"source": "the target's answers", "sequences": len(rows), "sequence_length": _LENGTH}
-    source = Source(str(folder), tokenizer, rows, made_of | {"seed": config.seed})
+    source = Source(str(folder), name, tokenizer, rows, made_of | {"seed": config.seed})
     with TemporaryDirectory(dir=folder) as spare:
         made = Path(spare, "small")
         report = compress_checkpoint(source, config, "auto", made)

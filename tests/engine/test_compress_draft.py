@@ -83,7 +83,7 @@ def test_a_folder_whose_draft_is_quantised_stays_locked(
     with staged_folder(tmp_path / "draft") as folder:
         for name in ("config.json", "model-00001-of-00002.safetensors"):
             (folder / name).write_text("{}")
-        draft_bits.quantise_draft(folder, None, [[0] * 256] * 8, load_config({"target_bits": 9.0}))
+        draft_bits.quantise_draft(folder, "draft", None, [[0] * 256] * 8, load_config({"target_bits": 9.0}))
         with pytest.raises(LoBiError, match="another run is filling"), staged_folder(tmp_path / "draft"):
             pass
         assert [path.name for path in folder.iterdir()] == ["config.json"]
@@ -278,6 +278,9 @@ def test_a_draft_of_low_bits_runs_in_vllm(
     hola("--out", str(out), *settings, *common)
     low, plain = (json.loads((one / "draft.json").read_text()) for one in (out, draft[0]))
     assert transformers.AutoConfig.from_pretrained(out).quantization_config is not None
+    report = json.loads((out / "lobi_report.json").read_text())
+    assert report["name"] == report["run"]["model"] == str(out)
+    assert not [one for one in out.iterdir() if one.is_file() and b".unfinished" in one.read_bytes()]
     assert low["draft"]["bytes"] < 0.85 * plain["draft"]["bytes"]
     assert low["acceptance"]["rate"] == pytest.approx(plain["acceptance"]["rate"], abs=0.05)
     found = served(work, out, prompts, plain=False)
