@@ -70,7 +70,7 @@ def read_manifest(folder: Path) -> Manifest:
             "give the folder that a store was saved to"
         ) from error
     except InputFileError as error:
-        raise StoreError(f"{folder} is no store: {error}, or save again") from error
+        raise StoreError(f"{folder} is no store: {error}; restore it or save again") from error
     content = _parsed(path, text)
     version = content.get("version")
     if content.get("format") != FORMAT or not isinstance(version, int):
