@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from hola_plugins.files.input_file import InputFileError, parse_json, read_end
-from hola_plugins.timed_http import timed_opener
 
 RPC_METHOD = "hola_hsd_stats"
 """The worker method that returns the snapshot."""
@@ -24,7 +25,7 @@ _TAIL_BYTES = 1 << 20
 """The last part of a file that is read; a snapshot is a few kilobytes."""
 
 _TIMEOUT = 10.0
-"""Seconds to wait for a server, and then for its whole answer."""
+"""Seconds to wait for a server's whole answer."""
 
 _ANSWER_BYTES = 16 << 20
 """Most bytes of an answer that are read."""
@@ -146,8 +147,7 @@ def fetch_snapshot(address: str) -> dict[str, Any]:
         url, data=body, headers={"Content-Type": "application/json"}, method="POST"
     )
     try:
-        with timed_opener().open(request, timeout=_TIMEOUT) as response:
-            answer = parse_json((response.read(_ANSWER_BYTES) or b"null").decode())
+        answer = parse_json((_answer(request) or b"null").decode())
     except urllib.error.HTTPError as error:
         message = f"{url} must answer 200, got {error.code} {_shorten(str(error.reason))}: {_http_remedy(error.code)}"
         raise SnapshotError(message) from error
@@ -159,6 +159,28 @@ def fetch_snapshot(address: str) -> dict[str, Any]:
         message = f"{url} must answer JSON, got something else ({error}): is this a vLLM server?"
         raise SnapshotError(message) from error
     return _first_snapshot(url, answer)
+
+
+def _answer(request: urllib.request.Request) -> bytes:
+    """Reads an answer, all of it within the time limit; `urllib` alone would grant as much to each read.
+
+    Raises:
+        OSError: The server cannot be reached, or takes too long.
+    """
+    answer: Future[bytes] = Future()
+
+    def ask() -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310 - the scheme is checked
+                answer.set_result(response.read(_ANSWER_BYTES))
+        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answer.result(_TIMEOUT)
+    except TimeoutError:
+        raise TimeoutError("the answer took too long") from None
 
 
 def _first_snapshot(url: str, answer: Any) -> dict[str, Any]:

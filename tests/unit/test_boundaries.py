@@ -38,7 +38,7 @@ ARRIVE_WITH = {
     },
     "hsd": {"torch", "transformers"},
     "lobi": {"huggingface_hub", "pyarrow", "torch", "transformers", "yaml"},
-    "pilot": {"huggingface_hub", "pynvml"},
+    "pilot": {"huggingface_hub", "pyarrow", "pynvml"},
 }
 """What a door's host, or a method's extra, installs; HSD's neural level runs inside vLLM."""
 
