@@ -45,14 +45,16 @@ def index(
         from hola_plugins.corpus.files import SUFFIXES, find_files
         from hola_plugins.corpus.indexing import Indexer, open_store
         from hola_plugins.corpus.settings import default_index, updated_settings
+        from hola_plugins.files.locked_folder import locked
 
         files = find_files(folder, include or ())
         if not files:
             raise ValueError(f"no file to index in {folder}: it reads {', '.join(SUFFIXES)}")
         target = index_folder or default_index(folder)
-        settings = updated_settings(target, embedding, chunk)
-        store = open_store(target, settings)
-        _run_indexer(Indexer(store, target, settings.chunk), files)
+        with locked(target, "give another folder for the index (--index)"):
+            settings = updated_settings(target, embedding, chunk)
+            store = open_store(target, settings)
+            _run_indexer(Indexer(store, target, settings.chunk), files)
         if not len(store):
             raise ValueError(f"nothing could be indexed in {folder}: none of its files gave a text")
 

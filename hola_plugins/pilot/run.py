@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 
+from hola_plugins.files.locked_folder import locked
 from hola_plugins.files.whole_file import write_text
 from hola_plugins.pilot.accuracy import Evaluation, check_tasks
 from hola_plugins.pilot.compression import Compressor
@@ -28,7 +29,7 @@ from hola_plugins.pilot.sections import Domain
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.stages import Made, StagePlan, plan_stages
-from hola_plugins.pilot.state import State, digest, fingerprint, locked
+from hola_plugins.pilot.state import State, digest, fingerprint
 from hola_plugins.pilot.traffic import Traffic
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ class Pilot:
             ValueError: Data that cannot be used, or another pilot in the same folder.
             ImportError: A library that is missing; names the extra.
         """
-        with locked(self._config.out):
+        with locked(self._config.out, "set another 'out'"):
             if self._fresh:
                 self._state.clear()
             self._check()

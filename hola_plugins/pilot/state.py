@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,23 +59,3 @@ class State:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps a second pilot out of a folder; the system lets go when the process ends.
-
-    Raises:
-        ValueError: One is running there.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise ValueError(f"another pilot is running in {folder}: wait for it, or set another 'out'") from None
-    try:
-        yield
-    finally:
-        os.close(handle)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from hola_plugins.files.locked_folder import locked
 from hola_plugins.files.whole_file import write_text
 from hola_plugins.pilot.accuracy import check_tasks
 from hola_plugins.pilot.config import PilotConfig
@@ -28,7 +29,7 @@ from hola_plugins.pilot.environment import Environment
 from hola_plugins.pilot.passages import labelled_queries
 from hola_plugins.pilot.progress import Progress
 from hola_plugins.pilot.server import Fleet
-from hola_plugins.pilot.state import State, locked
+from hola_plugins.pilot.state import State
 from hola_plugins.tune import host_files
 from hola_plugins.tune.bench import Bench
 from hola_plugins.tune.choice import Choice, Searched, Tuned
@@ -73,7 +74,7 @@ class Tuner:
             ImportError: A library that is missing; names the extra.
             ProcessError: A server of the choice failed on the data held out.
         """
-        with locked(self._config.out):
+        with locked(self._config.out, "set another 'out'"):
             if self._fresh:
                 shutil.rmtree(self._config.out / "state", ignore_errors=True)
             pilot = self._pilot()

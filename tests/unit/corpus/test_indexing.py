@@ -18,6 +18,7 @@ from hola_plugins.cli import app
 from hola_plugins.corpus import chunks, indexing
 from hola_plugins.corpus.files import find_files
 from hola_plugins.corpus.indexing import BATCH, Indexer
+from hola_plugins.files.locked_folder import locked
 from hola_plugins.langchain import FaissStore
 
 HERE = Path(__file__).parent
@@ -153,6 +154,13 @@ def test_a_folder_that_gives_no_text_ends_with_2_until_it_does(corpus, monkeypat
     assert "nothing could be indexed in" in answer.output
     (corpus.root / "fine.pdf").write_bytes(pdf_bytes(["one page"]))
     assert CliRunner().invoke(app, command).exit_code == 0
+
+
+def test_a_second_run_over_an_index_is_refused_while_the_first_one_lives(corpus):
+    command = ["index", str(corpus.root), "--index", str(corpus.index)]
+    with locked(corpus.index, ""):
+        answer = CliRunner().invoke(app, command)
+    assert (answer.exit_code, "(--index)" in answer.output.replace("\n", " ")) == (2, True)
 
 
 def test_an_interrupted_run_saves_and_the_next_one_goes_on(corpus):

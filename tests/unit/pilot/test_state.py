@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from hola_plugins.pilot.state import State, digest, fingerprint, locked
+from hola_plugins.pilot.state import State, digest, fingerprint
 
 
 def test_a_unit_counts_under_its_key_alone(tmp_path):
@@ -43,17 +40,3 @@ def test_a_key_follows_values_and_files(tmp_path):
     before = fingerprint(tmp_path / "model")
     (tmp_path / "model" / "weights").write_text("1")
     assert fingerprint(tmp_path / "model") != before
-
-
-def test_a_second_pilot_is_kept_out_while_the_first_one_lives(tmp_path):
-    program = "import sys; from pathlib import Path; from hola_plugins.pilot.state import locked\n"
-    program += "with locked(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == b"in\n"
-        with pytest.raises(ValueError, match="another pilot is running in"), locked(tmp_path):
-            pass
-        first.kill()
-    with locked(tmp_path):
-        pass
