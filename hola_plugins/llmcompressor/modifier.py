@@ -7,7 +7,7 @@ both. The quantisation itself is left to llmcompressor's own modifiers, whose ev
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -25,6 +25,7 @@ from llmcompressor.modifiers.transform.awq import AWQModifier
 from llmcompressor.pipelines.cache import IntermediatesCache
 from pydantic import ConfigDict, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 
+from hola_plugins.llmcompressor.other_modifiers import check_first_quantiser, check_plan_is_attached
 from hola_plugins.lobi.compression import Outcome, compress, with_adapter
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, refusal
 from hola_plugins.lobi.divergence import measure
@@ -91,7 +92,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     def on_initialize(self, state: State, **kwargs: Any) -> bool:
         """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
         model = state.model
-        _check_alone(model, {})
+        check_first_quantiser(model)
         config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
         writing = config if self._adapter is None else with_adapter(config, self._adapter)
         outcome = compress(model, state.data.calib, writing, self._kept)
@@ -116,9 +117,9 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         return True
 
     def on_calibration_start(self, state: State, event: Event, **kwargs: Any) -> None:
-        """Refuses a second quantiser of the recipe, then passes the event on."""
+        """Refuses a recipe that undoes the plan, then passes the event on."""
         if self.plan is not None:
-            _check_alone(state.model, self._attached)
+            check_plan_is_attached(state.model, self._attached)
         for stage in self._stages:
             stage.on_calibration_start(state, event, **kwargs)
 
@@ -171,25 +172,6 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         found = tune(model, layers, path, text, outcome.fitting, outcome.original, self.tune, self.seed)
         self._report["tuning"] = asdict(found)
         self._report["seconds"]["tuning"] = time.perf_counter() - began
-
-
-def _check_alone(model: Any, attached: Mapping[str, QuantizationScheme]) -> None:
-    """Refuses weights that another modifier quantises.
-
-    Args:
-        model: The model.
-        attached: The schemes that Lo-Bi's own modifiers attached, by layer.
-
-    Raises:
-        LoBiError: If a layer has another one.
-    """
-    for name, module in model.named_modules():
-        scheme = getattr(module, "quantization_scheme", None)
-        if scheme is not attached.get(name) and (scheme is None or scheme.weights is not None):
-            raise LoBiError(
-                f"another modifier of the recipe quantises {name} too: leave it out, or put it behind a LoBiModifier "
-                "without a budget"
-            )
 
 
 def _pinned_memory_only_for_accelerators() -> AbstractContextManager[None]:

@@ -54,6 +54,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "Gemma2": {"head_dim": 32, "sliding_window": 64},
     "Gemma3": {"head_dim": 32, "sliding_window": 64},
 }
+KV_CACHE = {"num_bits": 8, "type": "float", "strategy": "tensor", "dynamic": False, "symmetric": True}
+PLAN = {"W8A8": ["model.layers.1.mlp.down_proj"]}
 INT8 = {"target_device": "cpu_avx2"}
 QUICK = {"steps": 4, "check_every": 2}
 BRIEF = {"steps": 4, "check_every": 2, "learning_rate": 5e-4}
@@ -265,12 +267,30 @@ def test_data_without_a_sequence_to_measure_on_is_refused(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("lobi_first", [True, False])
 def test_a_second_quantiser_of_the_recipe_is_refused(tmp_path: Path, lobi_first: bool) -> None:
-    lobi = LoBiModifier(plan={"W8A8": ["model.layers.1.mlp.down_proj"]}, quantizer="rtn")
+    lobi = LoBiModifier(plan=PLAN, quantizer="rtn")
     stock = QuantizationModifier(scheme="W8A16", targets=["Linear"], ignore=["lm_head"])
     words = r"another modifier of the recipe quantises model\.layers\..* too: leave it out"
     with pytest.raises(LoBiError, match=words):
         compress(TARGET, [lobi, stock] if lobi_first else [stock, lobi], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("quantizer", ["rtn", "gptq"])
+def test_a_modifier_for_the_kv_cache_that_would_undo_the_plan_is_refused(
+    tmp_path: Path, quantizer: str
+) -> None:
+    recipe = [LoBiModifier(plan=PLAN, quantizer=quantizer), QuantizationModifier(kv_cache_scheme=KV_CACHE)]
+    with pytest.raises(LoBiError, match=r"takes model\.layers\.1\.mlp\.down_proj out .* put it before LoBiM"):
+        compress(TARGET, recipe, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_was_quantised_before_is_called_so(tmp_path: Path) -> None:
+    model = transformers.AutoModelForCausalLM.from_pretrained(TARGET)
+    stock = QuantizationModifier(scheme="W8A16", targets=["Linear"], ignore=["lm_head"])
+    compress(model, stock, tmp_path / "first")
+    with pytest.raises(LoBiError, match=r"q_proj is quantised already .*: load the model as it was before"):
+        compress(model, LoBiModifier(plan=PLAN), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
