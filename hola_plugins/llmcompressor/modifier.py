@@ -7,7 +7,7 @@ both. The quantisation itself is left to llmcompressor's own modifiers, whose ev
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -23,13 +23,19 @@ from llmcompressor.modifiers.gptq import GPTQModifier
 from llmcompressor.modifiers.quantization import QuantizationModifier
 from llmcompressor.modifiers.transform.awq import AWQModifier
 from llmcompressor.pipelines.cache import IntermediatesCache
+from llmcompressor.transformers.compression.compressed_tensors_utils import _retie_embeddings
 from pydantic import ConfigDict, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 
-from hola_plugins.llmcompressor.other_modifiers import check_first_quantiser, check_plan_is_attached
+from hola_plugins.llmcompressor.other_modifiers import (
+    check_first_quantiser,
+    check_plan_is_attached,
+    other_modifiers,
+)
+from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import Outcome, compress, with_adapter
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, refusal
 from hola_plugins.lobi.divergence import measure
-from hola_plugins.lobi.report import make_report
+from hola_plugins.lobi.report import check_numbers, check_written, make_report
 from hola_plugins.lobi.report_files import write_report
 from hola_plugins.lobi.scheme import parse_scheme
 from hola_plugins.lobi.stock_recipe import stock_modifiers
@@ -46,7 +52,8 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     Its keys are the fields of `hola_plugins.lobi.config.LoBiConfig`. After a run, ``plan`` and ``prune``
     hold what was decided, so that the saved recipe makes the same checkpoint again without searching, from the same
     calibration rows in the same order: `oneshot` draws a dataset's anew in every pass, whatever ``seed`` says, unless
-    it is called with ``shuffle_calibration_samples=False``.
+    it is called with ``shuffle_calibration_samples=False``. A budget is that of the packed checkpoint, so not of one
+    that `oneshot` saves with ``save_compressed=False``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=False)
@@ -57,6 +64,8 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     _outcome: Outcome | None = PrivateAttr(default=None)
     _report: dict[str, Any] = PrivateAttr(default_factory=dict)
     _planned: float = PrivateAttr(default=0.0)
+    _others: list[Modifier] = PrivateAttr(default_factory=list)
+    _unseen: bool = PrivateAttr(default=False)
     _attached: dict[str, QuantizationScheme] = PrivateAttr(default_factory=dict)
     _kept: Sequence[Any] | None = PrivateAttr(default=None)
     _report_file: Path | None = PrivateAttr(default=None)
@@ -104,7 +113,11 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
             self.plan = outcome.allocation.best.plan.layers(outcome.allocation.budget.groups)
         plan = self.plan or {}
         self._outcome = outcome
-        self._report = make_report(model, config, outcome, plan, curve=self._place_of_report() is not None)
+        self._others = other_modifiers(self)
+        others = [type(one).__name__ for one in self._others]
+        self._report = make_report(
+            model, config, outcome, plan, others, curve=self._place_of_report() is not None
+        )
         self._stages = [
             _CLASSES[name](**keys) for name, keys in stock_modifiers(self.quantizer, plan).items()
         ]
@@ -120,6 +133,9 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         """Refuses a recipe that undoes the plan, then passes the event on."""
         if self.plan is not None:
             check_plan_is_attached(state.model, self._attached)
+        if self._attached and self.requires_calibration_data:
+            self._unseen = True
+            self.register_hook(state.model.get_submodule(next(iter(self._attached))), self._see, "forward")
         for stage in self._stages:
             stage.on_calibration_start(state, event, **kwargs)
 
@@ -129,24 +145,37 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
             for stage in self._stages:
                 stage.on_sequential_epoch_end(state, event, modules=modules, **kwargs)
 
+    def _see(self, *_: Any) -> None:
+        """Notes that calibration data has come to a layer."""
+        self._unseen = False
+
     def on_calibration_end(self, state: State, event: Event, **kwargs: Any) -> None:
-        """Passes the event on."""
+        """Refuses a pipeline that has shown no data to a quantiser that needs it; else passes the event on."""
+        self.remove_hooks()
+        if self._unseen:
+            raise LoBiError(
+                f"{self.quantizer} has seen no calibration data: oneshot's pipeline must be sequential, basic or "
+                "independent, not datafree; or take quantizer: rtn"
+            )
         for stage in self._stages:
             stage.on_calibration_end(state, event, **kwargs)
             stage.ended_ = True
 
     def on_finalize(self, state: State, **kwargs: Any) -> bool:
-        """Ends llmcompressor's modifiers, measures the quantised model and writes the report."""
+        """Ends llmcompressor's modifiers, measures the quantised model and writes the report.
+
+        llmcompressor calls it for a run that was broken off too, before the next one: of that there is no report.
+        """
         vars(state.model).pop("set_submodule", None)
         for stage in self._stages:
             stage.finalize(state, **kwargs)
-        if self._outcome is not None:
+        if self._outcome is not None and self.ended_:
             if self._stages:
                 self._report["seconds"]["quantisation"] = time.perf_counter() - self._planned
             self._tune(state.model, self._outcome)
-            found = measure(state.model, self._outcome.text.held_out, self._outcome.original)
-            seen = self._kept is None and self.requires_calibration_data
-            self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity, "seen": seen}
+            self._measure(state.model, self._outcome)
+            if self.plan is not None:
+                self._check_size(state.model, self.plan)
             if (file := self._place_of_report()) is not None:
                 write_report(file, self._report)
             self._outcome = None
@@ -157,6 +186,21 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         if self._report_file is not None or self.report is None:
             return self._report_file
         return Path(self.report)
+
+    def _measure(self, model: Any, outcome: Outcome) -> None:
+        """Measures the model as the whole recipe has left it."""
+        found = measure(model, outcome.text.held_out, outcome.original)
+        seen = self._kept is None and any(one.requires_calibration_data for one in [self, *self._others])
+        self._report["measured"] = {"kl": found.kl, "perplexity": found.perplexity, "seen": seen}
+        check_numbers(self._report)
+
+    def _check_size(self, model: Any, plan: Mapping[str, Sequence[str]]) -> None:
+        """Predicts the size of the model as the whole recipe has left it, and holds it against the budget."""
+        _retie_embeddings(model)
+        schemes = {layer: parse_scheme(name) for name, layers in plan.items() for layer in layers}
+        size = checkpoint_bytes(model, schemes)
+        check_written(self._report, size)
+        self._report["predicted"]["bytes"] = size
 
     def _tune(self, model: Any, outcome: Outcome) -> None:
         """Trains what costs no byte, and notes what that did."""

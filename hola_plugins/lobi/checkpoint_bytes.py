@@ -22,7 +22,7 @@ def checkpoint_bytes(model: Any, schemes: Mapping[str, Scheme]) -> int:
     """Gives the exact size of model.safetensors with these schemes; of all its parts where there are several.
 
     Args:
-        model: The model.
+        model: The model; layers that llmcompressor has prepared or quantised, but not packed yet, count the same.
         schemes: Scheme by name of the layers that are quantised.
     """
     return Layout(model).size(schemes)
@@ -78,11 +78,11 @@ class Layout:
         return sum(bytes_at_most(one, largest_offset) for one in tensors)
 
     def _stored(self, schemes: Mapping[str, Scheme]) -> Iterator[StoredTensor]:
-        """Yields all tensors in their order; what replaces a weight comes after its layer's others."""
+        """Yields all tensors in their order; a quantised layer is its bias, and then what replaces its weight."""
         for layer, own in groupby(self._tensors, key=lambda one: one.name.rpartition(".")[0]):
             scheme = schemes.get(layer, SCHEMES[UNQUANTISED])
             quantised = scheme.kind != "none"
-            yield from (one for one in own if not (quantised and one.name == f"{layer}.weight"))
+            yield from (one for one in own if not quantised or one.name == f"{layer}.bias")
             if quantised:
                 yield from self._weight_tensors(layer, scheme)
 

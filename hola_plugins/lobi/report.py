@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -20,7 +21,13 @@ from hola_plugins.lobi.structure import Group
 
 
 def make_report(
-    model: Any, config: LoBiConfig, outcome: Outcome, plan: Mapping[str, Sequence[str]], *, curve: bool
+    model: Any,
+    config: LoBiConfig,
+    outcome: Outcome,
+    plan: Mapping[str, Sequence[str]],
+    others: Sequence[str] = (),
+    *,
+    curve: bool,
 ) -> dict[str, Any]:
     """Collects what was done and what it is expected to cost.
 
@@ -29,6 +36,7 @@ def make_report(
         config: The settings.
         outcome: What the stages did.
         plan: The quantised layers of each scheme.
+        others: What else the recipe runs: names of modifiers.
         curve: Whether to solve for other sizes too; else ``curve`` is empty.
 
     Returns:
@@ -41,6 +49,7 @@ def make_report(
         "model": type(model).__name__,
         "name": str(getattr(model, "name_or_path", "") or ""),
         "settings": config.model_dump(exclude={"plan"}),
+        "other_modifiers": list(others),
         "decided": {"prune": outcome.prune.model_dump(), "plan": plan},
         "provenance": provenance(model, outcome.text),
         "original": {"bytes": outcome.original_bytes, **asdict(outcome.original_quality)},
@@ -70,9 +79,36 @@ def check_written(report: Mapping[str, Any], written: int) -> None:
     if allowed is not None and written > allowed:
         raise LoBiError(
             f"the checkpoint of {report['model']} has {written} bytes where the budget allows {allowed} and "
-            f"{report['predicted']['bytes']} were predicted, so it is not kept: layers of this model are stored "
-            "otherwise than Lo-Bi knows; leave them out (ignore), or report the model"
+            f"{report['predicted']['bytes']} were predicted, so it is not kept: {_cause(report)}"
         )
+
+
+def _cause(report: Mapping[str, Any]) -> str:
+    """Gives the likely cause of bytes that the plan did not know, with the remedy."""
+    others = report["other_modifiers"]
+    if others:
+        return (
+            f"{', '.join(others)} of the recipe may have parted the head from the embedding, or added transforms or "
+            "scales; leave that out, or give a budget smaller by as much"
+        )
+    return "layers of this model are stored otherwise than Lo-Bi knows; leave them out (ignore), or report the model"
+
+
+def check_numbers(report: Mapping[str, Any]) -> None:
+    """Refuses a compressed model that says nothing.
+
+    Args:
+        report: The report of its run, with what was measured.
+
+    Raises:
+        LoBiError: If its logits on held-out text are no numbers.
+    """
+    if math.isfinite(report["measured"]["kl"]):
+        return
+    raise LoBiError(
+        f"the logits of {report['model']} are no numbers after the run, so it is not kept: give the model in bfloat16 "
+        "or float32, or take another quantizer"
+    )
 
 
 def _prediction(allocation: Allocation) -> dict[str, Any]:

@@ -15,19 +15,32 @@ from typing import Any
 import torch
 
 CODES = {
+    torch.float64: "F64",
     torch.float32: "F32",
     torch.bfloat16: "BF16",
     torch.float16: "F16",
     torch.int64: "I64",
     torch.int32: "I32",
     torch.int8: "I8",
+    torch.float8_e4m3fn: "F8_E4M3",
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
 """What safetensors calls a dtype."""
 
-_WIDTH = {"F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1}
-_ORDER = ["I64", "F32", "I32", "BF16", "F16", "F8_E4M3", "I8", "U8", "BOOL"]
+_WIDTH = {
+    "I64": 8,
+    "F64": 8,
+    "F32": 4,
+    "I32": 4,
+    "BF16": 2,
+    "F16": 2,
+    "F8_E4M3": 1,
+    "I8": 1,
+    "U8": 1,
+    "BOOL": 1,
+}
+_ORDER = [*_WIDTH]
 """Dtypes in the order in which safetensors writes them."""
 
 

@@ -18,12 +18,12 @@ def saved_tensors(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
     seen: set[int] = set()
     head = model.get_output_embeddings() if head_is_tied(model) else None
     for path, module in model.named_modules():
-        for name, tensor in _own(module):
-            if (module is head and name == "weight") or id(tensor) in seen:
+        for name, tensors in _own(module):
+            held = id(getattr(tensors, "offloaded_values", tensors)[name])
+            if (module is head and name == "weight") or held in seen:
                 continue
-            if not is_offloaded(module):
-                seen.add(id(tensor))
-            yield f"{path}.{name}" if path else name, tensor
+            seen.add(held)
+            yield f"{path}.{name}" if path else name, tensors[name]
 
 
 def fingerprint(model: Any, settings: Mapping[str, Any], tensors: Iterable[torch.Tensor] = ()) -> str:
@@ -52,13 +52,13 @@ def is_offloaded(module: Any) -> bool:
     return type(module._parameters) is not dict  # noqa: SLF001
 
 
-def _own(module: Any) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yields a module's own parameters and saved buffers."""
+def _own(module: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields the names of a module's own parameters and saved buffers, each with what holds it."""
     left_out = module._non_persistent_buffers_set  # noqa: SLF001
     for tensors in (module._parameters, module._buffers):  # noqa: SLF001
-        for name in tensors:
-            if name not in left_out and tensors[name] is not None:
-                yield name, tensors[name]
+        for name, tensor in getattr(tensors, "offloaded_values", tensors).items():
+            if name not in left_out and tensor is not None:
+                yield name, tensors
 
 
 def _bytes(tensor: torch.Tensor) -> bytes:

@@ -33,14 +33,21 @@ def rows(count: int = 12) -> list[dict[str, torch.Tensor]]:
     return [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in ids]
 
 
-def compress(model: Any, recipe: Any, out: Path, data: Any = None) -> None:
+def compress(model: Any, recipe: Any, out: Path, data: Any = None, pipeline: str = "independent") -> None:
     """Compresses and saves, with the embedded target's tokenizer."""
     torch.set_num_threads(1)
     if not hasattr(model, "config"):
         model = AutoModelForCausalLM.from_pretrained(model)
     loader = DataLoader(rows() if data is None else data, batch_size=1)
     tokenizer = AutoTokenizer.from_pretrained(TARGET)
-    oneshot(model=model, tokenizer=tokenizer, recipe=recipe, dataset=loader, output_dir=str(out))
+    oneshot(
+        model=model,
+        tokenizer=tokenizer,
+        recipe=recipe,
+        dataset=loader,
+        output_dir=str(out),
+        pipeline=pipeline,
+    )
 
 
 if __name__ == "__main__":

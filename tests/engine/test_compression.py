@@ -23,7 +23,10 @@ pytest.importorskip("llmcompressor")
 import yaml
 from compress_once import TARGET, compress, rows, token_ids
 from llmcompressor import oneshot
+from llmcompressor.core import reset_session
+from llmcompressor.modifiers import Modifier
 from llmcompressor.modifiers.quantization import QuantizationModifier
+from llmcompressor.modifiers.transform import QuIPModifier, SpinQuantModifier
 from safetensors import safe_open
 from torch.utils.data import DataLoader
 
@@ -291,6 +294,72 @@ def test_a_model_that_was_quantised_before_is_called_so(tmp_path: Path) -> None:
     compress(model, stock, tmp_path / "first")
     with pytest.raises(LoBiError, match=r"q_proj is quantised already .*: load the model as it was before"):
         compress(model, LoBiModifier(plan=PLAN), tmp_path / "out")
+
+
+class Spoiling(Modifier):
+    """Leaves a layer without numbers."""
+
+    def on_initialize(self, state: Any, **kwargs: Any) -> bool:
+        """Has nothing to do yet."""
+        return True
+
+    def on_calibration_end(self, state: Any, event: Any, **kwargs: Any) -> None:
+        """Spoils its weight."""
+        state.model.get_submodule(PLAN["W8A8"][0]).weight.data.fill_(torch.nan)
+
+
+def rotations() -> list[Any]:
+    """Gives modifiers of which one parts the head from the embedding, and the other adds transforms."""
+    hadamard = {"transform_type": "hadamard", "transform_block_size": 32}
+    return [SpinQuantModifier(rotations=["R1", "R2"], **hadamard), QuIPModifier(rotations=["v"], **hadamard)]
+
+
+@pytest.mark.parametrize("beside", [0, 1])
+def test_what_another_modifier_adds_counts(tmp_path: Path, beside: int) -> None:
+    file = tmp_path / "report.json"
+    lobi = LoBiModifier(plan=PLAN, quantizer="rtn", report=str(file))
+    compress(TARGET, [rotations()[beside], lobi], tmp_path / "out")
+    report, size = json.loads(file.read_text()), (tmp_path / "out" / "model.safetensors").stat().st_size
+    assert report["predicted"]["bytes"] == size
+    assert report["other_modifiers"] == [("SpinQuantModifier", "QuIPModifier")[beside]]
+    lobi = LoBiModifier(plan=PLAN, quantizer="rtn", target_bytes=size - 1)
+    words = (
+        f"has {size} bytes where the budget allows {size - 1} and .*Modifier of the recipe may have parted"
+    )
+    with pytest.raises(LoBiError, match=words):
+        compress(TARGET, [rotations()[beside], lobi], tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_modifier_for_the_kv_cache_before_lobi_is_kept_and_counts(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    recipe = [
+        QuantizationModifier(kv_cache_scheme=KV_CACHE),
+        LoBiModifier(plan=PLAN, quantizer="rtn", report=str(file)),
+    ]
+    compress(TARGET, recipe, tmp_path / "out")
+    size = (tmp_path / "out" / "model.safetensors").stat().st_size
+    assert json.loads(file.read_text())["predicted"]["bytes"] == size
+    quantised = json.loads((tmp_path / "out" / "config.json").read_text())["quantization_config"]
+    assert quantised["kv_cache_scheme"]["type"] == "float"
+
+
+@pytest.mark.parametrize("quantizer", ["gptq", "awq"])
+def test_a_quantiser_that_saw_no_data_makes_no_checkpoint(tmp_path: Path, quantizer: str) -> None:
+    lobi = LoBiModifier(plan=PLAN, quantizer=quantizer, report=str(tmp_path / "report.json"))
+    with pytest.raises(
+        LoBiError, match=f"{quantizer} has seen no calibration data: oneshot's pipeline must be"
+    ):
+        compress(TARGET, lobi, tmp_path / "out", pipeline="datafree")
+    reset_session()
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_model_whose_logits_are_no_numbers_is_not_kept(tmp_path: Path) -> None:
+    lobi = LoBiModifier(plan=PLAN, quantizer="rtn")
+    with pytest.raises(LoBiError, match="the logits of LlamaForCausalLM are no numbers after the run"):
+        compress(TARGET, [Spoiling(), lobi], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from hola_plugins.lobi.scheme import SCHEMES
 from hola_plugins.lobi.structure import read_structure
 
 DTYPES = {
+    "F64": torch.float64,
     "F32": torch.float32,
     "BF16": torch.bfloat16,
     "I32": torch.int32,
@@ -105,6 +106,7 @@ def test_a_model_in_every_scheme_as_compressed_tensors_saves_it(scheme, tmp_path
     model.save_pretrained = save
     config = quantization.QuantizationConfig(config_groups={"group": scheme.as_config_group(names)})
     quantization.apply_quantization_config(model, config)
+    assert checkpoint_bytes(model, dict.fromkeys(names, scheme)) == predicted
     for name in names:
         model.get_submodule(name).weight_scale.data.fill_(1.0)
     ModelCompressor.from_pretrained_model(model).compress_model(model)
