@@ -99,12 +99,33 @@ def _replaced(node: Any, file: Path, found: list[LoBiConfig]) -> Any:
         return node
     copied: dict[str, Any] = {}
     for key, value in node.items():
-        if key == _ENTRY:
-            found.append(_finished(value, file))
-            copied |= stock_modifiers(found[-1].quantizer, found[-1].plan or {})
-        else:
+        if not isinstance(value, Mapping) or _ENTRY not in value:
             copied[key] = _replaced(value, file, found)
+            continue
+        found.append(_finished(value[_ENTRY], file))
+        groups = _regrouped(key, value, stock_modifiers(found[-1].quantizer, found[-1].plan or {}))
+        if taken := groups.keys() & (node.keys() - {key}):
+            raise LoBiError(
+                f"{file}: the name {', '.join(sorted(taken))} is needed for Lo-Bi's modifiers, give another"
+            )
+        copied |= groups
     return copied
+
+
+def _regrouped(name: str, modifiers: Mapping[str, Any], stock: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts stock modifiers in the place of Lo-Bi's entry; in a group of their own where one's name is taken.
+
+    Args:
+        name: The group's name.
+        modifiers: Its modifiers.
+        stock: What replaces Lo-Bi's.
+    """
+    place = list(modifiers).index(_ENTRY)
+    before, after = dict([*modifiers.items()][:place]), dict([*modifiers.items()][place + 1 :])
+    if not stock.keys() & modifiers.keys():
+        return {name: {**before, **stock, **after}}
+    groups = {name: before, f"lobi_{name}": dict(stock), f"after_{name}": after}
+    return {key: group for key, group in groups.items() if group}
 
 
 def _finished(entry: Any, file: Path) -> LoBiConfig:
@@ -123,8 +144,14 @@ def _from_report(file: Path) -> dict[str, Any]:
     try:
         report = read_json(file, WHOLE_BYTES)
         settings = dict(report["settings"]) | dict(report["decided"])
+        others = [str(name) for name in report.get("other_modifiers", [])]
     except (LookupError, TypeError, ValueError) as error:
         raise LoBiError(f"{file} is no report of a run of Lo-Bi ({error!r})") from None
+    if others:
+        raise LoBiError(
+            f"{file} tells nothing of the settings of {', '.join(others)}, which ran beside Lo-Bi: give the "
+            f"checkpoint's folder, whose {RECIPE_FILE} has them"
+        )
     return {"lobi_stage": {"lobi_modifiers": {_ENTRY: settings}}}
 
 

@@ -33,6 +33,7 @@ from torch.utils.data import DataLoader
 from hola_plugins.cpu import cpu_flags
 from hola_plugins.llmcompressor import LoBiModifier
 from hola_plugins.lobi.config import InfeasibleBudgetError, LoBiError
+from hola_plugins.lobi.stock_recipe import stock_recipe
 
 ROOT = Path(__file__).parents[2]
 SERVE = Path(os.environ.get("HOLA_SERVE_PYTHON", ROOT / ".venv" / "serve" / "bin" / "python"))
@@ -335,13 +336,17 @@ def test_a_modifier_for_the_kv_cache_before_lobi_is_kept_and_counts(tmp_path: Pa
     file = tmp_path / "report.json"
     recipe = [
         QuantizationModifier(kv_cache_scheme=KV_CACHE),
-        LoBiModifier(plan=PLAN, quantizer="rtn", report=str(file)),
+        LoBiModifier(plan=PLAN, quantizer="rtn", tune={"steps": 0}, report=str(file)),
     ]
     compress(TARGET, recipe, tmp_path / "out")
     size = (tmp_path / "out" / "model.safetensors").stat().st_size
     assert json.loads(file.read_text())["predicted"]["bytes"] == size
     quantised = json.loads((tmp_path / "out" / "config.json").read_text())["quantization_config"]
     assert quantised["kv_cache_scheme"]["type"] == "float"
+    (tmp_path / "stock.yaml").write_text(stock_recipe(tmp_path / "out").text)
+    compress(TARGET, str(tmp_path / "stock.yaml"), tmp_path / "again")
+    first, second = (tmp_path / name / "model.safetensors" for name in ("out", "again"))
+    assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("quantizer", ["gptq", "awq"])

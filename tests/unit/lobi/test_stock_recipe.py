@@ -85,6 +85,39 @@ def test_other_modifiers_of_the_recipe_stay_in_their_order(tmp_path: Path) -> No
     assert modifiers(stock_recipe(tmp_path).text)["SmoothQuantModifier"] == entry["SmoothQuantModifier"]
 
 
+@pytest.mark.parametrize("quantizer", ["rtn", "awq"])
+def test_one_of_the_name_that_lo_bi_takes_stays_too(tmp_path: Path, quantizer: str) -> None:
+    kv, lobi = {"kv_cache_scheme": {"num_bits": 8}}, FINISHED | {"quantizer": quantizer}
+    group = {"QuantizationModifier": kv, "LoBiModifier": lobi, "PruneModifier": {}}
+    (tmp_path / "recipe.yaml").write_text(
+        yaml.safe_dump({"a_stage": {"a_modifiers": group}}, sort_keys=False)
+    )
+    (stage,) = yaml.safe_load(stock_recipe(tmp_path).text).values()
+    assert list(stage) == ["a_modifiers", "lobi_a_modifiers", "after_a_modifiers"]
+    assert stage["a_modifiers"] == {"QuantizationModifier": kv}
+    assert stage["lobi_a_modifiers"]["QuantizationModifier"] == {"config_groups": GROUPS}
+    assert list(stage["after_a_modifiers"]) == ["PruneModifier"]
+    taken = {"a_modifiers": group, "lobi_a_modifiers": {"PruneModifier": {}}}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({"a_stage": taken}))
+    with pytest.raises(
+        LoBiError, match="the name lobi_a_modifiers is needed for Lo-Bi's modifiers, give another"
+    ):
+        stock_recipe(tmp_path)
+
+
+def test_a_report_of_more_than_lo_bi_is_refused(tmp_path: Path) -> None:
+    decided = {"prune": {"channels": 0.0}, "plan": PLAN}
+    report = {
+        "settings": {"target_bits": 4.5},
+        "decided": decided,
+        "other_modifiers": ["SmoothQuantModifier"],
+    }
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    words = r"nothing of the settings of SmoothQuantModifier, .* the checkpoint's folder, whose recipe\.yaml"
+    with pytest.raises(LoBiError, match=words):
+        stock_recipe(tmp_path / "report.json")
+
+
 def test_a_report_gives_the_same_recipe(tmp_path: Path) -> None:
     report = {
         "settings": {"target_bits": 4.5, "prune": "auto"},
