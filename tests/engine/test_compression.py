@@ -25,6 +25,7 @@ from compress_once import TARGET, compress, rows, token_ids
 from llmcompressor import oneshot
 from llmcompressor.core import reset_session
 from llmcompressor.modifiers import Modifier
+from llmcompressor.modifiers.gptq import GPTQModifier
 from llmcompressor.modifiers.quantization import QuantizationModifier
 from llmcompressor.modifiers.transform import QuIPModifier, SpinQuantModifier
 from safetensors import safe_open
@@ -347,6 +348,16 @@ def test_a_modifier_for_the_kv_cache_before_lobi_is_kept_and_counts(tmp_path: Pa
     compress(TARGET, str(tmp_path / "stock.yaml"), tmp_path / "again")
     first, second = (tmp_path / name / "model.safetensors" for name in ("out", "again"))
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_quantiser_behind_a_cut_is_named_and_has_seen_the_text(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    lobi = LoBiModifier(prune=0.33, lora={"steps": 0}, report=str(file))
+    stock = GPTQModifier(scheme="W4A16", targets=["Linear"], ignore=["lm_head"])
+    compress(TARGET, [lobi, stock], tmp_path / "out")
+    report = json.loads(file.read_text())
+    assert report["other_modifiers"] == ["GPTQModifier"]
+    assert report["measured"]["seen"]
 
 
 @pytest.mark.parametrize("quantizer", ["gptq", "awq"])

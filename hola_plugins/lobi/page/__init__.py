@@ -19,8 +19,8 @@ def render_page(report: Mapping[str, Any]) -> str:
 
     Args:
         report: What `hola_plugins.lobi.report.make_report` gives, also after a way through JSON, and ``measured``:
-            KL and perplexity of the quantised model, and whether the quantiser was calibrated with the text they
-            are measured on.
+            KL and perplexity of the model after the whole recipe, and whether the recipe was calibrated with the
+            text they are measured on.
 
     Returns:
         HTML that is well-formed XML as well. Every text in the report is escaped.
@@ -42,14 +42,17 @@ def render_page(report: Mapping[str, Any]) -> str:
 def _headline(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yields what, how much, and a word on it."""
     before, size = report["original"], report["predicted"]["bytes"]
+    others = ", ".join(report["other_modifiers"])
+    alone = f"; without what {others} did" if others and not report["decided"]["plan"] else ""
     yield (
         "Size",
         figures.from_to(before["bytes"], size),
-        f"{figures.share(size, before['bytes'])} of the original{_budget(report)}",
+        f"{figures.share(size, before['bytes'])} of the original{_budget(report)}{alone}",
     )
     after = report["measured"]
-    seen = f", which {report['settings']['quantizer']} has seen" if after["seen"] else ""
-    how = f"measured on held-out text{seen}"
+    reader = "the recipe" if others else report["settings"]["quantizer"]
+    seen = f", which {reader} has seen" if after["seen"] else ""
+    how = f"measured on held-out text{seen}{f', with what {others} did' if others else ''}"
     yield "KL to the original", figures.number(after["kl"]), f"nats a token, {how}"
     first, last = before["perplexity"], after["perplexity"]
     yield (
@@ -57,7 +60,7 @@ def _headline(report: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         f"{figures.number(first, 4)} → {figures.number(last, 4)}",
         f"{figures.change(first, last)}, {how}",
     )
-    yield "Effective bits", f"{_bits(report):.2f}", "a weight of the linear layers, scales included"
+    yield "Effective bits", f"{_bits(report):.2f}", f"a weight of the linear layers, scales included{alone}"
     yield "Time", figures.duration(sum(report["seconds"].values())), "in the stages below"
 
 

@@ -162,6 +162,19 @@ def test_the_page_says_how_the_compared_plans_were_rounded(reports):
     assert "weights rounded as GPTQ rounds them." in render_page(other)
 
 
+@pytest.mark.parametrize("case", ["ratio", "prune_only"])
+def test_the_page_says_what_other_modifiers_had_a_part_in(reports, case):
+    others = {
+        "other_modifiers": ["SmoothQuantModifier", "GPTQModifier"],
+        "measured": MEASURED | {"seen": True},
+    }
+    page = "".join(parse(reports[case] | others).itertext())
+    named = "SmoothQuantModifier, GPTQModifier did"
+    assert f"held-out text, which the recipe has seen, with what {named}" in page
+    assert page.count(f"; without what {named}") == (2 if case == "prune_only" else 0)
+    assert " did" not in "".join(parse(reports[case]).itertext())
+
+
 @pytest.mark.parametrize(("seen", "words"), [(True, ", which rtn has seen"), (False, "")])
 def test_the_page_says_whether_the_quantiser_has_seen_the_text(reports, seen, words):
     report = reports["ratio"] | {"measured": {"kl": 0.5, "perplexity": 77.0, "seen": seen}}
