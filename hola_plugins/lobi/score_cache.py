@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from hola_plugins.files.input_file import WHOLE_BYTES, read_json
 from hola_plugins.files.whole_file import write_json
 from hola_plugins.lobi.sensitivity import Scores
 
@@ -44,12 +44,12 @@ def cached_scores(
 def _read(file: Path, allowed: Mapping[str, Sequence[str]]) -> Scores | None:
     """Reads a file of scores; None, with a warning, where it is not one."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file, WHOLE_BYTES)
         scores = {
             group: {name: float(content[group][name]) for name in names} for group, names in allowed.items()
         }
         if all(math.isfinite(value) for row in scores.values() for value in row.values()):
             return scores
-    except (ValueError, LookupError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OSError) as error:
         logger.warning("%s is damaged and is written again: %s", file, error)
     return None

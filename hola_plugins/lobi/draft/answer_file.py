@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hola_plugins.files.input_file import LINE_BYTES, parse_json
 from hola_plugins.lobi.draft.answers import Answer, answer_prompts, end_tokens
 from hola_plugins.lobi.saved_tensors import fingerprint
 
@@ -33,7 +34,7 @@ def kept_answers(
         return answer_prompts(model, prompts, most)
     settings = {"answer_tokens": most, "end_tokens": sorted(end_tokens(model))}
     file = folder / f"{fingerprint(model, settings)}.jsonl"
-    known = _read(file)
+    known = _read(file, model.config.get_text_config().vocab_size)
     missing = [prompt for prompt in prompts if _key(prompt) not in known]
     if len(missing) < len(prompts):
         logger.info("%d answers read from %s", len(prompts) - len(missing), file)
@@ -47,18 +48,32 @@ def _key(prompt: Sequence[int]) -> str:
     return hashlib.sha256(json.dumps(list(prompt)).encode()).hexdigest()
 
 
-def _read(file: Path) -> dict[str, list[int]]:
-    """Reads token ids by the digest of their prompts; a line that was cut off is left out."""
+def _read(file: Path, vocabulary: int) -> dict[str, list[int]]:
+    """Reads token ids by the digest of their prompts, one line in memory at a time; a damaged one is left out.
+
+    Args:
+        file: The file.
+        vocabulary: Every id is less.
+    """
     found: dict[str, list[int]] = {}
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
-    for line in filter(None, lines):
-        try:
-            record = json.loads(line)
-            ids = [int(one) for one in record["ids"]]
-            found[_key(ids[: record["prompt"]])] = ids
-        except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
-            logger.warning("%s has a damaged line, whose prompt is answered again", file)
+    if file.is_file():
+        with file.open("rb") as lines:
+            while line := lines.readline(LINE_BYTES):
+                found |= _kept(file, line, vocabulary) if line.strip() else {}
     return found
+
+
+def _kept(file: Path, line: bytes, vocabulary: int) -> dict[str, list[int]]:
+    """Reads a line; nothing, with a warning, where it is damaged."""
+    try:
+        record = parse_json(line.decode())
+        ids = [int(one) for one in record["ids"]]
+        if all(0 <= one < vocabulary for one in ids):
+            return {_key(ids[: record["prompt"]]): ids}
+    except (ValueError, LookupError, TypeError, OverflowError):
+        pass
+    logger.warning("%s has a damaged line, whose prompt is answered again", file)
+    return {}
 
 
 def _append(file: Path, answers: Sequence[Answer], known: dict[str, list[int]]) -> None:

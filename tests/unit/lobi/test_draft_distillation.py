@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -12,6 +14,7 @@ from small_models import target, target_rows
 
 from hola_plugins.lobi.cut import Cut, apply_cut
 from hola_plugins.lobi.divergence import record
+from hola_plugins.lobi.draft import answer_file
 from hola_plugins.lobi.draft.acceptance import measure_acceptance
 from hola_plugins.lobi.draft.answer_file import kept_answers
 from hola_plugins.lobi.draft.answers import answer_prompts, batch_answers
@@ -106,6 +109,28 @@ def test_answers_are_kept_and_a_cut_off_line_is_answered_again(tmp_path):
     assert again == answer_prompts(whole, asked, 8)
     assert file.read_bytes().startswith(kept[:-30])
     assert kept_answers(tmp_path, whole, asked, 8) == again
+
+
+def test_an_answer_of_ids_that_the_target_has_not_is_asked_for_anew(tmp_path, caplog):
+    whole, asked = target(), prompts(3)
+    first = kept_answers(tmp_path, whole, asked, 8)
+    (file,) = tmp_path.iterdir()
+    lines = [json.loads(line) for line in file.read_text().split("\n") if line]
+    lines[0]["ids"][-1], lines[1]["ids"][-1] = whole.config.vocab_size, -1
+    file.write_text("\n".join(map(json.dumps, lines)))
+    assert kept_answers(tmp_path, whole, asked, 8) == first
+    assert caplog.text.count("has a damaged line") == 2
+
+
+def test_an_endless_line_of_answers_does_not_fill_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(answer_file, "LINE_BYTES", 64)
+    file = tmp_path / "answers.jsonl"
+    whole = json.dumps({"prompt": 1, "ids": [1, 2]})
+    file.write_text(f"{whole}\n{json.dumps({'prompt': 1, 'ids': [1] * 99})}\n{whole}\n")
+    assert [*answer_file._read(file, 4).values()] == [[1, 2]]
+    with file.open("r+b") as sparse:
+        sparse.truncate(1 << 20)
+    assert [*answer_file._read(file, 4).values()] == [[1, 2]]
 
 
 def test_answers_that_other_tokens_ended_are_asked_for_anew(tmp_path):

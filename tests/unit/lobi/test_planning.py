@@ -318,6 +318,14 @@ def test_damaged_scores_are_computed_again(tmp_path, content, caplog):
     assert json.loads((tmp_path / "key.json").read_text()) == {"q": {"a": 1.0}}
 
 
+def test_scores_larger_than_any_are_computed_again(tmp_path, caplog):
+    with (tmp_path / "key.json").open("wb") as sparse:
+        sparse.truncate(1 << 40)
+    assert cached_scores(str(tmp_path), "key", {"q": ["a"]}, lambda: {"q": {"a": 1.0}}) == {"q": {"a": 1.0}}
+    assert "key.json has more than 256 MiB" in caplog.text
+    assert json.loads((tmp_path / "key.json").read_text()) == {"q": {"a": 1.0}}
+
+
 @pytest.mark.parametrize(
     ("most", "words"),
     [(1_000_000, "the model is too large for any choices"), (9_500_000, "give at most 3 choices")],
