@@ -1,6 +1,7 @@
 """The door to llmcompressor: `LoBiModifier`, one entry in a recipe. Importing this package registers it.
 
 import hola_plugins.llmcompressor
+texts = datasets.Dataset.from_dict({"text": [...]})
 oneshot(model=model, recipe="lobi.yaml", dataset=texts, shuffle_calibration_samples=False, output_dir="out")
 """
 
