@@ -89,7 +89,8 @@ def _cause(report: Mapping[str, Any]) -> str:
     if others:
         return (
             f"{', '.join(others)} of the recipe may have parted the head from the embedding, or added transforms or "
-            "scales; leave that out, or give a budget smaller by as much"
+            "scales; put what quantises the KV cache before LoBiModifier, leave out the rest, or give a budget smaller "
+            "by as much"
         )
     return "layers of this model are stored otherwise than Lo-Bi knows; leave them out (ignore), or report the model"
 
