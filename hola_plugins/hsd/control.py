@@ -11,13 +11,15 @@ from hola_plugins.hsd.breaker import CircuitBreaker
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.goodput import cut_drafts, keep_above
 from hola_plugins.hsd.level import Block, Int32
-from hola_plugins.hsd.step_time import StepTimeCurve
+from hola_plugins.hsd.step_time import StepTimeCurve, bin_of
 
 _LEAST_SURVIVAL = 0.02
 _BASELINE_STEPS = 3
 _FADING = 0.9
 _MOST_WAITING = 32
 """Calls that wait for a step to measure; where requests come so fast that each has a prompt in it, there is none."""
+_SAFE_SURVIVAL = 0.7
+"""Survival from which a token is sent where its cost could not be measured."""
 
 
 class DraftControl:
@@ -82,14 +84,16 @@ class DraftControl:
         Args:
             rows: Requests in the step, those of the last call.
             emitted: Tokens that the step emitted.
-            tokens: Tokens that the step ran, where the host tells; None takes what was sent.
+            tokens: Tokens that the step ran, where the host tells: fewer than were sent where it cut drafts, more
+                where it fills up to a size of its graphs.
             seconds: Its duration.
             draft_seconds: What drafting for it took before.
         """
         if self._static or seconds <= 0.0:
             return
-        self._waiting[rows.bit_length()] = 0
-        if not self.curve.observe(rows, tokens or rows + self.sent_tokens, seconds):
+        self._waiting[bin_of(rows)] = 0
+        sent = rows + self.sent_tokens
+        if not self.curve.observe(rows, min(tokens or sent, sent), seconds):
             return
         self._spent = _FADING * self._spent + seconds + draft_seconds
         self._emitted = _FADING * self._emitted + emitted
@@ -128,6 +132,9 @@ class DraftControl:
         explored = self._random.random() if self._settings.explore else 1.0
         if explored < 0.5 * self._settings.explore or self._waits(drafting):
             return
+        if not self._has_baseline(drafting):
+            keep_above(block.state, block.chance, _SAFE_SURVIVAL, rows, sent)
+            return
         if explored < self._settings.explore:
             keep_above(block.state, block.chance, 0.5 * self.threshold, rows, sent)
             return
@@ -142,6 +149,6 @@ class DraftControl:
         """Tells whether to send nothing, so that a step without drafts can be measured; counts such calls."""
         if self._has_baseline(requests):
             return False
-        waiting = requests.bit_length()
-        self._waiting[waiting] += 1
-        return self._waiting[waiting] <= _MOST_WAITING
+        kind = bin_of(requests)
+        self._waiting[kind] += 1
+        return self._waiting[kind] <= _MOST_WAITING

@@ -27,7 +27,7 @@ _FIRST = 3
 """Steps of a kind of which the shortest counts: the first ones warm up, or had to wait."""
 
 
-def _bin_of(tokens: int) -> int:
+def bin_of(tokens: int) -> int:
     """Numbers the bins: exact up to 8 tokens, then four an octave."""
     if tokens <= 8:
         return tokens
@@ -49,11 +49,11 @@ class StepTimeCurve:
 
     def __init__(self, max_tokens: int) -> None:
         self._max_tokens = max_tokens
-        bins = _bin_of(max_tokens) + 1
+        bins = bin_of(max_tokens) + 1
         self._centre = np.zeros(bins)
-        counts = np.bincount([_bin_of(n) for n in range(1, max_tokens + 1)], minlength=bins)
+        counts = np.bincount([bin_of(n) for n in range(1, max_tokens + 1)], minlength=bins)
         sums = np.bincount(
-            [_bin_of(n) for n in range(1, max_tokens + 1)],
+            [bin_of(n) for n in range(1, max_tokens + 1)],
             weights=np.arange(1, max_tokens + 1),
             minlength=bins,
         )
@@ -73,7 +73,7 @@ class StepTimeCurve:
         if requests < 1 or tokens < 1 or seconds <= 0.0:
             return False
         octave = _octave(requests)
-        where = _bin_of(min(tokens, self._max_tokens))
+        where = bin_of(min(tokens, self._max_tokens))
         weight, before = self._weight[octave, where], self._mean[octave, where]
         relative = seconds / self._drift[octave]
         longest = _MOST_TIMES * before if weight else relative
@@ -94,7 +94,7 @@ class StepTimeCurve:
     def observations(self, requests: int, tokens: int) -> float:
         """Gives how many steps of this kind were measured."""
         octave = _octave(requests)
-        return float(self._weight[octave, _bin_of(min(max(tokens, 1), self._max_tokens))])
+        return float(self._weight[octave, bin_of(min(max(tokens, 1), self._max_tokens))])
 
     def table(self, requests: int) -> Float64:
         """Gives the relative time of a step by its tokens, float64[max_tokens + 1], the drift divided out."""

@@ -135,7 +135,7 @@ class HSDProposer:
             sampled_token_ids: Ids that each row emitted in this step.
             num_tokens_no_spec: Tokens of each row, int32[max_num_seqs].
             token_ids_cpu: Token ids, int32[max_num_seqs, max_model_len].
-            slot_mappings: By layer, one entry for each token that the target ran.
+            slot_mappings: By layer, one entry for each token that the target ran, filled up to a size of its graphs.
 
         Returns:
             One list of at most ``num_speculative_tokens`` token ids a row.

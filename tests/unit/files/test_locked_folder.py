@@ -25,3 +25,20 @@ def test_a_second_run_is_kept_out_while_the_first_one_lives(tmp_path):
         first.kill()
     with locked(tmp_path, ""):
         pass
+
+
+def test_a_run_that_leaves_nothing_leaves_no_folder(tmp_path):
+    with pytest.raises(OSError, match="no model"), locked(tmp_path / "new", ""):
+        raise OSError("no model")
+    with locked(tmp_path / "filled", ""):
+        (tmp_path / "filled" / "file").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["filled"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ValueError, match=r"file must be a folder, .* go elsewhere"),
+        locked(tmp_path / "file", "go elsewhere"),
+    ):
+        pass

@@ -66,11 +66,12 @@ def test_the_price_of_a_token_is_its_time_over_that_of_an_emitted_one() -> None:
     assert control.price(1) == pytest.approx((0.018 - 0.010) / 4 / (0.010 / 2))
 
 
-def test_a_step_whose_drafts_the_host_cut_counts_as_what_it_ran() -> None:
+@pytest.mark.parametrize(("told", "counted"), [(3, "3"), (7, "7"), (8, "7"), (None, "7")])
+def test_a_step_counts_as_what_it_ran_of_what_was_sent(told: int | None, counted: str) -> None:
     control = DraftControl(HSDConfig(), max_rows=1, max_draft=8)
     control.sent_tokens = 6
-    control.observe_step(1, 3, 3, 0.01)
-    assert control.curve.milliseconds(1) == {"3": 10.0}
+    control.observe_step(1, 3, told, 0.01)
+    assert control.curve.milliseconds(1) == {counted: 10.0}
 
 
 def pause(breaker: CircuitBreaker) -> int:

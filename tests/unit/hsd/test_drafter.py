@@ -111,13 +111,18 @@ def test_a_step_in_which_another_request_ended_its_prompt_is_not_timed(make_draf
     assert timed == [0, 0, 0, 1]
 
 
-def test_a_request_beside_which_there_is_always_a_prompt_is_drafted_for(make_drafter: MakeDrafter) -> None:
-    drafter = make_drafter(rows=2, deterministic=False)
-    buffer = np.tile(np.arange(8, dtype=np.int32), (2, 64))
+@pytest.mark.parametrize("timed", [1, 3])
+def test_a_batch_beside_which_there_is_always_a_prompt_is_drafted_for(
+    make_drafter: MakeDrafter, timed: int
+) -> None:
+    drafter = make_drafter(rows=3, deterministic=False)
+    buffer = np.tile(np.arange(8, dtype=np.int32), (3, 64))
     drafts = []
     for length in range(40, 140):
-        lengths = np.array([length, 9], dtype=np.int32)
-        drafts.append(drafter.propose([[int(buffer[0, length - 1])], []], lengths, buffer)[0])
+        drafter.control.observe_step(timed, timed, None, 0.01)
+        said = [int(buffer[0, length - 1])]
+        lengths = np.array([length, length, 9], dtype=np.int32)
+        drafts.append(drafter.propose([said, said, []], lengths, buffer)[0])
     assert not any(drafts[:32])
     assert sum(map(bool, drafts[32:])) > 50
 
