@@ -78,6 +78,8 @@ class Measurement:
             return common
         rounds = [self.rounds.get(plan, repeat) for repeat in range(self.contexts.repeats)]
         finished = [one for one in rounds if one is not None]
+        if len(finished) < len(rounds):
+            return common.model_copy(update={"error": _what_is_missing(len(finished), len(rounds))})
         scores = [self.scores.get(plan.server, plan.depth, task) for task in self.config.accuracy]
         figures = {
             "status": "done",
@@ -153,3 +155,11 @@ class Measurement:
             raise ValueError(f"stage {plan.name} is left out: {plan.left_out}")
         self.progress.show(f"{doing}: waiting for the server")
         return self.fleet.server(plan.server)
+
+
+def _what_is_missing(finished: int, repeats: int) -> str:
+    """Says why a stage that was measured lacks rounds."""
+    return (
+        f"{finished} of {repeats} rounds are kept: a file that the settings name changed while it was measured; "
+        "leave all of them as they are and run the same command again"
+    )

@@ -50,7 +50,7 @@ class Rounds:
             ProcessError: The server ended, lost a request, or answered nothing; nothing is kept then, so that the
                 round is measured anew. What it refuses by rule is counted.
         """
-        prompts = self._dealt(plan.depth, repeat)
+        key, prompts = self._key(plan, repeat), self._dealt(plan.depth, repeat)
         found = self.traffic.run(server.url, prompts, repeat, lambda done: answered(done, len(prompts)))
         server.check_running()
         if found.lost:
@@ -59,7 +59,7 @@ class Rounds:
             raise ProcessError(f"{count} got no answer, the first because: {found.lost[0]}")
         if not found.requests:
             raise ProcessError(f"no request was answered, the first because: {found.failures[0]}")
-        self.state.put(self._name(plan, repeat), self._key(plan, repeat), found.model_dump(mode="json"))
+        self.state.put(self._name(plan, repeat), key, found.model_dump(mode="json"))
 
     def _dealt(self, depth: Depth, repeat: int) -> list[Prompt]:
         return deal(self.contexts.prompts(depth), self.contexts.repeats, repeat)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hola_plugins.doctor.host import DOOR, SERVER_MODULE
+from hola_plugins.pilot.named_files import engine_files, hsd_files
 from hola_plugins.pilot.state import digest, fingerprint
 
 SERVED_NAME = "pilot"
@@ -16,16 +17,6 @@ SERVED_NAME = "pilot"
 
 _DEFAULTS: Mapping[str, Any] = {"enable-prefix-caching": False}
 """Without the cache a repeat does not profit from the one before; `engine` may say otherwise."""
-
-_FOLDERS = (
-    "model",
-    "tokenizer",
-    "hf-config-path",
-    "generation-config",
-    "lora-modules",
-    "additional-config",
-)
-"""Arguments whose folders answers follow from; those of others are written to, or only bound what may be read."""
 
 _CPU_VARIABLES = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
 """Servers that wait side by side leave the cores alone."""
@@ -75,15 +66,9 @@ class ServerPlan:
         return {**_CPU_VARIABLES, **self.variables}
 
     def key(self) -> str:
-        """Names what its answers follow from: arguments, variables, and the files that the arguments name."""
-        arguments = self.arguments
-        files = [
-            fingerprint(path)
-            for name, value in arguments.items()
-            for path in _paths(value)
-            if path.is_file() or name in _FOLDERS
-        ]
-        return digest(arguments, self.environment, files)
+        """Names what its answers follow from: arguments, variables, and the files that it is given to read."""
+        read = [*engine_files({"model": self.model, **self.engine}), *hsd_files(self.hsd)]
+        return digest(self.arguments, self.environment, [fingerprint(path) for path in read])
 
     def command(self, python: Path, port: int) -> list[str]:
         """Writes the command line."""
@@ -101,20 +86,3 @@ def _option(name: str, value: Any) -> list[str]:
     if value is None:
         return []
     return [f"--{name}", json.dumps(value) if isinstance(value, dict | list) else str(value)]
-
-
-def _paths(settings: Any) -> Iterator[Path]:
-    """Yields the files and folders that nested settings name, as a text or behind the name of an adapter (name=path)."""
-    if isinstance(settings, str):
-        yield from (Path(one) for one in (settings, settings.partition("=")[2]) if one and _is_there(one))
-    elif isinstance(settings, Mapping | list):
-        for one in settings.values() if isinstance(settings, Mapping) else settings:
-            yield from _paths(one)
-
-
-def _is_there(text: str) -> bool:
-    """Tells whether a text is the path of a file or folder; one that no system can hold is none."""
-    try:
-        return Path(text).is_file() or Path(text).is_dir()
-    except OSError:
-        return False

@@ -14,6 +14,7 @@ from hola_plugins.pilot.passages import retrieve_all
 from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.results import Accuracy
 from hola_plugins.pilot.run import FILE, Pilot
+from hola_plugins.pilot.traffic import Traffic
 from hola_plugins.pilot.workload import DataError
 
 STAND_IN = Path(__file__).parent / "stand_in_server.py"
@@ -155,6 +156,42 @@ def test_a_stage_that_fails_leaves_the_others_and_is_tried_again(run, tmp_path):
     ]
     results, problems = run()
     assert ([one.status for one in results.stages], problems) == (["done", "done"], [])
+
+
+def written_while_measured(monkeypatch, file):
+    """Lets a file grow with every round, as a server's own does."""
+    sent = Traffic.run
+
+    def run(*arguments):
+        found = sent(*arguments)
+        with file.open("a") as opened:
+            opened.write("one\n")
+        return found
+
+    monkeypatch.setattr(Traffic, "run", run)
+
+
+def test_hsds_telemetry_leaves_its_stage_the_figures(run, tmp_path, monkeypatch):
+    file = tmp_path / "hsd.jsonl"
+    file.touch()
+    written_while_measured(monkeypatch, file)
+    results, problems = run(hsd={"settings": {"telemetry": {"jsonl": str(file)}}})
+    assert [(one.status, len(one.requests)) for one in results.stages] == [("done", 3), ("done", 3)]
+    assert problems == []
+
+
+def test_a_stage_whose_files_change_while_it_is_measured_fails_and_is_tried_again(run, tmp_path, monkeypatch):
+    file = tmp_path / "template.jinja"
+    file.touch()
+    with monkeypatch.context() as patch:
+        written_while_measured(patch, file)
+        results, problems = run(stages=["baseline"], engine={"chat-template": str(file)})
+    (stage,) = results.stages
+    assert (stage.status, stage.requests) == ("failed", ())
+    assert problems == [f"Baseline: {stage.error}"]
+    assert stage.error.startswith("0 of 2 rounds are kept: a file that the settings name changed")
+    results, problems = run(stages=["baseline"], engine={"chat-template": str(file)})
+    assert ([one.status for one in results.stages], problems) == (["done"], [])
 
 
 def test_requests_that_fail_are_counted(run, tmp_path):

@@ -54,6 +54,9 @@ def test_the_key_follows_settings_and_the_files_they_name(tmp_path):
         ("middleware", [["{folder}/file"]]),
         ("lora-modules", {"name": "one", "path": "{folder}"}),
         ("lora-modules", "one={folder}"),
+        ("lora-modules", '{"name": "one", "path": "{folder}"}'),
+        ("default-mm-loras", {"image": "{folder}"}),
+        ("hf-overrides", '{"nested": ["{folder}/file"]}'),
         ("tokenizer", "{folder}"),
     ],
 )
@@ -65,6 +68,45 @@ def test_the_key_follows_the_files_that_the_engines_arguments_name(tmp_path, nam
     before = plan.key()
     file.write_text("another")
     assert plan.key() != before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "follows"),
+    [
+        ("generation-config", "vllm", False),
+        ("load-format", "word", False),
+        ("tokenizer", "word", True),
+        ("lora-modules", "one=word", True),
+        ("chat-template", "file", True),
+    ],
+)
+def test_a_word_is_a_path_only_where_the_argument_takes_one(tmp_path, monkeypatch, name, value, follows):
+    monkeypatch.chdir(tmp_path)
+    files = [tmp_path / "word" / "one", tmp_path / "vllm" / "one", tmp_path / "file"]
+    plan = ServerPlan("baseline", "owner/model", "auto", engine={name: value})
+    for one in files:
+        one.parent.mkdir(exist_ok=True)
+        one.write_text("one")
+    before = plan.key()
+    for one in files:
+        one.write_text("another")
+    assert (plan.key() != before) is follows
+
+
+def test_the_key_follows_what_hsd_reads_and_not_what_it_writes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    corpus, telemetry, behind = (tmp_path / name for name in ("corpus.txt", "hsd.jsonl", "hsd.json"))
+    behind.write_text(json.dumps({"store": {"corpus": str(corpus)}, "telemetry": {"jsonl": str(telemetry)}}))
+    given = {"levels": ["store"], "config_file": str(behind), "telemetry": {"jsonl": str(telemetry)}}
+    plan = ServerPlan("hsd", "owner/model", "auto", draft_tokens=8, hsd=given)
+    keys = []
+    for file in (corpus, telemetry, tmp_path / "store", behind):
+        file.write_text("{}")
+        keys.append(plan.key())
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+    corpus.write_text("another")
+    behind.unlink()
+    assert plan.key() not in keys
 
 
 def test_the_key_does_not_follow_what_vllm_itself_writes(tmp_path):
