@@ -13,8 +13,8 @@ from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.read_write_lock import ReadWriteLock
 from hola_plugins.adacomp.snapshot import Snapshot
 from hola_plugins.adacomp.source import Float32
-from hola_plugins.adacomp.store_view import LatestView, StoreView
-from hola_plugins.adacomp.vectors import as_vectors, checked_vectors, normalised
+from hola_plugins.adacomp.store_view import LatestView, StoreView, check_counts
+from hola_plugins.adacomp.vectors import as_vectors, checked_vectors, normalised, unit_query
 
 _TOLERATED_DEAD = 1024
 """Deleted rows that are always left in the index."""
@@ -98,6 +98,30 @@ class PassageStore:
         """Finds the passages nearest to a vector; see `StoreView.search`."""
         return self.view().search(vector, n, allowed_ids=allowed_ids, effort=effort)
 
+    def nearest(self, vector: Float32, n: int, *, effort: int = 1) -> tuple[list[Passage], Float32, Float32]:
+        """Finds the passages nearest to a vector among all, without taking a view, which copies the ids.
+
+        Args:
+            vector: The query, float32[d]; it need not be normalised.
+            n: Most passages wanted, at least 1.
+            effort: Factor on nprobe or efSearch for this call alone, at least 1.
+
+        Returns:
+            Passages, best first, their cosine similarities, float32[m], and their vectors, float32[m, d].
+
+        Raises:
+            ValueError: A vector of another dimension or with a NaN or infinity, n or effort below 1.
+        """
+        check_counts(n, effort)
+        with self._lock.reading():
+            query = unit_query(vector, self._dimension)
+            if self._index is None:
+                return [], np.empty(0, dtype=np.float32), np.empty((0, 0), dtype=np.float32)
+            alive = None if len(self._passages) == len(self._row_passages) else self._alive
+            rows, scores = self._index.search(query, n, alive, effort)
+            passages = [self._row_passages[row] for row in rows.tolist()]
+            return [one for one in passages if one is not None], scores, self._index.read(rows)
+
     def add(self, passages: Sequence[Passage], vectors: Float32 | Sequence[Sequence[float]]) -> None:
         """Adds passages; one whose id is there already, or comes again later in the call, is replaced.
 
@@ -144,7 +168,7 @@ class PassageStore:
             index = view.index.like(vectors)
             arrays = index.arrays()
             self._go_on_with(index, lexical, view.revision)
-        return Snapshot(self.settings, view.passages(), vectors, arrays, lexical.arrays())
+        return Snapshot(self.settings, view.passages, vectors, arrays, lexical.arrays())
 
     @classmethod
     def restore(cls, snapshot: Snapshot) -> PassageStore:

@@ -14,7 +14,7 @@ from hola_plugins.adacomp.lexical import LexicalIndex
 from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.read_write_lock import ReadWriteLock
 from hola_plugins.adacomp.source import Float32
-from hola_plugins.adacomp.vectors import checked_vectors, normalised
+from hola_plugins.adacomp.vectors import unit_query
 
 
 class StoreView:
@@ -66,9 +66,14 @@ class StoreView:
         return self._lexical is not None
 
     @cached_property
+    def passages(self) -> tuple[Passage, ...]:
+        """Every passage, in the order of adding."""
+        return tuple(filter(None, self._row_passages))
+
+    @cached_property
     def texts(self) -> Mapping[str, str]:
         """Text of every passage by id, in the order of adding."""
-        return MappingProxyType({one.id: one.text for one in self.passages()})
+        return MappingProxyType({one.id: one.text for one in self.passages})
 
     def lexical(self) -> LexicalIndex:
         """Gives BM25 over the content, built once."""
@@ -76,10 +81,6 @@ class StoreView:
             if self._lexical is None:
                 self._lexical = LexicalIndex(self.texts)
             return self._lexical
-
-    def passages(self) -> tuple[Passage, ...]:
-        """Gives every passage, in the order of adding."""
-        return tuple(self.get([*self._rows]))
 
     def get(self, ids: Sequence[str]) -> list[Passage]:
         """Gives the passages with these ids, in that order; unknown ids are left out."""
@@ -115,8 +116,7 @@ class StoreView:
             ValueError: A vector of another dimension or with a NaN or infinity, n or effort below 1.
         """
         check_counts(n, effort)
-        query = np.asarray(vector, dtype=np.float32).reshape(1, -1)
-        query = normalised(checked_vectors(query, self.dimension, ["the query"]))[0]
+        query = unit_query(vector, self.dimension)
         if self.index is None:
             return [], np.empty(0, dtype=np.float32)
         with self._lock.reading():

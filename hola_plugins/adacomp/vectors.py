@@ -49,6 +49,12 @@ def checked_vectors(vectors: Float32, dimension: int, names: Sequence[str]) -> F
     return vectors
 
 
+def unit_query(vector: Float32, dimension: int) -> Float32:
+    """Gives a query, float32[dimension], scaled to length 1; raises as `checked_vectors` does."""
+    query = np.asarray(vector, dtype=np.float32).reshape(1, -1)
+    return normalised(checked_vectors(query, dimension, ["the query"])).reshape(-1)
+
+
 def normalised(vectors: Float32) -> Float32:
     """Scales each vector, float32[n, d], to length 1; a vector of zeros stays, and is similar to nothing."""
     largest = np.abs(vectors).max(axis=1, keepdims=True)

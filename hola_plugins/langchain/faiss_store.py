@@ -20,7 +20,6 @@ from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.passage_store import PassageStore
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.store_folder import read_store, write_store
-from hola_plugins.adacomp.store_view import StoreView
 from hola_plugins.langchain.fingerprints import fingerprint
 from hola_plugins.langchain.metadata_filter import MetadataFilter, passing
 from hola_plugins.langchain.sources import as_document
@@ -144,9 +143,9 @@ class FaissStore(VectorStore):
             ValueError: An embedding of another dimension or with a NaN or infinity, k or effort below 1, or an
                 operator in a filter.
         """
-        view = self.passages.view()
-        ids, scores = _search(view, np.asarray(embedding, dtype=np.float32), k, filter, effort)
-        return [(as_document(one), float(score)) for one, score in zip(view.get(ids), scores, strict=True)]
+        vector = np.asarray(embedding, dtype=np.float32)
+        found, scores, _ = self._search(vector, k, filter, effort)
+        return [(as_document(one), float(score)) for one, score in zip(found, scores, strict=True)]
 
     async def asimilarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         """Does as `similarity_search`, with the model's own asynchronous embedding."""
@@ -198,10 +197,9 @@ class FaissStore(VectorStore):
         if not 0.0 <= lambda_mult <= 1.0:
             raise ValueError(f"lambda_mult must be from 0 to 1, got {lambda_mult}")
         query = np.asarray(embedding, dtype=np.float32)
-        view = self.passages.view()
-        ids, _ = _search(view, query, max(k, fetch_k), filter, effort)
-        chosen = maximal_marginal_relevance(query, list(view.vectors(ids)), lambda_mult, k)
-        return [as_document(one) for one in view.get([ids[place] for place in chosen])]
+        found, _, vectors = self._search(query, max(k, fetch_k), filter, effort)
+        chosen = maximal_marginal_relevance(query, list(vectors), lambda_mult, k)
+        return [as_document(found[place]) for place in chosen]
 
     def save(self, folder: str | Path) -> None:
         """Saves the store; a kill at any moment leaves the folder readable, with the old or the new content.
@@ -247,17 +245,20 @@ class FaissStore(VectorStore):
         self.passages.add(passages, vectors)
         return [passage.id for passage in passages]
 
+    def _search(
+        self, vector: Float32, k: int, wanted: MetadataFilter | None, effort: int
+    ) -> tuple[list[Passage], Float32, Float32]:
+        """Finds passages, their cosines and their vectors; a filter and its search see the same moment."""
+        if wanted is None:
+            return self.passages.nearest(vector, k, effort=effort)
+        view = self.passages.view()
+        allowed = [one.id for one in passing(view.passages, wanted)]
+        ids, scores = view.search(vector, k, allowed_ids=allowed, effort=effort)
+        return view.get(ids), scores, view.vectors(ids)
+
     def _select_relevance_score_fn(self) -> Any:
         """Maps a cosine to LangChain's relevance, 0 to 1, higher is nearer."""
         return lambda cosine: min(max((1.0 + cosine) / 2.0, 0.0), 1.0)
-
-
-def _search(
-    view: StoreView, vector: Float32, k: int, wanted: MetadataFilter | None, effort: int
-) -> tuple[list[str], Float32]:
-    """Finds the ids of the passages that a filter lets through, and their cosines."""
-    allowed = None if wanted is None else [one.id for one in passing(view.passages(), wanted)]
-    return view.search(vector, k, allowed_ids=allowed, effort=effort)
 
 
 def _passages(

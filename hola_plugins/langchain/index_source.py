@@ -80,7 +80,7 @@ class IndexSource:
         """The ids that the filter lets through; None allows all."""
         if self._filter is None:
             return None
-        return [one.id for one in passing(self._view.passages(), self._filter)]
+        return [one.id for one in passing(self._view.passages, self._filter)]
 
     def _fetch(self, ids: Sequence[str]) -> dict[str, Document]:
         return {one.id: as_document(one) for one in self._view.get(ids)}

@@ -228,6 +228,31 @@ def test_a_save_after_a_deletion_leaves_bm25_to_the_next_question(kind):
     assert view.search(vectors(40)[18], 1)[0] == ["p18"]
 
 
+def test_the_passages_of_a_view_are_made_once_and_stay_in_the_order_of_adding():
+    store = filled("flat", 4)
+    before = store.view()
+    store.delete(["p1"])
+    store.add([Passage("p0", "new")], vectors(1))
+    view = store.view()
+    assert view.passages is view.passages
+    assert [one.text for one in view.passages] == ["text of p2", "text of p3", "new"]
+    assert [one.id for one in before.passages] == ["p0", "p1", "p2", "p3"]
+
+
+@each_kind
+def test_the_nearest_of_all_come_with_their_vectors_as_a_view_finds_them(kind):
+    store, query = filled(kind), vectors(1, seed=3)[0]
+    for _ in range(2):
+        found, scores, read = store.nearest(query, 7, effort=2)
+        ids, expected = store.view().search(query, 7, effort=2)
+        assert [one.id for one in found] == ids
+        np.testing.assert_array_equal(scores, expected)
+        np.testing.assert_array_equal(read, store.vectors(ids))
+        store.delete(ids)
+    store.delete(None)
+    assert [len(part) for part in store.nearest(query, 7)] == [0, 0, 0]
+
+
 @each_kind
 def test_searches_run_while_passages_come_and_go(kind):
     store, stop, wrong = filled(kind), threading.Event(), []

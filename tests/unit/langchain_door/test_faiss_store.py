@@ -97,6 +97,13 @@ def test_a_filter_and_its_search_see_the_same_moment(store):
     )
 
 
+def test_a_search_without_a_filter_after_a_change_copies_no_ids(store, monkeypatch):
+    monkeypatch.delattr(PassageStore, "view")
+    store.add_texts(["a fish swam"], ids=["e"])
+    assert ids(store.similarity_search("a fish swam", k=1)) == ["e"]
+    assert ids(store.max_marginal_relevance_search("a fish swam", k=1)) == ["e"]
+
+
 def test_a_filter_that_is_none_is_refused(store):
     with pytest.raises(TypeError, match="filter must be a mapping such as"):
         store.similarity_search("cat", filter=3)
