@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,19 +73,19 @@ class OpenIndex:
             settings: Further settings of the retriever; a depth here goes before the calibration's.
 
         Raises:
-            ValueError: No calibration, or one of other signals.
+            ValueError: No plain file, no calibration, or one of other signals.
             OSError: A calibration that cannot be read.
         """
         from hola_plugins.adacomp import calibration_file
         from hola_plugins.langchain import AdaCompRetriever
 
         own = self.folder / CALIBRATION
-        saved = calibration or (own if own.is_file() else None)
+        saved = calibration or (own if os.path.lexists(own) else None)
         if saved is None:
             return AdaCompRetriever.from_vectorstore(self.store, **settings)
-        depths = asdict(calibration_file.load(saved, links=calibration is not None).bounds)
-        retriever = AdaCompRetriever.from_vectorstore(self.store, **(depths | settings))
-        retriever.load_calibration(saved)
+        found = calibration_file.load(saved, links=calibration is not None)
+        retriever = AdaCompRetriever.from_vectorstore(self.store, **(asdict(found.bounds) | settings))
+        retriever.use_calibration(found)
         return retriever
 
     def ask(self, question: str, *, k: int | None = None, budget: int | None = None) -> Answer:

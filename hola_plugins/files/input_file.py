@@ -109,10 +109,12 @@ def _opened(path: Path, most: int, *, links: bool = True) -> Iterator[BufferedRe
     """Opens a plain file; a pipe or device, which need not end, is refused without waiting for it."""
     if "\0" in str(path):
         raise InputFileError(f"a path cannot hold a zero byte, got {str(path)!r}")
-    with os.fdopen(_descriptor(path, links), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise InputFileError(f"{path} must be a plain file, and is a folder, pipe or device")
+    descriptor = _descriptor(path, links)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise InputFileError(f"{path} must be a plain file, and is a folder, pipe or device")
+    with os.fdopen(descriptor, "rb") as file:
         _check_size(path, found.st_size, most)
         yield file
 

@@ -85,7 +85,7 @@ class AdaCompRetriever(RetrieverSettings):
 
     @property
     def calibration(self) -> Calibration | None:
-        """What `calibrate` or `load_calibration` gave; None before."""
+        """What `calibrate`, `load_calibration` or `use_calibration` put into effect; None before."""
         return self.state.calibration
 
     def calibrate(
@@ -129,6 +129,11 @@ class AdaCompRetriever(RetrieverSettings):
             false_skips=false_skips,
             model=weights.model if weights is not None else None,
         )
+        return self.use_calibration(calibration)
+
+    def use_calibration(self, calibration: Calibration) -> Calibration:
+        """Puts a calibration into effect, in all copies; a ValueError refuses one of other signals."""
+        CalibratedPolicy(calibration, self._signals())
         self.state.calibration = calibration
         return calibration
 
@@ -149,10 +154,7 @@ class AdaCompRetriever(RetrieverSettings):
             ValueError: Not a calibration, or one of other signals.
             OSError: The file cannot be read.
         """
-        calibration = calibration_file.load(Path(path))
-        CalibratedPolicy(calibration, self._signals())
-        self.state.calibration = calibration
-        return calibration
+        return self.use_calibration(calibration_file.load(Path(path)))
 
     def explain(self, query: str, k: int | None = None) -> Explanation:
         """Retrieves and tells everything: every passage looked at, what was dropped, and why."""

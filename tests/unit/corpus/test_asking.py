@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hashed_words import HashedWords
 from rich.console import Console
 
+from hola_plugins.adacomp import calibration_file
 from hola_plugins.corpus.answer_view import KEPT, LEFT_OUT, REASONS, render_answer
 from hola_plugins.corpus.asking import OpenIndex
 from hola_plugins.langchain import AdaCompRetriever, FaissStore
@@ -97,6 +100,34 @@ def test_a_calibration_in_the_index_that_is_a_link_is_refused_and_one_of_the_use
     with pytest.raises(ValueError, match=r"calibration\.json must be a plain file, and is a link"):
         opened.ask("Which valve closes first?")
     assert opened.retriever(calibration=link).calibration
+
+
+@pytest.mark.parametrize(
+    "put",
+    [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")],
+    ids=["pipe", "folder", "dangling link"],
+)
+def test_what_is_no_file_in_place_of_the_calibration_is_refused_by_name(opened, put):
+    put(opened.folder / "calibration.json")
+    with pytest.raises(ValueError, match=r"calibration\.json must be a plain file"):
+        opened.ask("Which valve closes first?")
+
+
+def test_a_calibration_that_is_changed_while_it_is_opened_is_read_once(opened, monkeypatch):
+    retriever = AdaCompRetriever.from_vectorstore(opened.store)
+    queries = [" ".join(text.split()[:4]) for text in TEXTS] * 12
+    calibration = retriever.calibrate(queries, [{name} for name in "abcde"] * 12, target=0.8)
+    file = opened.folder / "calibration.json"
+    retriever.save_calibration(file)
+    load = calibration_file.load
+
+    def load_and_change(path, *, links=True):
+        found = load(path, links=links)
+        file.write_text("{}", encoding="utf-8")
+        return found
+
+    monkeypatch.setattr(calibration_file, "load", load_and_change)
+    assert opened.retriever().calibration.floor == calibration.floor
 
 
 def test_the_depth_bounds_of_a_calibration_are_used(opened):

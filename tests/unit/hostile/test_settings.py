@@ -73,7 +73,7 @@ def test_bytes_as_a_settings_file_of_hsd(tmp_path, content):
 def test_a_settings_file_that_never_ends_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in ("/dev/zero", str(tmp_path / "pipe"), str(tmp_path)):
-        with pytest.raises(ConfigError, match=r"plain file|Is a directory"):
+        with pytest.raises(ConfigError, match=r"plain file"):
             load_config({"config_file": path})
 
 
