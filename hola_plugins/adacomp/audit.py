@@ -17,6 +17,7 @@ class AuditTrail:
     """Appends records to a file, each whole on a line of its own, from any number of threads.
 
     What a full disk let be written of a record stays a line by itself, no JSON; its query ended in the error.
+    Where that cannot be seen, since the file may only be appended to, the first record may follow a blank line.
 
     Args:
         path: The file; made if missing, as is its folder.
@@ -25,6 +26,7 @@ class AuditTrail:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
+        self._ends_whole = False
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, record: Mapping[str, Any]) -> None:
@@ -36,16 +38,30 @@ class AuditTrail:
         stamped = {"time": datetime.now(UTC).isoformat(), **record}
         text = json.dumps(stamped, ensure_ascii=False, default=_plain)
         line = f"{text}\n".encode(errors="backslashreplace")
-        with self._lock, self.path.open("ab") as file:
-            file.write(b"\n" + line if self._is_cut(os.fstat(file.fileno()).st_size) else line)
+        with self._lock:
+            self._append(line)
+
+    def _append(self, line: bytes) -> None:
+        """Appends a line; looks at the file's end only if the last record was not written by this trail, whole."""
+        known, self._ends_whole = self._ends_whole, False
+        with self.path.open("ab") as file:
+            cut = not known and self._is_cut(os.fstat(file.fileno()).st_size)
+            file.write(b"\n" + line if cut else line)
+        self._ends_whole = True
 
     def _is_cut(self, size: int) -> bool:
-        """Tells whether the file, of so many bytes, ends within a line; a pipe has none."""
+        """Tells whether the file, of so many bytes (a pipe has none), may end within a line.
+
+        One that cannot be read may: it is append-only, or was moved away meanwhile.
+        """
         if not size:
             return False
-        with self.path.open("rb") as file:
-            file.seek(size - 1)
-            return file.read(1) != b"\n"
+        try:
+            with self.path.open("rb") as file:
+                file.seek(size - 1)
+                return file.read(1) != b"\n"
+        except OSError:
+            return True
 
 
 def _plain(value: object) -> object:

@@ -1,7 +1,9 @@
 """The evidence filter, the marks of hidden instructions, and the audit trail."""
 
 import json
+import resource
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,3 +138,54 @@ def test_a_record_behind_one_that_a_full_disk_cut_off_is_whole(tmp_path):
     lines = trail.path.read_text(encoding="utf-8").splitlines()
     assert lines[:2] == ['{"query": "one"}', '{"time": "20']
     assert [json.loads(line)["query"] for line in lines[2:]] == ["three", "four"]
+
+
+@pytest.fixture
+def reading(monkeypatch):
+    """Gives what may be raised when a file is opened for reading, and the files that were."""
+    refuse, opened, open_path = [], [], Path.open
+
+    def open_or_refuse(path, mode="r", **options):
+        if mode == "rb":
+            opened.append(path)
+            if refuse:
+                raise refuse[0]
+        return open_path(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", open_or_refuse)
+    return refuse, opened
+
+
+@pytest.mark.parametrize("refusal", [PermissionError, FileNotFoundError])
+def test_a_trail_that_may_only_be_appended_to_is_written(tmp_path, reading, refusal):
+    reading[0].append(refusal("audit.jsonl"))
+    path = tmp_path / "audit.jsonl"
+    for trail in (AuditTrail(path), AuditTrail(path)):
+        trail.write({"query": "one"})
+        trail.write({"query": "two"})
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["query"] if line else "" for line in lines] == ["one", "two", "", "one", "two"]
+
+
+def test_the_end_of_a_trail_is_read_before_its_first_record_alone(tmp_path, reading):
+    path = tmp_path / "audit.jsonl"
+    path.write_text('{"query": "one"}\n', encoding="utf-8")
+    trail = AuditTrail(path)
+    for _ in range(3):
+        trail.write({"query": "two"})
+    assert reading[1] == [path]
+
+
+def test_a_record_behind_one_that_failed_meanwhile_is_whole(tmp_path):
+    trail = AuditTrail(tmp_path / "audit.jsonl")
+    trail.write({"query": "one"})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (trail.path.stat().st_size + 10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            trail.write({"query": "two"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    trail.write({"query": "three"})
+    whole, cut, after = trail.path.read_text(encoding="utf-8").splitlines()
+    assert (json.loads(whole)["query"], len(cut), json.loads(after)["query"]) == ("one", 10, "three")
