@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
-import torch
 from compressed_tensors.quantization import QuantizationScheme
-from compressed_tensors.utils import patch_attr
 from llmcompressor.core import Event, State
 from llmcompressor.modifiers import Modifier
 from llmcompressor.modifiers.factory import ModifierFactory
 from llmcompressor.modifiers.gptq import GPTQModifier
 from llmcompressor.modifiers.quantization import QuantizationModifier
-from llmcompressor.modifiers.transform.awq import AWQModifier
-from llmcompressor.pipelines.cache import IntermediatesCache
 from llmcompressor.transformers.compression.compressed_tensors_utils import _retie_embeddings
 from pydantic import ConfigDict, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 
@@ -31,6 +26,7 @@ from hola_plugins.llmcompressor.other_modifiers import (
     check_plan_is_attached,
     other_modifiers,
 )
+from hola_plugins.llmcompressor.planned_awq import PlannedAWQModifier, pinned_memory_only_for_accelerators
 from hola_plugins.lobi.checkpoint_bytes import checkpoint_bytes
 from hola_plugins.lobi.compression import Outcome, compress, with_adapter
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, refusal
@@ -42,7 +38,11 @@ from hola_plugins.lobi.stock_recipe import stock_modifiers
 from hola_plugins.lobi.tunable import QuantisedLayer
 from hola_plugins.lobi.tuning import tune
 
-_CLASSES = {one.__name__: one for one in (GPTQModifier, AWQModifier, QuantizationModifier)}
+_CLASSES = {
+    "GPTQModifier": GPTQModifier,
+    "AWQModifier": PlannedAWQModifier,
+    "QuantizationModifier": QuantizationModifier,
+}
 """llmcompressor's modifiers that make plans, by their names in recipes."""
 
 
@@ -102,6 +102,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
         model = state.model
         check_first_quantiser(model)
+        _retie_embeddings(model)
         config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
         writing = config if self._adapter is None else with_adapter(config, self._adapter)
         outcome = compress(model, state.data.calib, writing, self._kept)
@@ -141,7 +142,7 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
 
     def on_sequential_epoch_end(self, state: State, event: Event, modules: Any, **kwargs: Any) -> None:
         """Passes the event on."""
-        with _pinned_memory_only_for_accelerators():
+        with pinned_memory_only_for_accelerators():
             for stage in self._stages:
                 stage.on_sequential_epoch_end(state, event, modules=modules, **kwargs)
 
@@ -195,11 +196,12 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         check_numbers(self._report)
 
     def _check_size(self, model: Any, plan: Mapping[str, Sequence[str]]) -> None:
-        """Predicts the size of the model as the whole recipe has left it, and holds it against the budget."""
+        """Predicts the size of the model as the whole recipe has left it, and holds it against a budget in bytes."""
         _retie_embeddings(model)
         schemes = {layer: parse_scheme(name) for name, layers in plan.items() for layer in layers}
         size = checkpoint_bytes(model, schemes)
-        check_written(self._report, size)
+        if self.target_bits is None:
+            check_written(self._report, size)
         self._report["predicted"]["bytes"] = size
 
     def _tune(self, model: Any, outcome: Outcome) -> None:
@@ -216,17 +218,6 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
         found = tune(model, layers, path, text, outcome.fitting, outcome.original, self.tune, self.seed)
         self._report["tuning"] = asdict(found)
         self._report["seconds"]["tuning"] = time.perf_counter() - began
-
-
-def _pinned_memory_only_for_accelerators() -> AbstractContextManager[None]:
-    """Lets llmcompressor's AWQ run without an accelerator, where it stops in asking for pinned memory."""
-    if torch.accelerator.is_available():
-        return nullcontext()
-    return cast("AbstractContextManager[None]", patch_attr(IntermediatesCache, "pin_memory", _pin_nothing))
-
-
-def _pin_nothing(*_: Any, **__: Any) -> None:
-    """Stands in for pinning where there is nothing to copy to."""
 
 
 def _forget_origin(model: Any) -> None:

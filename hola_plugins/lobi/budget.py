@@ -54,7 +54,8 @@ class Budget:
         self._bits = config.target_bits
         self._may_be_cut = config.target_bits is None and config.prune != "auto"
         self._weights = layout.weights(member for group in groups for member in group.members)
-        self._ceiling = ceiling(config, original_bytes) or original_bytes
+        limit = ceiling(config, original_bytes)
+        self._ceiling = original_bytes if limit is None else limit
         self._sizes: dict[tuple[str | None, ...], int] = {}
         self._costs: dict[bool, dict[str, dict[str, int]]] = {}
 

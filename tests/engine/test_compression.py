@@ -331,6 +331,24 @@ def test_what_another_modifier_adds_counts(tmp_path: Path, beside: int) -> None:
     with pytest.raises(LoBiError, match=words):
         compress(TARGET, [rotations()[beside], lobi], tmp_path / "again")
     assert not (tmp_path / "again").exists()
+    compress(TARGET, [rotations()[beside], LoBiModifier(quantizer="rtn", target_bits=8.5)], tmp_path / "bits")
+    assert (tmp_path / "bits" / "model.safetensors").exists()
+
+
+def test_awq_takes_a_plan_that_leaves_the_layers_behind_a_quantised_one(tmp_path: Path) -> None:
+    plan = {"W8A8": ["model.layers.1.mlp.gate_proj", "model.layers.1.mlp.up_proj"]}
+    compress(TARGET, LoBiModifier(plan=plan, quantizer="awq"), tmp_path / "out")
+    assert plan["W8A8"][0] in str(json.loads((tmp_path / "out" / "config.json").read_text()))
+
+
+def test_a_head_that_equals_the_embedding_counts_once(tmp_path: Path) -> None:
+    model = transformers.AutoModelForCausalLM.from_pretrained(TARGET, tie_word_embeddings=False)
+    model.lm_head.weight = torch.nn.Parameter(model.get_input_embeddings().weight.detach().clone())
+    file = tmp_path / "report.json"
+    compress(model, LoBiModifier(target_ratio=0.7, quantizer="rtn", report=str(file)), tmp_path / "out")
+    report = json.loads(file.read_text())
+    assert report["predicted"]["bytes"] == (tmp_path / "out" / "model.safetensors").stat().st_size
+    assert report["predicted"]["bytes"] in [plan["bytes"] for plan in report["plans"]]
 
 
 def test_a_modifier_for_the_kv_cache_before_lobi_is_kept_and_counts(tmp_path: Path) -> None:

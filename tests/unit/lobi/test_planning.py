@@ -141,6 +141,7 @@ CUT = "or let the model be cut as well (prune: auto)"
     ("budget", "offered"),
     [
         ({"target_bytes": 1000}, True),
+        ({"target_ratio": 1e-9}, True),
         ({"target_ratio": 0.01, "prune": {"layers": 0.34}}, True),
         ({"target_bytes": 1000, "prune": "auto"}, False),
         ({"target_bits": 1.0}, False),
