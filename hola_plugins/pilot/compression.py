@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -94,3 +95,8 @@ def options(settings: LoBi | Draft) -> list[str]:
         name: ",".join(value) if isinstance(value, list) else str(value) for name, value in values.items()
     }
     return [word for name, text in texts.items() if text for word in (f"--{name.replace('_', '-')}", text)]
+
+
+def compress_command(model: str, settings: LoBi) -> str:
+    """Writes the `hola compress` command of settings."""
+    return shlex.join(["hola", "compress", model, "--out", "small", *options(settings)])

@@ -5,15 +5,17 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from hola_plugins.adacomp.words import approximate_tokens
-from hola_plugins.pilot.documents import contains_answer, labels_of, passage_ids, recall
+from hola_plugins.corpus.asking import CALIBRATION
+from hola_plugins.pilot.documents import contains_answer, is_index, labels_of, passage_ids, recall
 from hola_plugins.pilot.results import Retrieval
-from hola_plugins.pilot.sections import AdaComp
+from hola_plugins.pilot.sections import AdaComp, Documents
 from hola_plugins.pilot.workload import Query, read_queries
 
 if TYPE_CHECKING:
@@ -74,6 +76,16 @@ def retriever_arguments(settings: AdaComp) -> dict[str, Any]:
     return {"token_budget": settings.token_budget, **target}
 
 
+def retriever_settings(documents: Documents, settings: AdaComp) -> dict[str, dict[str, Any]]:
+    """Gives the arguments of AdaComp's retriever, and the method that calibrates it with its file, by their names."""
+    arguments, file = retriever_arguments(settings), _calibration(documents, settings)
+    if settings.labels is not None:
+        return {"langchain": arguments, "calibration": {"calibrate": str(settings.labels)}}
+    if file is None:
+        return {"langchain": arguments}
+    return {"langchain": _depths(file) | arguments, "calibration": {"load_calibration": str(file)}}
+
+
 def labelled_queries(path: Path) -> list[Query]:
     """Reads the queries of a file that have labels; raises what `read_queries` does."""
     return [one for one in read_queries(path) if one.relevant or one.answers]
@@ -108,6 +120,22 @@ def retrieve_all(retrieve: Retrieve, queries: Sequence[Query], show: Callable[[s
             seconds=statistics.fmean(seconds),
         ),
     )
+
+
+def _calibration(documents: Documents, settings: AdaComp) -> Path | None:
+    """Gives the calibration that is used without labels: the one given, or that of an index; None where none is."""
+    own = documents.path / CALIBRATION
+    return settings.calibration or (own if is_index(documents.path) and own.is_file() else None)
+
+
+def _depths(file: Path) -> dict[str, int]:
+    """Gives the depths of a calibration; none of one that cannot be read, with which nothing is retrieved."""
+    from hola_plugins.adacomp import calibration_file
+
+    try:
+        return asdict(calibration_file.load(file).bounds)
+    except (ValueError, OSError):
+        return {}
 
 
 def _calibrate(index: OpenIndex, retriever: Any, labelled: Sequence[Query], target: float) -> None:

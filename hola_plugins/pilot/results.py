@@ -112,7 +112,8 @@ class Stage(_Part):
         error: Why it failed or was skipped.
         unscored: Why a task has no score, by its name.
         model: Path or hub id that was served.
-        settings: What is set in vLLM and LangChain and given to `hola compress`, ready to be copied: by its name.
+        settings: What is ready to be copied, by its name: "vllm" and "langchain" hold arguments, "calibration" the
+            retriever's method that calibrates it and that method's file, "hola compress" is the whole command.
         requests: Every answered request.
         failed_requests: How many requests got no answer.
         memory: Memory.
@@ -128,7 +129,7 @@ class Stage(_Part):
     error: str | None = None
     unscored: dict[str, str] = {}
     model: str = ""
-    settings: dict[str, dict[str, object]] = {}
+    settings: dict[str, dict[str, object] | str] = {}
     requests: tuple[Request, ...] = ()
     failed_requests: int = 0
     memory: Memory = Memory()
@@ -192,6 +193,7 @@ class Provenance(_Part):
         machine: Processor, cores, memory and accelerator, ready to be shown.
         commit: Commit of this package where it runs from a checkout.
         config_sha256: Hash of the configuration file.
+        added: Options that measuring adds to vLLM's settings to copy.
     """
 
     command: str
@@ -201,6 +203,7 @@ class Provenance(_Part):
     machine: dict[str, str]
     commit: str | None = None
     config_sha256: str
+    added: tuple[str, ...] = ()
 
 
 class Results(_Part):

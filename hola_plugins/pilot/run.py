@@ -27,7 +27,7 @@ from hola_plugins.pilot.rounds import Rounds
 from hola_plugins.pilot.scores import Scores
 from hola_plugins.pilot.sections import Domain
 from hola_plugins.pilot.server import Fleet
-from hola_plugins.pilot.server_plan import ServerPlan
+from hola_plugins.pilot.server_plan import ServerPlan, added_options
 from hola_plugins.pilot.stages import Made, StagePlan, plan_stages
 from hola_plugins.pilot.state import State, digest, fingerprint
 from hola_plugins.pilot.traffic import Traffic
@@ -243,6 +243,7 @@ class Pilot:
             machine=describe_machine(),
             commit=current_commit(),
             config_sha256=self._config_sha256,
+            added=added_options(self._config.engine),
         )
 
 

@@ -79,6 +79,12 @@ class ServerPlan:
         return words
 
 
+def added_options(engine: Mapping[str, Any]) -> tuple[str, ...]:
+    """Gives the options that measuring adds, where further arguments say nothing of them."""
+    added = (item for item in _DEFAULTS.items() if item[0] not in engine)
+    return tuple(word for name, value in added for word in _option(name, value))
+
+
 def _option(name: str, value: Any) -> list[str]:
     """Writes one argument as vLLM reads it."""
     if isinstance(value, bool):

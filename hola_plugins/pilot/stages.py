@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from hola_plugins.pilot.compression import compress_command
 from hola_plugins.pilot.config import PilotConfig, StageName
-from hola_plugins.pilot.passages import retriever_arguments
+from hola_plugins.pilot.passages import retriever_settings
 from hola_plugins.pilot.server_plan import ServerPlan
 
 Depth = Literal["fixed", "adaptive"]
@@ -94,18 +95,17 @@ def plan_stages(config: PilotConfig, compressed: Made, intermediate: Made) -> li
     return plans
 
 
-def stage_settings(plan: StagePlan, config: PilotConfig) -> dict[str, dict[str, Any]]:
-    """Gives what is set in each host and which options compress the model, ready to be copied."""
+def stage_settings(plan: StagePlan, config: PilotConfig) -> dict[str, dict[str, Any] | str]:
+    """Gives what is set in each host, what calibrates the retriever, and the command that compresses the model."""
     if plan.server is None:
         return {}
-    settings: dict[str, dict[str, Any]] = {"vllm": plan.server.served}
+    settings: dict[str, dict[str, Any] | str] = {"vllm": plan.server.served}
     if config.documents is not None:
         adaptive = plan.depth == "adaptive"
-        settings["langchain"] = retriever_arguments(config.adacomp) if adaptive else {"k": config.documents.k}
+        fixed = {"langchain": {"k": config.documents.k}}
+        settings |= retriever_settings(config.documents, config.adacomp) if adaptive else fixed
     if plan.server.model != config.model and config.lobi.checkpoint is None:
-        settings["hola compress"] = config.lobi.model_dump(mode="json", exclude_defaults=True) | {
-            "budget": config.lobi.budget
-        }
+        settings["hola compress"] = compress_command(config.model, config.lobi)
     return settings
 
 

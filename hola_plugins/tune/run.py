@@ -23,6 +23,7 @@ from pathlib import Path
 from hola_plugins.files.locked_folder import locked
 from hola_plugins.files.whole_file import write_text
 from hola_plugins.pilot.accuracy import check_tasks
+from hola_plugins.pilot.compression import compress_command
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.config_file import read_config
 from hola_plugins.pilot.environment import Environment
@@ -39,7 +40,6 @@ from hola_plugins.tune.held_out import measure_held_out
 from hola_plugins.tune.limits import Figures, broken, limits_of
 from hola_plugins.tune.order import Searches
 from hola_plugins.tune.split import PARTS, Splitter
-from hola_plugins.tune.weights import compress_command
 
 FOLDER = "tuned"
 """Folder in the output folder that receives the files of the hosts, and what was found."""

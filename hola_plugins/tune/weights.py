@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any, Literal
 
-from hola_plugins.pilot.compression import Compressor, options
+from hola_plugins.pilot.compression import Compressor
 from hola_plugins.pilot.sections import LoBi
 from hola_plugins.pilot.server_plan import ServerPlan
 from hola_plugins.pilot.state import digest
@@ -90,8 +89,3 @@ class WeightTrials:
         if self._minimise == "memory":
             return Measured(figures, figures.checkpoint_mb or 0.0)
         return Measured(figures, log_latency, turns)
-
-
-def compress_command(model: str, settings: LoBi) -> str:
-    """Writes the `hola compress` command of settings."""
-    return shlex.join(["hola", "compress", model, "--out", "small", *options(settings)])

@@ -187,7 +187,7 @@ def test_lobi_serves_a_smaller_model(results: Results) -> None:
     assert lobi.memory.checkpoint < 0.71 * WEIGHTS
     assert lobi.memory.weights is not None
     assert lobi.memory.weights < (results.stages[0].memory.weights or 0)
-    assert lobi.settings["hola compress"]["budget"] == "70%"
+    assert "--budget 70%" in lobi.settings["hola compress"]
     assert "llmcompressor (compress)" in results.provenance.versions
 
 

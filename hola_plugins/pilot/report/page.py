@@ -59,7 +59,7 @@ def render_page(results: Results, analysis: Analysis) -> str:
         "interval": wording.interval,
         "points": lambda value: f"{wording.signed(100 * value)} points",
         "percent": lambda value: f"{100 * value:.1f} %",
-        "copyable": lambda content: json.dumps(content, indent=2, ensure_ascii=False, default=str),
+        "copyable": _copyable,
     }
     titles = {stage.name: stage.title for stage in results.stages}
     page = environment.get_template(_TEMPLATE).render(
@@ -77,6 +77,13 @@ def render_page(results: Results, analysis: Analysis) -> str:
         level=f"{100 * LEVEL:.0f} %",
     )
     return _UNPRINTABLE.sub("\ufffd", page)
+
+
+def _copyable(content: dict[str, object] | str) -> str:
+    """Writes settings as JSON, and a command as it is typed."""
+    if isinstance(content, str):
+        return content
+    return json.dumps(content, indent=2, ensure_ascii=False, default=str)
 
 
 def _tiles(results: Results, analysis: Analysis) -> Iterator[tuple[str, str, str]]:

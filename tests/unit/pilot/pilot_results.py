@@ -104,6 +104,7 @@ def provenance():
         machine={"processor": "two cores", "memory": "24 GB", "accelerator": "none"},
         commit="1898e23",
         config_sha256="5f" * 32,
+        added=("--no-enable-prefix-caching",),
     )
 
 
@@ -166,7 +167,7 @@ def full_stages():
             settings={
                 "vllm": {"model": "out/small", "speculative-config": hsd},
                 "langchain": {"target_recall": 0.9, "token_budget": 400},
-                "hola compress": {"budget": "45%"},
+                "hola compress": "hola compress models/target --out small --budget 45%",
             },
         ),
         stage(

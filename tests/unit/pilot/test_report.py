@@ -75,6 +75,15 @@ def test_every_comparison_that_shows_nothing_is_listed_however_it_is_worded(monk
     assert all(one.measure in said.text for one, said in zip(silent, listed, strict=True))
 
 
+def test_the_page_says_what_measuring_adds_and_shows_a_command_as_it_is_typed():
+    found = full_results()
+    shown = texts(parse(found))
+    assert "vLLM with --no-enable-prefix-caching" in shown
+    assert "hola compress models/target --out small --budget 45%" in shown
+    silent = provenance().model_copy(update={"added": ()})
+    assert "only to measure" not in texts(parse(full_results(provenance=silent)))
+
+
 def test_identifiers_are_unique_and_labels_point_to_them():
     tree = parse(full_results())
     identifiers = [one.get("id") for one in tree.iter() if one.get("id")]

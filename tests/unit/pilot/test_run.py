@@ -79,6 +79,7 @@ def test_every_stage_gets_every_prompt_and_the_results_are_written(run, tmp_path
             (0, "prompt-3", 4),
             (1, "prompt-2", 2),
         ]
+    assert results.provenance.added == ("--no-enable-prefix-caching",)
     assert (results.prompts, results.repeats, results.prices.machine_hour) == (3, 2, 2.0)
     written = (tmp_path / "pilot" / FILE).read_text()
     assert type(results).model_validate_json(written) == results

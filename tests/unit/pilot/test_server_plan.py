@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hola_plugins.pilot.server_plan import ServerPlan
+from hola_plugins.pilot.server_plan import ServerPlan, added_options
 
 
 def test_the_command_line_is_what_vllm_reads():
@@ -32,6 +32,8 @@ def test_the_command_line_is_what_vllm_reads():
 def test_repeats_are_not_served_from_the_prefix_cache_unless_asked_for():
     command = ServerPlan("baseline", "model", "auto").command(Path("python"), 1)
     assert "--no-enable-prefix-caching" in command
+    assert added_options({"max-model-len": 512}) == ("--no-enable-prefix-caching",)
+    assert added_options({"enable-prefix-caching": True}) == ()
     assert "--speculative-config" not in command
 
 

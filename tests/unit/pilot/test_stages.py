@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
 
+from hola_plugins.corpus.settings import FILE
 from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.stages import Made, plan_stages, stage_settings
 
 SMALL = Made("small")
+CALIBRATION = {
+    "format": 1,
+    "promise": "coverage",
+    "target": 0.9,
+    "labels": 30,
+    "reach": 1.0,
+    "k_min": 2,
+    "k_max": 9,
+    "threshold": 0.0,
+    "floor": None,
+    "bias": 0.0,
+    "signals": [{"name": "score", "mean": 0.0, "scale": 1.0, "weight": 1.0}],
+}
 
 
 def planned(config, compressed=SMALL):
@@ -67,13 +82,41 @@ def test_a_failed_compression_is_a_failure_and_takes_the_stage_behind_it_along(c
 
 def test_settings_are_ready_to_be_copied(config):
     given = config(adacomp={"token_budget": 99}, hsd={"draft_tokens": 7, "settings": {"tau": 1.0}})
-    baseline, hsd, adacomp, lobi, _ = (stage_settings(one, given) for one in planned(given))
+    baseline, hsd, adacomp, *_ = (stage_settings(one, given) for one in planned(given))
     assert (baseline["langchain"], adacomp["langchain"]) == ({"k": 4}, {"token_budget": 99})
     assert "speculative-config" not in baseline["vllm"]
     assert hsd["vllm"]["speculative-config"]["num_speculative_tokens"] == 7
     assert hsd["vllm"]["additional-config"] == {"hola": {"hsd": {"tau": 1.0}}}
-    assert lobi["hola compress"] == {"budget": "45%"}
     assert "enable-prefix-caching" not in baseline["vllm"], "measuring alone switches the cache off"
+
+
+def test_the_command_that_compresses_is_shown_as_it_is_typed(config, tmp_path):
+    given = config(lobi={"sequence_length": 64, "choices": ["W4A16", "W8A16"], "device": "cuda"})
+    shown = stage_settings(planned(given)[3], given)["hola compress"]
+    assert shown.startswith(f"hola compress {tmp_path / 'model'} --out small --budget 45% ")
+    assert "--sequence-length 64" in shown
+    assert "--choices W4A16,W8A16" in shown
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_calibration_and_its_depths_stand_beside_the_retrievers_arguments(config, tmp_path, own):
+    file = tmp_path / ("documents/calibration.json" if own else "mine.json")
+    (tmp_path / "documents" / FILE).touch()
+    file.write_text(json.dumps(CALIBRATION))
+    given = config(adacomp={} if own else {"calibration": "mine.json"})
+    settings = stage_settings(planned(given)[2], given)
+    assert settings["langchain"] == {"k_min": 2, "k_max": 9, "token_budget": 400}
+    assert settings["calibration"] == {"load_calibration": str(file)}
+    assert "calibration" not in stage_settings(planned(given)[0], given)
+    file.write_text("{}")
+    assert stage_settings(planned(given)[2], given)["langchain"] == {"token_budget": 400}
+
+
+def test_labels_stand_beside_the_target_that_they_are_calibrated_to(config, tmp_path):
+    given = config(adacomp={"labels": "lines.jsonl", "target_recall": 0.8})
+    settings = stage_settings(planned(given)[2], given)
+    assert settings["langchain"] == {"token_budget": 400, "target_recall": 0.8}
+    assert settings["calibration"] == {"calibrate": str(tmp_path / "lines.jsonl")}
 
 
 def test_settings_of_the_intermediate_level_wait_for_its_stage(config, tmp_path):
