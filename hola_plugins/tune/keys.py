@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hola_plugins.pilot.documents import document_files
+from hola_plugins.pilot.named_files import hsd_files
 from hola_plugins.pilot.sections import AdaComp, Documents
 from hola_plugins.pilot.stages import Depth
 from hola_plugins.pilot.state import digest, fingerprint
@@ -43,7 +44,9 @@ def weights_key(bench: Bench, choice: Choice, versions: Mapping[str, str], minim
 
 def drafts_key(bench: Bench, choice: Choice) -> str:
     """Names what the figures of HSD's settings follow from."""
-    return digest(_reference(bench, choice), bench.pilot.hsd.model_dump(mode="json"))
+    hsd = bench.pilot.hsd
+    files = [fingerprint(path) for path in hsd_files(hsd.settings)]
+    return digest(_reference(bench, choice), hsd.model_dump(mode="json"), files)
 
 
 def served_key(bench: Bench, sides: Sequence[Side], depths: Sequence[Depth]) -> str:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.sections import HSD
 from hola_plugins.tune.choice import Choice
 from hola_plugins.tune.duel import Outcome
 from hola_plugins.tune.held_out import measure_held_out
@@ -125,6 +126,18 @@ def test_servers_are_measured_anew_with_other_files(pilot, tmp_path, name, draft
     others = keys(pilot)
     assert others[0] != weights
     assert (others[1] != drafts) == drafts_too
+
+
+def test_drafts_are_measured_anew_with_another_corpus_and_not_for_what_hsd_writes(pilot, tmp_path):
+    corpus, written = tmp_path / "corpus.txt", tmp_path / "hsd.jsonl"
+    corpus.write_text("one")
+    settings = {"store": {"corpus": str(corpus)}, "telemetry": {"jsonl": str(written)}}
+    pilot = pilot.model_copy(update={"hsd": HSD(settings=settings)})
+    _, drafts = keys(pilot)
+    written.write_text("{}")
+    assert keys(pilot)[1] == drafts
+    corpus.write_text("another")
+    assert keys(pilot)[1] != drafts
 
 
 @pytest.mark.parametrize(
