@@ -353,7 +353,9 @@ def test_a_manifest_that_is_no_json_object_is_refused(saved, text):
         write_store(saved, make_store().snapshot(), MODEL)
 
 
-@pytest.mark.parametrize(("damage", "words"), [("link", "is a link"), ("pipe", "is a folder, pipe or device")])
+@pytest.mark.parametrize(
+    ("damage", "words"), [("link", "is a link"), ("pipe", "is a folder, pipe or device")]
+)
 def test_a_manifest_that_is_no_plain_file_is_refused(saved, tmp_path, damage, words):
     path = saved / "manifest.json"
     path.rename(tmp_path / "moved")

@@ -228,7 +228,13 @@ def test_a_link_planted_in_an_index_does_not_lead_out_of_it(stores, tmp_path, na
 def test_metadata_nested_deeper_than_what_copies_it_follows_is_refused(stores, tmp_path, depth):
     (path,) = (stores / "flat").glob("data-*/docs.jsonl")
     nested = b'"metadata": {"x": ' + b"[" * depth + b"]" * depth
-    forge(stores, tmp_path / "forged", "flat", "docs.jsonl", path.read_bytes().replace(b'"metadata": {', nested, 1))
+    forge(
+        stores,
+        tmp_path / "forged",
+        "flat",
+        "docs.jsonl",
+        path.read_bytes().replace(b'"metadata": {', nested, 1),
+    )
     assert "line 1 is no passage" in load_or_refuse(tmp_path / "forged")
 
 
