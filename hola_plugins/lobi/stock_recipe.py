@@ -158,13 +158,25 @@ def _from_report(file: Path) -> dict[str, Any]:
 def _read_yaml(file: Path, yaml: Any) -> Any:
     """Reads a recipe."""
     try:
-        recipe = yaml.safe_load(read_text(file, WHOLE_BYTES))
+        recipe = _loader(yaml)(read_text(file, WHOLE_BYTES)).get_single_data()
     except RecursionError:
         raise LoBiError(f"{file} is nested too deeply to be a recipe") from None
     except (yaml.YAMLError, ValueError, AttributeError) as error:
         raise LoBiError(f"{file} is no YAML: {error}") from None
     _check_size(recipe, file)
     return recipe
+
+
+def _loader(yaml: Any) -> Any:
+    """Gives PyYAML's safe loader, which takes tuples for lists: llmcompressor writes SmoothQuant's mappings so."""
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]
+        pass
+
+    Loader.add_constructor(
+        "tag:yaml.org,2002:python/tuple", lambda loader, node: loader.construct_sequence(node, deep=True)
+    )
+    return Loader
 
 
 def _check_size(recipe: Any, file: Path) -> None:

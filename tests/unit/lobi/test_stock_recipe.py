@@ -85,6 +85,15 @@ def test_other_modifiers_of_the_recipe_stay_in_their_order(tmp_path: Path) -> No
     assert modifiers(stock_recipe(tmp_path).text)["SmoothQuantModifier"] == entry["SmoothQuantModifier"]
 
 
+def test_tuples_of_another_modifier_become_lists(tmp_path: Path) -> None:
+    mappings = [(["re:.*q_proj", "re:.*k_proj"], "re:.*input_layernorm")]
+    entries = {"SmoothQuantModifier": {"mappings": mappings}, "LoBiModifier": FINISHED}
+    (tmp_path / "recipe.yaml").write_text(yaml.dump({"a_stage": {"a_modifiers": entries}}))
+    assert "python/tuple" in (tmp_path / "recipe.yaml").read_text()
+    smoothing = modifiers(stock_recipe(tmp_path).text)["SmoothQuantModifier"]
+    assert smoothing["mappings"] == [[["re:.*q_proj", "re:.*k_proj"], "re:.*input_layernorm"]]
+
+
 @pytest.mark.parametrize("quantizer", ["rtn", "awq"])
 def test_one_of_the_name_that_lo_bi_takes_stays_too(tmp_path: Path, quantizer: str) -> None:
     kv, lobi = {"kv_cache_scheme": {"num_bits": 8}}, FINISHED | {"quantizer": quantizer}
