@@ -180,7 +180,7 @@ def _answer(request: urllib.request.Request) -> bytes:
     try:
         return answer.result(_TIMEOUT)
     except TimeoutError:
-        raise TimeoutError("the answer took too long") from None
+        raise TimeoutError(f"timed out after {_TIMEOUT:g} s") from None
 
 
 def _first_snapshot(url: str, answer: Any) -> dict[str, Any]:
