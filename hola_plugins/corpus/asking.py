@@ -79,8 +79,7 @@ class OpenIndex:
         from hola_plugins.adacomp import calibration_file
         from hola_plugins.langchain import AdaCompRetriever
 
-        own = self.folder / CALIBRATION
-        saved = calibration or (own if os.path.lexists(own) else None)
+        saved = calibration or own_calibration(self.folder)
         if saved is None:
             return AdaCompRetriever.from_vectorstore(self.store, **settings)
         found = calibration_file.load(saved, links=calibration is not None)
@@ -107,6 +106,12 @@ class OpenIndex:
             tokens=sum(approximate_tokens(one.page_content) for one in explanation.documents),
             usual_tokens=sum(approximate_tokens(one.page_content) for one in usual),
         )
+
+
+def own_calibration(index: Path) -> Path | None:
+    """Gives what lies in an index in the place of its calibration; None where nothing does."""
+    own = index / CALIBRATION
+    return own if os.path.lexists(own) else None
 
 
 def open_index(path: Path) -> OpenIndex:

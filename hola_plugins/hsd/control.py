@@ -130,10 +130,11 @@ class DraftControl:
 
     def _cut_for_goodput(self, block: Block, rows: int, drafting: int, sent: Int32) -> None:
         explored = self._random.random() if self._settings.explore else 1.0
-        if explored < 0.5 * self._settings.explore or self._waits(drafting):
+        if explored < 0.5 * self._settings.explore:
             return
         if not self._has_baseline(drafting):
-            keep_above(block.state, block.chance, _SAFE_SURVIVAL, rows, sent)
+            if not self._waits(drafting):
+                keep_above(block.state, block.chance, _SAFE_SURVIVAL, rows, sent)
             return
         if explored < self._settings.explore:
             keep_above(block.state, block.chance, 0.5 * self.threshold, rows, sent)
@@ -147,8 +148,6 @@ class DraftControl:
 
     def _waits(self, requests: int) -> bool:
         """Tells whether to send nothing, so that a step without drafts can be measured; counts such calls."""
-        if self._has_baseline(requests):
-            return False
         kind = bin_of(requests)
         self._waiting[kind] += 1
         return self._waiting[kind] <= _MOST_WAITING

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from hola_plugins.adacomp.words import approximate_tokens
-from hola_plugins.corpus.asking import CALIBRATION
+from hola_plugins.corpus.asking import own_calibration
 from hola_plugins.pilot.documents import contains_answer, is_index, labels_of, passage_ids, recall
 from hola_plugins.pilot.results import Retrieval
 from hola_plugins.pilot.sections import AdaComp, Documents
@@ -124,8 +124,7 @@ def retrieve_all(retrieve: Retrieve, queries: Sequence[Query], show: Callable[[s
 
 def _calibration(documents: Documents, settings: AdaComp) -> Path | None:
     """Gives the calibration that is used without labels: the one given, or that of an index; None where none is."""
-    own = documents.path / CALIBRATION
-    return settings.calibration or (own if is_index(documents.path) and own.is_file() else None)
+    return settings.calibration or (own_calibration(documents.path) if is_index(documents.path) else None)
 
 
 def _depths(file: Path) -> dict[str, int]:
