@@ -46,8 +46,8 @@ class SentenceCompressor(BaseDocumentCompressor):
     embeddings: Embeddings | None = None
     """Embeds sentences; without it words alone decide."""
 
-    metadata_key: str = "adacomp"
-    """Key of the metadata that says what was kept."""
+    metadata_key: str | None = Field(default="adacomp", min_length=1)
+    """Key of the metadata that says what was kept; None leaves the metadata as they are."""
 
     sentence_vectors: SentenceVectors = Field(default_factory=SentenceVectors, repr=False)
     """Remembers the embeddings of the sentences seen last; compressors may share one."""
@@ -106,10 +106,12 @@ class SentenceCompressor(BaseDocumentCompressor):
         return similarity
 
 
-def shortened(document: Document, passage: CompressedPassage, metadata_key: str) -> Document:
-    """Gives a copy of a document with the kept sentences as its content and what was kept in its metadata."""
+def shortened(document: Document, passage: CompressedPassage, metadata_key: str | None) -> Document:
+    """Gives a copy of a document with the kept sentences as its content and, under a key, what was kept."""
     copied = copy_of(document)
     copied.page_content = passage.text
+    if metadata_key is None:
+        return copied
     facts: dict[str, Any] = {
         "kept_sentences": list(passage.kept),
         "tokens_before": passage.original_length,

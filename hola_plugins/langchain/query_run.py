@@ -37,7 +37,7 @@ class QueryRun:
         evidence: Rules for passages; None has none.
         compressor: Cuts to a budget; None keeps passages whole.
         source_key: Metadata key of a document's source.
-        metadata_key: Metadata key for the reason.
+        metadata_key: Metadata key for the reason; None writes none.
         audit: Trail to write to.
         warnings: What the calibration cannot promise.
     """
@@ -48,7 +48,7 @@ class QueryRun:
     evidence: EvidenceFilter | None
     compressor: SentenceCompressor | None
     source_key: str
-    metadata_key: str
+    metadata_key: str | None
     audit: AuditTrail | None
     warnings: tuple[str, ...] = ()
     _vector: Float32 | None = None
@@ -170,20 +170,26 @@ class QueryRun:
 
     def _document(self, document: Document, story: PassageStory, depth: Depth) -> Document:
         """Writes the reason into a document, which is a copy already, and cuts it to what the compressor kept."""
-        facts: dict[str, Any] = {
-            "reason": depth.decision.reason,
-            "level": depth.level,
-            "rank": story.rank,
-            "score": round(story.score, 4),
-        }
-        if story.relevance is not None:
-            facts["relevance"] = round(story.relevance, 4)
-        if story.marks:
-            facts["marks"] = list(story.marks)
-        document.metadata[self.metadata_key] = facts
+        if self.metadata_key is not None:
+            document.metadata[self.metadata_key] = _facts(story, depth)
         if story.compressed is None:
             return document
         return shortened(document, story.compressed, self.metadata_key)
+
+
+def _facts(story: PassageStory, depth: Depth) -> dict[str, Any]:
+    """Says why a passage is returned."""
+    facts: dict[str, Any] = {
+        "reason": depth.decision.reason,
+        "level": depth.level,
+        "rank": story.rank,
+        "score": round(story.score, 4),
+    }
+    if story.relevance is not None:
+        facts["relevance"] = round(story.relevance, 4)
+    if story.marks:
+        facts["marks"] = list(story.marks)
+    return facts
 
 
 def _story_of(

@@ -47,7 +47,7 @@ class AdaCompRetriever(RetrieverSettings):
     Without calibration the depth follows the largest gap in the scores, and something always comes back. With it
     the depth follows the calibrated relevance, and a question that the corpus has nothing on gets nothing. An
     explicit `k`, here or in `invoke`, gives exactly k. Documents are copies; their metadata says why they are
-    there. Any number of threads may share a retriever.
+    there, unless `metadata_key` is None. Any number of threads may share a retriever.
 
     Raises:
         pydantic.ValidationError: A setting out of range, or an operator in the filter of a vector index.

@@ -92,8 +92,13 @@ class RetrieverSettings(BaseRetriever):
     source_key: str = "source"
     """Key of the metadata that names where a document comes from, for the evidence filter."""
 
-    metadata_key: str = "adacomp"
-    """Key of the metadata that says why a document is returned."""
+    metadata_key: str | None = Field(default="adacomp", min_length=1)
+    """Key of the metadata that says why a document is returned; None leaves the metadata as they are.
+
+    Rank and score follow the query. What tells duplicates by whole documents, as MultiQueryRetriever does, needs None;
+    `explain`, the event and the audit trail say the reason all the same. A token budget cuts the texts by the query too,
+    and a document that two queries cut differently stays twice.
+    """
 
     state: RetrieverState = Field(default_factory=RetrieverState, repr=False)
     """What was learnt; shared by the copies that LangChain makes of a configured retriever."""

@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hashed_words import HashedWords
+from langchain_classic.retrievers import MultiQueryRetriever
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.runnables import ConfigurableField
 from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import ValidationError
@@ -452,7 +454,14 @@ def test_k_zero_is_refused_everywhere(retriever):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"k_min": 5, "k_max": 2}, {"token_budget": 0}, {"target_recall": 1.0}, {"unknown": 1}, {"hybrid": "x"}],
+    [
+        {"k_min": 5, "k_max": 2},
+        {"token_budget": 0},
+        {"target_recall": 1.0},
+        {"unknown": 1},
+        {"hybrid": "x"},
+        {"metadata_key": ""},
+    ],
 )
 def test_settings_out_of_range_are_refused(retriever, settings):
     with pytest.raises(ValidationError):
@@ -478,6 +487,30 @@ def test_metadata_of_others_under_the_compressors_key_is_replaced():
     (kept,) = SentenceCompressor(token_budget=50).compress_documents([document], "one")
     assert kept.metadata["adacomp"]["kept_sentences"] == [0, 1, 2]
     assert document.metadata == {"adacomp": "theirs"}
+
+
+@pytest.mark.parametrize("kind", ["index", "store"])
+def test_without_a_metadata_key_several_queries_find_a_document_once(kind):
+    """The real MultiQueryRetriever compares whole documents."""
+    store = FaissStore if kind == "index" else InMemoryVectorStore
+    retriever = AdaCompRetriever.from_vectorstore(
+        store.from_documents(corpus(), EMBEDDINGS), k=6, metadata_key=None
+    )
+    model = FakeListChatModel(responses=[f"{QUERY} weekly\nthe upper hall pump\nhalls with a pump"])
+    found = MultiQueryRetriever.from_llm(retriever=retriever, llm=model).invoke(QUERY)
+    assert len(found) > 6
+    assert len({*ids(found)}) == len(found)
+    assert all(one.metadata == {"source": one.metadata["source"]} for one in found)
+    assert retriever.explain(QUERY).passages[0].rank == 1
+
+
+def test_without_a_metadata_key_the_budget_cuts_and_writes_nothing(retriever):
+    few = retriever.model_copy(update={"metadata_key": None, "token_budget": 20})
+    (kept,) = [*few.invoke(QUERY, k=1)]
+    assert kept.metadata == {"source": "upper"}
+    long = Document("One pump. Two hoses. " * 20, metadata={"adacomp": "theirs"})
+    (cut,) = SentenceCompressor(token_budget=10, metadata_key=None).compress_documents([long], "pump")
+    assert (len(cut.page_content) < 60, cut.metadata) == (True, {"adacomp": "theirs"})
 
 
 def test_ten_megabytes_in_one_document():
