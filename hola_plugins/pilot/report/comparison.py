@@ -157,7 +157,7 @@ def _ratio(measure: str, before: Stage, after: Stage) -> Estimate | None:
     return None if same else estimate
 
 
-def _score_change(measure: str, before: Stage, after: Stage) -> Estimate:
+def _score_change(measure: str, before: Stage, after: Stage) -> Estimate | None:
     return accuracy_change(_scores(before)[measure], _scores(after)[measure])
 
 

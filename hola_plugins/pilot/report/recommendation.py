@@ -13,8 +13,9 @@ Each step is judged against the last finished stage before it, so that it answer
    undecided, at any price. No gain: leave off, or undecided where the sample is too small to show one.
 6. AdaComp and Lo-Bi may change answers: they stay undecided where nothing that they can move was measured on both
    sides. Lo-Bi moves every accuracy and no recall, because it is sent the same passages; AdaComp moves recall and the
-   accuracy of questions that passages are retrieved for. Drafts change no answer, whatever the level: what a small
-   sample of questions leaves open is no reservation there.
+   accuracy of questions that passages are retrieved for. A score of 0 on both sides, which cannot fall, vouches for
+   nothing. Drafts change no answer, whatever the level: what a small sample of questions leaves open is no
+   reservation there.
 7. A step without a score that a stage before it has is undecided at best. Where the stage before lacks a score that
    the step has, the last stage that has it stands in: a loss against it counts, and a gain does not, which may be that
    of the steps between.
@@ -53,8 +54,8 @@ _OPENINGS: dict[Verdict, str] = {
     "not measured": "Not measured:",
 }
 _UNMEASURED = {
-    "adacomp": "neither recall above 0 nor the accuracy of questions that passages are retrieved for was measured",
-    "lobi": "no accuracy was measured",
+    "adacomp": "neither recall nor accuracy of questions that passages are retrieved for was measured above 0",
+    "lobi": "no accuracy above 0 was measured",
 }
 """What is missing where nothing was measured that a method can move, of the methods that may change answers."""
 

@@ -30,8 +30,13 @@ def scores_by_task(stages: Sequence[Stage]) -> dict[tuple[str, str], dict[str, A
     return found
 
 
-def accuracy_change(before: Accuracy, after: Accuracy) -> Estimate:
-    """Estimates after - before; paired where both know every question, else from the standard errors."""
+def accuracy_change(before: Accuracy, after: Accuracy) -> Estimate | None:
+    """Estimates after - before; paired where both know every question, else from the standard errors.
+
+    None where both are 0, so that there is nothing to lose.
+    """
+    if before.value == after.value == 0:
+        return None
     if before.right and len(before.right) == len(after.right):
         return _paired(before, after)
     return _independent(before, after)

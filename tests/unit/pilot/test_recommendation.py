@@ -77,7 +77,7 @@ def test_without_a_measure_of_quality_what_changes_answers_stays_undecided():
     assert judged(stage(), stage("hsd", **faster))["hsd"].verdict == "switch on"
     advice = judged(stage(), stage("lobi", **faster))["lobi"]
     assert advice.verdict == "undecided"
-    assert advice.reasons[-1] == "it may change answers, and no accuracy was measured"
+    assert advice.reasons[-1] == "it may change answers, and no accuracy above 0 was measured"
 
 
 def found(recall):
@@ -113,7 +113,27 @@ def test_recall_that_did_not_move_leaves_a_loss_open_and_no_recall_at_all_vouche
     assert advised(1.0).verdict == "switch on"
     assert advised(1.0).reasons[-1].endswith("points of recall is not ruled out by 8 queries")
     assert advised(0.0).verdict == "undecided"
-    assert "recall above 0" in advised(0.0).reasons[-1]
+    assert advised(0.0).reasons[-1].startswith("it may change answers, and neither recall nor accuracy of ")
+    assert advised(0.0).reasons[-1].endswith(" was measured above 0")
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("name", ["adacomp", "lobi"])
+def test_a_score_of_0_throughout_vouches_for_nothing(name, paired):
+    def advised(correct):
+        scores = (accuracy(correct, paired=paired).model_copy(update={"retrieves": True}),)
+        after = stage(name, requests=requests(0.7, seed=1), accuracy=scores)
+        return analyse(results(stage(accuracy=scores), after))
+
+    assert advised(1).advice[0].verdict == "switch on"
+    (advice,) = advised(0).advice
+    assert (advice.verdict, advice.reasons[-1].split(",")[0]) == ("undecided", "it may change answers")
+    assert not [one for one in advised(0).comparisons if one.kind == "quality"]
+
+
+def test_accuracy_that_falls_to_0_is_lost():
+    after = stage("lobi", requests=requests(0.7, seed=1), accuracy=(accuracy(0),))
+    assert judged(stage(accuracy=GOOD), after)["lobi"].verdict == "leave off"
 
 
 def test_one_repeat_decides_nothing_and_says_why():
