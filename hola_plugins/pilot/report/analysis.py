@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from hola_plugins.pilot.report.comparison import Comparison, compare_all
 from hola_plugins.pilot.report.cost import Cost, cost
 from hola_plugins.pilot.report.latency import Speed, speed
-from hola_plugins.pilot.report.recommendation import CHANGES_ANSWERS, Advice, advise
+from hola_plugins.pilot.report.recommendation import Advice, advise, may_move
 from hola_plugins.pilot.report.sameness import Sameness, sameness
 from hola_plugins.pilot.report.waiting import as_waited
 from hola_plugins.pilot.report.wording import in_short, sentence, shortage, too_small
@@ -78,7 +78,7 @@ def analyse(results: Results) -> Analysis:
         warnings=(
             *_unanswered(results.stages),
             *_unscored(results.stages),
-            *_shortages(comparisons, titles, Fraction(results.prompts, results.repeats)),
+            *_shortages(comparisons, results),
         ),
     )
 
@@ -116,11 +116,12 @@ def _unscored(stages: Sequence[Stage]) -> Iterator[str]:
             yield f"No score of {task} for {stage.title}: {in_short(error)}"
 
 
-def _shortages(
-    comparisons: Sequence[Comparison], titles: Mapping[str, str], prompts: Fraction
-) -> Iterator[str]:
+def _shortages(comparisons: Sequence[Comparison], results: Results) -> Iterator[str]:
     """Yields where a step's sample is too small to decide what the step may change."""
+    stages = {stage.name: stage for stage in results.stages}
+    titles = {stage.name: stage.title for stage in results.stages}
+    prompts = Fraction(results.prompts, results.repeats)
     for one in comparisons:
-        moves = one.kind == "speed" or one.stage in CHANGES_ANSWERS
-        if one.step and moves and one.measure not in _WARNED and too_small(one):
+        judged = one.step and one.measure not in _WARNED and may_move(stages[one.stage], one)
+        if judged and too_small(one):
             yield shortage(one, titles, prompts)

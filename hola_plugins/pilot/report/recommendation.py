@@ -59,9 +59,6 @@ _UNMEASURED = {
 }
 """What is missing where nothing was measured that a method can move, of the methods that may change answers."""
 
-CHANGES_ANSWERS = frozenset(_UNMEASURED)
-"""Stages whose method may change answers."""
-
 _RECALL = "recall"
 _MEMORY = 0.05
 """Smallest share of memory that counts."""
@@ -123,7 +120,7 @@ def _judged(
     missing = [*_unvouched(stage, own), *_unscored(earlier, stage)]
     if verdict != "leave off" and missing:
         return "undecided", [*reasons, *missing]
-    return verdict, [*reasons, *(_open_losses(own, older) if stage.name in CHANGES_ANSWERS else ())]
+    return verdict, [*reasons, *_open_losses(stage, own, older)]
 
 
 def _without_figures(earlier: Sequence[Stage], stage: Stage) -> tuple[Verdict, list[str]]:
@@ -140,7 +137,7 @@ def _without_figures(earlier: Sequence[Stage], stage: Stage) -> tuple[Verdict, l
 def _unvouched(stage: Stage, own: Sequence[Comparison]) -> Iterator[str]:
     """Yields a reason where a method may change answers, and nothing was measured that it can move."""
     missing = _UNMEASURED.get(stage.name)
-    if missing and not any(_moves(stage, one) for one in _quality(own)):
+    if missing and not any(may_move(stage, one) for one in _quality(own)):
         yield f"it may change answers, and {missing}"
 
 
@@ -183,11 +180,16 @@ def _quality(own: Sequence[Comparison]) -> list[Comparison]:
     return [one for one in own if one.kind == "quality"]
 
 
-def _moves(stage: Stage, one: Comparison) -> bool:
-    """Tells whether a stage's method can move a measure of quality."""
+def may_move(stage: Stage, one: Comparison) -> bool:
+    """Tells whether a stage's method can move a measure: any of speed; of quality, where it may change answers."""
+    if one.kind == "speed":
+        return True
     if stage.name == "lobi":
         return one.measure != _RECALL
-    return one.measure in {_RECALL, *(measure_of(score) for score in stage.accuracy if score.retrieves)}
+    return stage.name == "adacomp" and one.measure in {
+        _RECALL,
+        *(measure_of(score) for score in stage.accuracy if score.retrieves),
+    }
 
 
 def _lost(own: Sequence[Comparison], older: Mapping[str, str]) -> Iterator[str]:
@@ -197,10 +199,10 @@ def _lost(own: Sequence[Comparison], older: Mapping[str, str]) -> Iterator[str]:
             yield f"it loses {one.measure}: {measured(one)}{_since(one, older)}"
 
 
-def _open_losses(own: Sequence[Comparison], older: Mapping[str, str]) -> Iterator[str]:
-    """Yields what quality may be lost unseen."""
+def _open_losses(stage: Stage, own: Sequence[Comparison], older: Mapping[str, str]) -> Iterator[str]:
+    """Yields what quality may be lost unseen, of what the stage's method can move."""
     for one in own:
-        loss = open_loss(one)
+        loss = open_loss(one) if may_move(stage, one) else None
         if loss:
             yield f"{loss}{_since(one, older)}"
 
