@@ -162,6 +162,16 @@ def truncate_draft(table, row, position) -> None:
     trail_length[slot] = kept
 
 
+@njit(cache=True, nogil=True)
+def fill_drafts(table, lengths) -> None:
+    """Repeats the last token of each draft, or of its request, up to its room, and sets ``lengths`` to that, int32[rows]."""
+    window, state, _, _, _ = draft_views(table)
+    for row in range(lengths.shape[0]):
+        for position in range(lengths[row], state[row, ROOM]):
+            window[row, WINDOW + position] = window[row, WINDOW + position - 1]
+        lengths[row] = state[row, ROOM]
+
+
 @njit(cache=True, inline="always")
 def offer_token(state, chance, row, token, level, probability) -> None:
     """Leaves a guess for the next position; the likeliest offer of a round is the one that counts."""

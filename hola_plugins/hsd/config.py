@@ -85,6 +85,9 @@ class ControlConfig(_Settings):
     breaker_ratio: float = Field(default=0.98, gt=0.0, le=1.0)
     """Measured goodput over the no-draft baseline under which the breaker opens."""
 
+    fill: bool = True
+    """goodput mode, on a GPU: fill drafts up to the longest where vLLM's full CUDA graphs make that measurably faster."""
+
     max_batch: int | None = Field(default=None, ge=1)
     """Draft nothing for batches of more requests than this; null leaves it to the control."""
 

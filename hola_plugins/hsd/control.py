@@ -1,4 +1,9 @@
-"""How many tokens of each draft are sent: the goodput control, or a fixed threshold without clocks."""
+"""How many tokens of each draft are sent: the goodput control, or a fixed threshold without clocks.
+
+vLLM captures decode steps in full CUDA graphs for one length alone, that of the longest draft for every request
+("uniform decode"), and runs all others piece by piece, those without drafts too. Where the host does so, the control
+measures both kinds and has drafts filled up where that gives more tokens a second.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ import numpy as np
 from hola_plugins.hsd.breaker import CircuitBreaker
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.goodput import cut_drafts, keep_above
-from hola_plugins.hsd.level import Block, Int32
+from hola_plugins.hsd.level import ROOM, SLOT, Block, Int32
 from hola_plugins.hsd.step_time import StepTimeCurve, bin_of
 
 _LEAST_SURVIVAL = 0.02
@@ -29,13 +34,22 @@ class DraftControl:
         config: The settings.
         max_rows: The host's largest batch.
         max_draft: Longest draft.
+        full_graphs: Whether the host runs uniform steps in full graphs.
 
     Attributes:
-        sent_tokens: Drafted tokens that the last call sent.
+        sent_tokens: Drafted tokens that the last call sent, filling included.
+        fills: Whether the drafts of the last call are to be filled up to the longest.
+        uniform_steps: Calls that filled drafts up.
     """
 
-    def __init__(self, config: HSDConfig, max_rows: int, max_draft: int) -> None:
+    def __init__(
+        self, config: HSDConfig, max_rows: int, max_draft: int, *, full_graphs: bool = False
+    ) -> None:
         self._settings = config.control
+        self._max_draft = max_draft
+        self._full_graphs = full_graphs and config.control.fill
+        self.fills = False
+        self.uniform_steps = 0
         self._static = config.deterministic or config.control.mode == "static"
         self._random = random.Random(0)
         self._waiting: Counter[int] = Counter()
@@ -93,7 +107,9 @@ class DraftControl:
             return
         self._waiting[bin_of(rows)] = 0
         sent = rows + self.sent_tokens
-        if not self.curve.observe(rows, min(tokens or sent, sent), seconds):
+        tokens = min(tokens or sent, sent)
+        uniform = self._full_graphs and tokens == rows * (1 + self._max_draft)
+        if not self.curve.observe(rows, tokens, seconds, uniform=uniform):
             return
         self._spent = _FADING * self._spent + seconds + draft_seconds
         self._emitted = _FADING * self._emitted + emitted
@@ -109,7 +125,7 @@ class DraftControl:
         return self._static or not self._settings.breaker or self.breaker.allows()
 
     def cut(self, block: Block, rows: int, drafting: int) -> Int32:
-        """Gives the length of each draft that is sent, int32[rows].
+        """Gives the length of each draft that is sent, int32[rows], and sets `fills`.
 
         Args:
             block: The finished block.
@@ -117,16 +133,19 @@ class DraftControl:
             drafting: Rows that take part in the next step.
         """
         sent = np.zeros(rows, dtype=np.int32)
+        self.fills = False
         if self._static:
             keep_above(block.state, block.chance, self.threshold, rows, sent)
         else:
             self._cut_for_goodput(block, rows, drafting, sent)
-        self.sent_tokens = sum(sent.tolist())
+        self.uniform_steps += self.fills
+        self.sent_tokens = rows * self._max_draft if self.fills else sum(sent.tolist())
         return sent
 
     def nothing_sent(self) -> None:
         """Notes a call that drafted nothing."""
         self.sent_tokens = 0
+        self.fills = False
 
     def _cut_for_goodput(self, block: Block, rows: int, drafting: int, sent: Int32) -> None:
         explored = self._random.random() if self._settings.explore else 1.0
@@ -139,8 +158,23 @@ class DraftControl:
         if explored < self._settings.explore:
             keep_above(block.state, block.chance, 0.5 * self.threshold, rows, sent)
             return
-        threshold = cut_drafts(block.state, block.chance, self.curve.table(drafting), drafting, rows, sent)
+        threshold, goodput, expected = cut_drafts(
+            block.state, block.chance, self.curve.table(drafting), drafting, rows, sent
+        )
+        if self._may_fill(block, rows, drafting):
+            seconds = self.curve.uniform(rows, rows * (1 + self._max_draft))
+            self.fills = expected > goodput * seconds
+        if self.fills:
+            threshold = 0.0
+            keep_above(block.state, block.chance, threshold, rows, sent)
         self.threshold += 0.1 * (min(threshold, 1.0) - self.threshold)
+
+    def _may_fill(self, block: Block, rows: int, drafting: int) -> bool:
+        """Tells whether every request of the next step can have a longest draft, and the host has a graph for that."""
+        if not self._full_graphs or drafting < rows:
+            return False
+        state = block.state[:rows]
+        return bool((state[:, SLOT] >= 0).all() and (state[:, ROOM] == self._max_draft).all())
 
     def _has_baseline(self, requests: int) -> bool:
         """Tells whether steps without drafts were measured."""

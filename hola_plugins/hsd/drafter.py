@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hola_plugins import __version__
-from hola_plugins.hsd.block import make_block, open_rows
+from hola_plugins.hsd.block import fill_drafts, make_block, open_rows
 from hola_plugins.hsd.call_check import MalformedCallError, count_emitted
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.control import DraftControl
@@ -79,7 +79,9 @@ class HierarchicalDrafter:
         if self._corpus is not None:
             self.hierarchy.add_corpus(self._corpus)
         levels = FIRST_FURTHER[self._judge is not None] + len(self._further)
-        self.control = DraftControl(self._config, self._max_rows, longest)
+        self.control = DraftControl(
+            self._config, self._max_rows, longest, full_graphs=self._limits.full_graphs
+        )
         isolated = self._config.store.isolated
         prior = prior_calibration(levels, judged=self._judge is not None)
         self._feedback = Feedback(prior, slots, longest, self._config.rounds, learns=not isolated)
@@ -181,6 +183,8 @@ class HierarchicalDrafter:
             self._totals.deadlines_missed += not kept
         sent = self.control.cut(block, rows, drafting)
         self._feedback.store(tokens, block, sent)
+        if self.control.fills:
+            fill_drafts(block.table, sent)
         drafts, cut = sanitise(block.window[:rows, WINDOW:], sent, room, self._limits.vocabulary)
         self._totals.sanitised += cut
         return drafts
@@ -232,6 +236,7 @@ class HierarchicalDrafter:
                 "survival_floor": round(self.control.survival_floor, 4),
                 "breaker": self.control.breaker.state,
                 "breaker_trips": self.control.breaker.trips,
+                "uniform_steps": self.control.uniform_steps,
             },
             "store": {
                 "tokens": self.hierarchy.store.tokens,

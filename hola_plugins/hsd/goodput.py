@@ -30,7 +30,8 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
         sent: Receives the draft length of each row, int32[rows].
 
     Returns:
-        The survival threshold; 2 where no draft is worth its time.
+        The survival threshold, 2 where no draft is worth its time; the goodput with it; and the tokens expected
+        of all that was drafted.
     """
     tokens = np.zeros(BINS, dtype=np.int64)
     gain = np.zeros(BINS, dtype=np.float64)
@@ -61,7 +62,7 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
             best = goodput
             threshold = (where / BINS) ** 2
     keep_above(state, chance, threshold, rows, sent)
-    return threshold
+    return threshold, best, expected
 
 
 @njit(cache=True, nogil=True)

@@ -22,11 +22,13 @@ class DraftLimits:
         max_draft: Longest draft in tokens.
         vocabulary: Number of token ids.
         max_length: Longest request in tokens, prompt and output.
+        full_graphs: Whether it runs a step in which every draft has `max_draft` tokens in one graph, others not.
     """
 
     max_draft: int
     vocabulary: int
     max_length: int
+    full_graphs: bool = False
 
     def room(self, emitted: Int32, lengths: Int32) -> Int32:
         """Gives the longest legal draft of each row, int32[rows].

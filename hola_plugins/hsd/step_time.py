@@ -4,7 +4,8 @@ Only ratios matter for the choice of draft lengths, so a common drift (longer co
 is divided out: of what a measurement moves its own point, in logarithms, the drift takes a fixed share, which
 moves all points of the octave. Drift and points then hold each other: noise makes neither wander. The curve
 is kept per octave of the number of requests, because the attention of one request with 8 tokens costs other
-than that of 8 requests with one.
+than that of 8 requests with one. Steps that the host runs in another way, faster than their tokens tell, stand
+beside the curve, which only rises.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _REFIT_EVERY = 16
 _MOST_TIMES = 4.0
 _FIRST = 3
 """Steps of a kind of which the shortest counts: the first ones warm up, or had to wait."""
+_HOPED = 0.7
+"""Time of a uniform step before it is measured, as a share of the curve's."""
 
 
 def bin_of(tokens: int) -> int:
@@ -41,7 +44,10 @@ def _octave(requests: int) -> int:
 
 
 class StepTimeCurve:
-    """Step time by tokens, monotone, for each octave of batch size.
+    """Step time by tokens, monotone, for each octave of batch size; and that of uniform steps.
+
+    In a uniform step every request has a longest draft. A host may have captured it whole, as vLLM does in full CUDA
+    graphs, and run any other piece by piece.
 
     Args:
         max_tokens: Largest number of tokens a step can run.
@@ -58,13 +64,15 @@ class StepTimeCurve:
             minlength=bins,
         )
         np.divide(sums, counts, out=self._centre, where=counts > 0)
-        self._mean = np.zeros((_OCTAVES, bins))
-        self._weight = np.zeros((_OCTAVES, bins))
+        self._bins = bins
+        self._all_means = np.zeros((_OCTAVES, 2 * bins))
+        self._all_weights = np.zeros((_OCTAVES, 2 * bins))
+        self._mean, self._weight = self._all_means[:, :bins], self._all_weights[:, :bins]
         self._drift = np.ones(_OCTAVES)
         self._fitted: dict[int, Float64] = {}
         self._unfitted = np.zeros(_OCTAVES, dtype=np.int64)
 
-    def observe(self, requests: int, tokens: int, seconds: float) -> bool:
+    def observe(self, requests: int, tokens: int, seconds: float, *, uniform: bool = False) -> bool:
         """Takes in one measured step, as at most four times the expected one.
 
         Returns:
@@ -73,8 +81,8 @@ class StepTimeCurve:
         if requests < 1 or tokens < 1 or seconds <= 0.0:
             return False
         octave = _octave(requests)
-        where = bin_of(min(tokens, self._max_tokens))
-        weight, before = self._weight[octave, where], self._mean[octave, where]
+        where = self._bin(tokens, uniform)
+        weight, before = self._all_weights[octave, where], self._all_means[octave, where]
         relative = seconds / self._drift[octave]
         longest = _MOST_TIMES * before if weight else relative
         if weight < _FIRST:
@@ -83,8 +91,8 @@ class StepTimeCurve:
             after = before + max(1.0 / (weight + 1.0), _FASTEST_RATE) * (min(relative, longest) - before)
             common = (after / before) ** _DRIFT_SHARE
         self._drift[octave] *= common
-        self._mean[octave, where] = after / common
-        self._weight[octave, where] = weight + 1.0
+        self._all_means[octave, where] = after / common
+        self._all_weights[octave, where] = weight + 1.0
         self._unfitted[octave] += 1
         if weight < _FIRST or self._unfitted[octave] >= _REFIT_EVERY:
             self._unfitted[octave] = 0
@@ -94,7 +102,18 @@ class StepTimeCurve:
     def observations(self, requests: int, tokens: int) -> float:
         """Gives how many steps of this kind were measured."""
         octave = _octave(requests)
-        return float(self._weight[octave, bin_of(min(max(tokens, 1), self._max_tokens))])
+        return float(self._all_weights[octave, self._bin(tokens)])
+
+    def uniform(self, requests: int, tokens: int) -> float:
+        """Gives the relative time of a uniform step, on the scale of `table`; a hopeful guess before it was measured."""
+        octave, where = _octave(requests), self._bin(tokens, uniform=True)
+        if self._all_weights[octave, where] >= _FIRST:
+            return float(self._all_means[octave, where])
+        return _HOPED * float(self.table(requests)[min(tokens, self._max_tokens)])
+
+    def _bin(self, tokens: int, uniform: bool = False) -> int:
+        """Numbers a step's kind: the bins of the curve, then those of uniform steps."""
+        return bin_of(min(max(tokens, 1), self._max_tokens)) + (self._bins if uniform else 0)
 
     def table(self, requests: int) -> Float64:
         """Gives the relative time of a step by its tokens, float64[max_tokens + 1], the drift divided out."""

@@ -11,7 +11,6 @@ longer than ``num_speculative_tokens`` or an id outside the vocabulary would sto
 
 from __future__ import annotations
 
-import difflib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +19,14 @@ import numpy as np
 
 from hola_plugins.files.array_file import ArrayFileError, read_array
 from hola_plugins.files.input_file import WHOLE_BYTES, InputFileError, read_text
-from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
+from hola_plugins.hsd.config import ConfigError
 from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
 from hola_plugins.hsd.intermediate import IntermediateLevel
 from hola_plugins.hsd.level import Int32, Level
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.warm_up import compile_kernels
 from hola_plugins.hsd.windowed_model import WindowedModel
+from hola_plugins.vllm.settings import has_full_graphs, read_settings, with_own_file
 from hola_plugins.vllm.weight_log import log_weights
 
 if TYPE_CHECKING:
@@ -49,13 +49,14 @@ class HSDProposer:
     """
 
     def __init__(self, vllm_config: VllmConfig) -> None:
-        config = _settings(vllm_config)
-        _refuse_schedule(vllm_config.speculative_config)
+        import vllm
+
+        config = read_settings(vllm_config, vllm.__version__)
         parallel = vllm_config.parallel_config
         launched_alike = parallel.distributed_executor_backend == "external_launcher"
         if launched_alike:
             config = config.model_copy(update={"deterministic": True})
-        self._config = _with_own_file(config, parallel.data_parallel_index)
+        self._config = with_own_file(config, parallel.data_parallel_index)
         longest = vllm_config.speculative_config.num_speculative_tokens
         model = vllm_config.model_config
         self._tokenizer = model.tokenizer
@@ -63,6 +64,7 @@ class HSDProposer:
             max_draft=min(config.max_draft or longest, longest),
             vocabulary=model.get_vocab_size(),
             max_length=model.max_model_len,
+            full_graphs=has_full_graphs(vllm_config.compilation_config, config.max_draft, longest),
         )
         self._max_rows = vllm_config.scheduler_config.max_num_seqs
         self._model: WindowedModel | None = None
@@ -147,15 +149,6 @@ class HSDProposer:
         )
 
 
-def _with_own_file(config: HSDConfig, replica: int) -> HSDConfig:
-    """Gives a replica of data parallelism a telemetry file of its own: hsd.jsonl, hsd.1.jsonl, hsd.2.jsonl."""
-    if not replica or config.telemetry.jsonl is None:
-        return config
-    file = Path(config.telemetry.jsonl)
-    own = str(file.with_name(f"{file.stem}.{replica}{file.suffix}"))
-    return config.model_copy(update={"telemetry": config.telemetry.model_copy(update={"jsonl": own})})
-
-
 class HSDWorkerExtension:
     """RPC methods for ``worker_extension_cls="hola_plugins.vllm.HSDWorkerExtension"``."""
 
@@ -194,43 +187,6 @@ def _warn_of_sampling() -> None:
             "this vLLM verifies drafts at a wrong temperature, whatever drafts them, once a request of the batch "
             "samples (vllm-project/vllm#55005): send greedy requests only (temperature 0)"
         )
-
-
-def _settings(vllm_config: VllmConfig) -> HSDConfig:
-    """Reads the settings out of ``additional_config``."""
-    additional = vllm_config.additional_config
-    given = additional if isinstance(additional, dict) else {}
-    for key in map(str, given.keys() - {"hola"}):
-        if _meant_for_hsd(key.lower()):
-            raise ConfigError(
-                f'additional_config has {key!r}, which nobody reads; HSD is set by {{"hola": {{"hsd": {{...}}}}}}'
-            )
-    hola = given.get("hola", {})
-    if not isinstance(hola, dict) or set(hola) - {"hsd"}:
-        raise ConfigError(f'additional_config["hola"] takes one key, "hsd"; got {hola!r}')
-    config = load_config(hola.get("hsd"))
-    if config.store.isolated and getattr(vllm_config.model_config, "enable_prompt_embeds", False):
-        raise ConfigError(
-            "HSD setting 'store.isolated' = True: cannot be kept with enable_prompt_embeds, for which vLLM leaves "
-            "another request's tokens where the prompt's would be; switch one of them off"
-        )
-    return config
-
-
-def _refuse_schedule(speculative: Any) -> None:
-    """Refuses draft lengths by batch size, of which vLLM tells a custom proposer nothing."""
-    schedule = getattr(speculative, "num_speculative_tokens_per_batch_size", None)
-    if schedule is not None:
-        raise ConfigError(
-            f"num_speculative_tokens_per_batch_size = {schedule}: vLLM does not hand it on to a custom proposer. Leave it "
-            "out: HSD shortens drafts as the load asks; its settings 'max_draft' and 'control.max_batch' limit them by hand"
-        )
-
-
-def _meant_for_hsd(key: str) -> bool:
-    """Tells whether a key beside "hola" is one of HSD's, or a misspelt or longer name of it."""
-    named = key.startswith(("hola", "hsd")) or bool(difflib.get_close_matches(key, ["hola"]))
-    return named or key in {*HSDConfig.model_fields, "config_file"}
 
 
 def _step_tokens(slot_mappings: Any) -> int | None:

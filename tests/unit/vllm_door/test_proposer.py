@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from vllm.config import CUDAGraphMode
 
 from hola_plugins.hsd.config import ConfigError
 from hola_plugins.vllm import HSDProposer, HSDWorkerExtension
+from hola_plugins.vllm.settings import has_full_graphs, read_settings
 
 DRAFT = Path(__file__).parents[2] / "models" / "draft"
 
@@ -21,11 +24,23 @@ def engine(rank: int = 0, drafts: int = 8, replica: int = 0, **hsd: Any) -> Any:
     return SimpleNamespace(
         additional_config={"hola": {"hsd": hsd}},
         parallel_config=SimpleNamespace(
-            distributed_executor_backend="mp", rank=rank, tensor_parallel_size=2, data_parallel_index=replica
+            distributed_executor_backend="mp",
+            rank=rank,
+            tensor_parallel_size=2,
+            pipeline_parallel_size=1,
+            data_parallel_index=replica,
         ),
         speculative_config=SimpleNamespace(num_speculative_tokens=drafts),
-        model_config=SimpleNamespace(tokenizer=None, get_vocab_size=lambda: 2048, max_model_len=512),
+        model_config=SimpleNamespace(
+            tokenizer=None,
+            get_vocab_size=lambda: 2048,
+            max_model_len=512,
+            is_hybrid=False,
+            is_attention_free=False,
+        ),
+        device_config=SimpleNamespace(device_type="cpu"),
         scheduler_config=SimpleNamespace(max_num_seqs=4),
+        compilation_config=SimpleNamespace(cudagraph_mode=CUDAGraphMode.NONE),
     )
 
 
@@ -150,3 +165,53 @@ def test_draft_lengths_by_batch_size_are_refused():
     made.speculative_config.num_speculative_tokens_per_batch_size = [(1, 4, 8), (5, 16, 0)]
     with pytest.raises(ConfigError, match=r"per_batch_size = \[\(1, 4, 8\), .*'control.max_batch'"):
         HSDProposer(made)
+
+
+def test_pipeline_stages_are_refused():
+    made = engine()
+    made.parallel_config.pipeline_parallel_size = 2
+    with pytest.raises(ConfigError, match=r"pipeline_parallel_size = 2: .* use tensor_parallel_size"):
+        HSDProposer(made)
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "device", "wrong"),
+    [
+        ("is_hybrid", "0.22.1", "cuda", "vLLM 0.22.1 loses accepted drafts"),
+        ("is_hybrid", "0.31.0+cu129", "cuda", "take vLLM 0.32 or newer"),
+        ("is_hybrid", "0.32.0", "cpu", "on a CPU vLLM does not take rejected drafts out"),
+        ("is_attention_free", "0.32.0", "cpu", "on a CPU vLLM does not take rejected drafts out"),
+    ],
+)
+def test_models_with_recurrent_layers_are_refused_where_vllm_computes_them_wrong(
+    kind, version, device, wrong
+):
+    made = engine()
+    setattr(made.model_config, kind, True)
+    made.device_config.device_type = device
+    with pytest.raises(ConfigError, match=f"recurrent layers.*{re.escape(wrong)}.*speculative_config out"):
+        read_settings(made, version)
+
+
+@pytest.mark.parametrize("version", ["0.32.0rc1", "0.32.0", "0.33.0", "dev", "0.1.dev8"])
+def test_models_with_recurrent_layers_are_taken_where_vllm_serves_them(version):
+    made = engine()
+    made.model_config.is_hybrid = True
+    made.device_config.device_type = "cuda"
+    read_settings(made, version)
+
+
+@pytest.mark.parametrize(
+    ("mode", "max_draft", "full"),
+    [
+        ("NONE", None, False),
+        ("PIECEWISE", None, False),
+        ("FULL", None, True),
+        ("FULL_AND_PIECEWISE", None, True),
+        ("FULL_DECODE_ONLY", 7, True),
+        ("FULL_DECODE_ONLY", 6, False),
+    ],
+)
+def test_full_graphs_are_those_of_the_longest_draft(mode, max_draft, full):
+    compilation = SimpleNamespace(cudagraph_mode=CUDAGraphMode[mode])
+    assert has_full_graphs(compilation, max_draft, 7) is full
