@@ -9,24 +9,10 @@ from hola_plugins.pilot.compression import compress_command
 from hola_plugins.pilot.config import PilotConfig, StageName
 from hola_plugins.pilot.passages import retriever_settings
 from hola_plugins.pilot.server_plan import ServerPlan
+from hola_plugins.pilot.stage_words import addition, title
 
 Depth = Literal["fixed", "adaptive"]
 """How a query's passages are found: a fixed number of them, or by AdaComp."""
-
-TITLES: dict[StageName, str] = {
-    "baseline": "Baseline",
-    "hsd": "+ HSD",
-    "adacomp": "+ AdaComp",
-    "lobi": "+ Lo-Bi",
-    "all": "+ intermediate level",
-}
-ADDS: dict[StageName, str] = {
-    "baseline": "vLLM as it comes, with {k} passages a query where there are documents.",
-    "hsd": "Hierarchical speculative decoding drafts up to {draft_tokens} tokens a step, without a model.",
-    "adacomp": "Retrieval as deep as the query needs, cut to the sentences that are worth their tokens.",
-    "lobi": "The model compressed under a budget of {budget}.",
-    "all": "A small model verifies and extends HSD's drafts before the target does.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +21,7 @@ class StagePlan:
 
     Attributes:
         name: Its name.
+        title: Its name for people.
         adds: What it adds, in a sentence.
         depth: How passages are found.
         server: What it is served by; None where it is left out.
@@ -43,16 +30,12 @@ class StagePlan:
     """
 
     name: StageName
+    title: str
     adds: str
     depth: Depth
     server: ServerPlan | None
     left_out: str | None = None
     failed: bool = False
-
-    @property
-    def title(self) -> str:
-        """Its name for people."""
-        return TITLES[self.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +68,8 @@ def plan_stages(config: PilotConfig, compressed: Made, intermediate: Made) -> li
         plans.append(
             StagePlan(
                 name=name,
-                adds=_sentence(name, config),
+                title=title(name, config),
+                adds=addition(name, config),
                 depth="adaptive" if "adacomp" in on else "fixed",
                 server=None if left_out else _server(name, config, on, compressed.model, intermediate.model),
                 left_out=left_out,
@@ -156,9 +140,3 @@ def _server(
         engine=config.engine,
         variables=config.environment,
     )
-
-
-def _sentence(name: StageName, config: PilotConfig) -> str:
-    """Says what a stage adds."""
-    k = config.documents.k if config.documents else 0
-    return ADDS[name].format(k=k, draft_tokens=config.hsd.draft_tokens, budget=config.lobi.budget)

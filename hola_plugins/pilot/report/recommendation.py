@@ -36,6 +36,9 @@ Verdict: TypeAlias = Literal["switch on", "weigh", "undecided", "leave off", "no
 METHODS = {"hsd": "HSD", "adacomp": "AdaComp", "lobi": "Lo-Bi", "all": "the intermediate level"}
 """The method that a stage adds, by the stage's name."""
 
+_WITH_HSD = "HSD with an intermediate level"
+"""What the intermediate level is called where HSD has no stage before it."""
+
 _FALLS = {
     "latency": "lower latency",
     "time to first token": "shorter time to first token",
@@ -87,7 +90,7 @@ def advise(stages: Sequence[Stage], comparisons: Sequence[Comparison]) -> list[A
     for place, stage in enumerate(stages[1:], 1):
         earlier = [one for one in stages[:place] if one.status == "done"]
         verdict, reasons = _judged(earlier, stage, comparisons)
-        found.append(Advice(stage.name, METHODS.get(stage.name, stage.title), verdict, tuple(reasons)))
+        found.append(Advice(stage.name, _method(stage, stages[:place]), verdict, tuple(reasons)))
     return found
 
 
@@ -100,6 +103,13 @@ def summary(advice: Sequence[Advice]) -> str:
             *most, last = methods
             parts.append(f"{opening} {', '.join(most)}{' and ' if most else ''}{last}.")
     return " ".join(parts) or "Only the baseline was measured."
+
+
+def _method(stage: Stage, before: Sequence[Stage]) -> str:
+    """Names what a stage adds to those before it; an intermediate level without HSD among them brings it along."""
+    if stage.name == "all" and not any(one.name == "hsd" for one in before):
+        return _WITH_HSD
+    return METHODS.get(stage.name, stage.title)
 
 
 def _judged(

@@ -296,6 +296,13 @@ def test_a_loss_that_few_questions_cannot_rule_out_is_said_of_what_can_move_them
     assert any("Too small a sample for gsm8k" in one for one in warnings) == said
 
 
+def test_the_gain_of_hsd_is_not_put_down_to_the_level_that_brings_it_along():
+    last = stage("all", requests=requests(0.7, seed=1))
+    assert summary(analyse(results(stage(), last)).advice) == "Switch on HSD with an intermediate level."
+    behind = analyse(results(stage(), stage("hsd", requests=requests(0.9, seed=2)), last)).advice
+    assert summary(behind) == "Switch on HSD and the intermediate level."
+
+
 def test_the_summary_names_every_method_once():
     text = summary(analyse(full_results()).advice)
     assert text == "Switch on HSD, AdaComp and Lo-Bi. Leave off the intermediate level."

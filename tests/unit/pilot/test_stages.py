@@ -126,6 +126,31 @@ def test_settings_of_the_intermediate_level_wait_for_its_stage(config, tmp_path)
     assert servers[4].hsd == {"tau": 1.0, "intermediate": {"window": 256, "model": str(tmp_path / "draft")}}
 
 
+def test_an_intermediate_level_without_hsd_before_it_brings_hsd_along_and_says_so(config):
+    def last(*stages):
+        return planned(config(stages=["baseline", *stages, "all"]))[-1]
+
+    alone = last("lobi")
+    assert alone.title == "+ HSD with an intermediate level"
+    assert alone.adds == (
+        "Hierarchical speculative decoding drafts up to 8 tokens a step, which a small model verifies and extends "
+        "before the target does."
+    )
+    behind = last("hsd")
+    assert (behind.title, behind.server.draft_tokens) == ("+ intermediate level", alone.server.draft_tokens)
+    assert behind.adds == "A small model verifies and extends HSD's drafts before the target does."
+
+
+def test_a_stage_says_what_it_adds_in_this_pilot(config, tmp_path):
+    baseline, *_, lobi, _ = planned(config())
+    assert baseline.adds == "vLLM as it comes, with 4 passages a query."
+    assert lobi.adds == "The model compressed under a budget of 45%."
+    ready = config(documents=None, stages=["baseline", "lobi"], lobi={"checkpoint": "draft"})
+    baseline, lobi = planned(ready)
+    assert baseline.adds == "vLLM as it comes."
+    assert lobi.adds == f"A compressed model that was ready, {tmp_path / 'draft'}."
+
+
 def test_without_hsd_equal_servers_are_shared(config):
     baseline, adacomp = planned(config(stages=["baseline", "adacomp"]), Made())
     assert baseline.server == adacomp.server
