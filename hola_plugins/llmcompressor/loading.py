@@ -13,7 +13,7 @@ from compressed_tensors.offload import load_offloaded_model
 from llmcompressor.transformers.compression.compressed_tensors_utils import modify_save_pretrained
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from hola_plugins.lobi.config import LoBiError
+from hola_plugins.lobi.model_source import made_savable
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def load(model: str, dtype: str, memory: int | None, folder: Path) -> Any:
         LoBiError: If its generation_config.json cannot be saved again.
     """
     if memory is None or loaded_bytes(model, dtype) <= memory:
-        return _can_be_saved(AutoModelForCausalLM.from_pretrained(model, dtype=dtype))
+        return made_savable(AutoModelForCausalLM.from_pretrained(model, dtype=dtype))
     logger.warning(
         "%s is larger than the %d MB that its weights may take: the rest stays on disk", model, memory >> 20
     )
@@ -54,23 +54,7 @@ def load(model: str, dtype: str, memory: int | None, folder: Path) -> Any:
         loaded.save_pretrained, max_shard_size=max(1, memory // _SHARDS_A_MEMORY)
     )
     loaded.save_pretrained._overridden = True  # noqa: SLF001 - llmcompressor would wrap it once more
-    return _can_be_saved(loaded)
-
-
-def _can_be_saved(model: Any) -> Any:
-    """Gives a model whose generation config transformers saves: one that samples says so, as many do not."""
-    try:
-        model.generation_config.validate(strict=True)
-    except ValueError:
-        model.generation_config.do_sample = True
-        try:
-            model.generation_config.validate(strict=True)
-        except ValueError as error:
-            raise LoBiError(f"{model.name_or_path}: mend generation_config.json. {error}") from None
-        logger.warning(
-            "generation_config.json has settings of sampling without do_sample: true, which is added"
-        )
-    return model
+    return made_savable(loaded)
 
 
 def half_of_free_memory() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from hola_plugins.lobi.config import LoBiError
+
+logger = logging.getLogger(__name__)
 
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 """Where configs of transformers have the number of experts."""
@@ -63,6 +66,26 @@ def load_model(model: str) -> tuple[Any, torch.dtype]:
     if torch.accelerator.is_available():
         return loaded.to(torch.accelerator.current_accelerator()), dtype
     return loaded if is_quantised(loaded.config) else loaded.float(), dtype
+
+
+def made_savable(model: Any) -> Any:
+    """Gives a model whose generation config transformers saves: one that samples says so, as many do not.
+
+    Raises:
+        LoBiError: If its generation_config.json cannot be saved again.
+    """
+    try:
+        model.generation_config.validate(strict=True)
+    except ValueError:
+        model.generation_config.do_sample = True
+        try:
+            model.generation_config.validate(strict=True)
+        except ValueError as error:
+            raise LoBiError(f"{model.name_or_path}: mend generation_config.json. {error}") from None
+        logger.warning(
+            "generation_config.json has settings of sampling without do_sample: true, which is added"
+        )
+    return model
 
 
 def is_quantised(config: Any) -> bool:

@@ -275,12 +275,14 @@ def test_a_draft_of_low_bits_runs_in_vllm(
 ) -> None:
     out = work / "low"
     settings = ["--start", str(draft[0]), "--steps", "0", "--bits", "9", "--device", "cpu_avx2"]
-    hola("--out", str(out), *settings, *common)
+    output, _ = hola("--out", str(out), *settings, *common)
     low, plain = (json.loads((one / "draft.json").read_text()) for one in (out, draft[0]))
     assert transformers.AutoConfig.from_pretrained(out).quantization_config is not None
     report = json.loads((out / "lobi_report.json").read_text())
     assert report["name"] == report["run"]["model"] == str(out)
     assert not [one for one in out.iterdir() if one.is_file() and b".unfinished" in one.read_bytes()]
+    assert low["cost"]["timed"] == "in transformers, in float32, the draft before it was quantised"
+    assert f"ms: {low['cost']['timed']}" in " ".join(output.split())
     assert low["draft"]["bytes"] < 0.85 * plain["draft"]["bytes"]
     assert low["acceptance"]["rate"] == pytest.approx(plain["acceptance"]["rate"], abs=0.05)
     found = served(work, out, prompts, plain=False)

@@ -1,4 +1,4 @@
-"""From a target to a trained draft in a folder, in order: answers, cut, training."""
+"""From a target to a trained draft in a folder, in order: answers, cut, training, and what its passes cost."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from hola_plugins.lobi.config import LoBiConfig
 from hola_plugins.lobi.cut import Cut, apply_cut, rebuild
 from hola_plugins.lobi.draft.acceptance import Acceptance, measure_acceptance
 from hola_plugins.lobi.draft.config import DraftConfig
+from hola_plugins.lobi.draft.cost import Cost, measure_costs
 from hola_plugins.lobi.draft.distillation import Learned, distil
 from hola_plugins.lobi.draft.lesson import Lesson, hear_target
 from hola_plugins.lobi.draft.shape import Extent, choose_shape
 from hola_plugins.lobi.draft.source import DraftSource
 from hola_plugins.lobi.draft.start import load_start
-from hola_plugins.lobi.model_source import load_model
+from hola_plugins.lobi.model_source import load_model, made_savable
 from hola_plugins.lobi.saliency import lora_saliency
 from hola_plugins.lobi.structure import Structure, read_structure
 
@@ -44,6 +45,8 @@ class Made:
         kept_layers: Numbers of the target's layers that remain.
         before: Acceptance on the held-out answers before training.
         learned: What training did.
+        costs: Of a pass of the draft and of its target, both in ``timed_in``.
+        timed_in: Dtype in which they were timed: a draft's as it was before it is quantised.
         seconds: Time of each stage.
     """
 
@@ -53,6 +56,8 @@ class Made:
     kept_layers: list[int]
     before: Acceptance
     learned: Learned
+    costs: tuple[Cost, Cost]
+    timed_in: torch.dtype
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -79,7 +84,7 @@ def make_draft(
 
     Raises:
         LoBiError: If the target cannot be cut to the size, the budget cannot be kept, or the start does not go with
-            the target, before any work.
+            the target, or what is to be the draft cannot be saved, before any work.
     """
     seconds: dict[str, float] = {}
     target, dtype = load_model(source.model)
@@ -90,6 +95,7 @@ def make_draft(
     cut = choose_shape(target, structure, config) if given is None else None
     if low is not None:
         _check_budget(low, target if given is None else given, cut, dtype)
+    made_savable(target if given is None else given)
     with _timed(seconds, "answers"):
         lesson = lesson or hear_target(target, source, config, cache)
     with _timed(seconds, "cut"):
@@ -100,7 +106,10 @@ def make_draft(
         learned = _train(draft.float(), lesson, config)
     draft.to(dtype).save_pretrained(folder)
     source.tokenizer.save_pretrained(folder)
-    return Made(lesson, Extent.of(draft), cut, kept, before, learned, seconds)
+    whole = target if given is not None else load_model(source.model)[0]
+    draft_cost, target_cost = measure_costs([draft.to(whole.dtype), whole])
+    costs = (draft_cost, target_cost)
+    return Made(lesson, Extent.of(draft), cut, kept, before, learned, costs, whole.dtype, seconds)
 
 
 def _check_budget(low: LoBiConfig, model: Any, cut: Cut | None, dtype: torch.dtype) -> None:

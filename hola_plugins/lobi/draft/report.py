@@ -11,12 +11,11 @@ from hola_plugins.files.whole_file import write_json
 from hola_plugins.lobi.calibration import Calibration
 from hola_plugins.lobi.draft.acceptance import measure_acceptance
 from hola_plugins.lobi.draft.config import DraftConfig
-from hola_plugins.lobi.draft.cost import measure_costs
 from hola_plugins.lobi.draft.making import Made
 from hola_plugins.lobi.draft.payoff import expect_payoff, verdict
 from hola_plugins.lobi.draft.shape import Extent
 from hola_plugins.lobi.draft.source import DraftSource
-from hola_plugins.lobi.model_source import load_model, size_on_disk
+from hola_plugins.lobi.model_source import is_quantised, load_model, size_on_disk
 from hola_plugins.lobi.provenance import provenance
 
 REPORT_FILE = "draft.json"
@@ -26,7 +25,7 @@ REPORT_FILE = "draft.json"
 def report_draft(
     source: DraftSource, config: DraftConfig, made: Made, folder: Path, start: str | None = None
 ) -> dict[str, Any]:
-    """Measures the draft as it was saved, beside its target, and writes the report.
+    """Measures the acceptance of the draft as it was saved, and writes the report.
 
     Args:
         source: The target and its prompts.
@@ -42,7 +41,7 @@ def report_draft(
     target, dtype = load_model(source.model)
     extent = Extent.of(target)
     found = measure_acceptance(draft, made.lesson.held_out)
-    draft_cost, target_cost = measure_costs([draft, target])
+    draft_cost, target_cost = made.costs
     payoff = expect_payoff(found, draft_cost, target_cost)
     text = Calibration(_rows(made.lesson.fitting), _rows(made.lesson.held_out))
     report = {
@@ -58,13 +57,20 @@ def report_draft(
         "untrained": asdict(made.before),
         "training": asdict(made.learned),
         "acceptance": asdict(found),
-        "cost": {"draft": asdict(draft_cost), "target": asdict(target_cost)},
+        "cost": {"draft": asdict(draft_cost), "target": asdict(target_cost), "timed": _timed(draft, made)},
         "payoff": asdict(payoff) | {"verdict": verdict(payoff)},
         "seconds": made.seconds,
     }
     write_json(folder / REPORT_FILE, report)
     written: dict[str, Any] = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
     return written
+
+
+def _timed(draft: Any, made: Made) -> str:
+    """Says what was timed: layers of few bits are as fast as an engine's kernels make them, and are not."""
+    dtype = str(made.timed_in).removeprefix("torch.")
+    before = ", the draft before it was quantised" if is_quantised(draft.config) else ""
+    return f"in transformers, in {dtype}{before}"
 
 
 def _rows(batches: list[Any]) -> tuple[Any, ...]:

@@ -39,6 +39,7 @@ def _sizes(report: Mapping[str, Any]) -> Table:
     """Renders sizes and costs."""
     target, draft, cost = report["target"], report["draft"], report["cost"]
     table = _table("", "target", "draft")
+    table.caption = f"ms: {cost['timed']}"
     for name, key in (("parameters", "parameters"), ("of these in layers", "decoder_parameters")):
         table.add_row(name, f"{target[key]:,}", f"{draft[key]:,} ({draft[key] / target[key]:.1%})")
     table.add_row("layers", str(target["layers"]), str(draft["layers"]))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -11,7 +14,10 @@ from small_models import FAMILIES, TARGET, make, target, target_rows
 
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.draft.config import load_draft_config
+from hola_plugins.lobi.draft import making
+from hola_plugins.lobi.draft.cost import measure_costs
 from hola_plugins.lobi.draft.making import make_draft
+from hola_plugins.lobi.draft.report import report_draft
 from hola_plugins.lobi.draft.source import DraftSource
 from hola_plugins.lobi.draft.start import load_start, resize_vocabulary
 
@@ -45,13 +51,60 @@ def tokenizer():
     return transformers.AutoTokenizer.from_pretrained(TARGET)
 
 
+def lesson_of(model, tokenizer):
+    prompts = [row["input_ids"].tolist() for row in target_rows(12, 16)]
+    return DraftSource(str(model), tokenizer, prompts[:4], prompts[4:8], prompts[8:], {})
+
+
+def sampling(folder, generation):
+    shutil.copytree(TARGET, folder)
+    (folder / "generation_config.json").write_text(json.dumps(generation))
+    return folder
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_sampling_without_do_sample_is_completed(tmp_path, tokenizer, started):
+    model = sampling(tmp_path / "sampling", {"temperature": 0.6, "top_p": 0.9})
+    source = lesson_of(TARGET if started else model, tokenizer)
+    config = load_draft_config({"steps": 0, "answer_tokens": 8, "layers": None if started else 1})
+    make_draft(source, config, tmp_path / "draft", start=str(model) if started else None)
+    saved = json.loads((tmp_path / "draft" / "generation_config.json").read_text())
+    assert (saved["temperature"], saved["top_p"], saved["do_sample"]) == (0.6, 0.9, True)
+
+
+def test_a_generation_config_that_cannot_be_saved_is_refused_before_the_work(tmp_path, tokenizer, monkeypatch):
+    monkeypatch.setattr(making, "hear_target", None)
+    source = lesson_of(sampling(tmp_path / "broken", {"early_stopping": True}), tokenizer)
+    with pytest.raises(LoBiError, match=r"mend generation_config\.json"):
+        make_draft(source, load_draft_config({"layers": 1}), tmp_path / "draft")
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_draft_and_target_are_timed_in_one_dtype(tmp_path, tokenizer, monkeypatch, started):
+    timed = []
+
+    def measure(models):
+        timed.extend((model.dtype, model.config.num_hidden_layers) for model in models)
+        return measure_costs(models)
+
+    monkeypatch.setattr(making, "measure_costs", measure)
+    source = lesson_of(TARGET, tokenizer)
+    config = load_draft_config({"steps": 0, "answer_tokens": 8, "layers": None if started else 1})
+    made = make_draft(source, config, tmp_path / "draft", start=str(TARGET) if started else None)
+    assert timed == [(torch.float32, 6 if started else 1), (torch.float32, 6)]
+    report = report_draft(source, config, made, tmp_path / "draft")
+    assert report["cost"]["timed"] == "in transformers, in float32"
+    assert [report["cost"][name]["one"] for name in ("draft", "target")] == [one.one for one in made.costs]
+    config = json.loads((tmp_path / "draft" / "config.json").read_text())
+    assert config["dtype"] == "bfloat16"
+
+
 def test_a_draft_of_a_sibling_that_pads_its_vocabulary_otherwise_has_the_targets_size(tmp_path, tokenizer):
     sibling = target()
     resize_vocabulary(sibling, 2112)
     sibling.save_pretrained(tmp_path / "sibling")
     tokenizer.save_pretrained(tmp_path / "sibling")
-    prompts = [row["input_ids"].tolist() for row in target_rows(12, 16)]
-    source = DraftSource(str(TARGET), tokenizer, prompts[:4], prompts[4:8], prompts[8:], {})
+    source = lesson_of(TARGET, tokenizer)
     config = load_draft_config({"steps": 0, "answer_tokens": 8})
     made = make_draft(source, config, tmp_path / "draft", start=str(tmp_path / "sibling"))
     draft = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "draft")
