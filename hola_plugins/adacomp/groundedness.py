@@ -2,6 +2,7 @@
 
 Without a model a sentence is supported by the share of its content words in the passage that holds most of them, in
 whatever inflection, and not at all when it names a number that no passage has: wrong figures are what readers act on.
+A number is the same in the digits of any script and with any separator of thousands (see `figures.Figures`).
 What an answer repeats of the question is no claim: its words and numbers do not count. Words say nothing of negation
 or of who did what to whom; for that give an entailment classifier (as in SummaC, arXiv 2111.09525: the best passage
 decides for each sentence).
@@ -13,6 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hola_plugins.adacomp.figures import Figures, figures_of
 from hola_plugins.adacomp.inflections import Vocabulary
 from hola_plugins.adacomp.sentences import split_sentences
 from hola_plugins.adacomp.words import words
@@ -22,10 +24,6 @@ Entails = Callable[[str, str], float]
 
 _CITATION = re.compile(r"\[\d+(?:\s*[,;–-]\s*\d+)*\]")  # noqa: RUF001
 _LISTED = re.compile(r"\s*(\d{1,9})[.)]\s+")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_SPELT = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"
-)  # fmt: skip
 _SHORT = 3
 """Longest word that counts as a function word."""
 
@@ -47,6 +45,14 @@ class Support:
     unknown: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a passage says: its words and figures."""
+
+    words: Vocabulary
+    figures: Figures
+
+
 def supports(
     answer: str, evidence: Sequence[str], entails: Entails | None = None, question: str = ""
 ) -> list[Support]:
@@ -60,8 +66,8 @@ def supports(
     """
     text = _without_numbering(_CITATION.sub("", answer))
     sentences = [one for one in map(str.strip, split_sentences(text)) if words(one)]
-    known = [Vocabulary(words(passage)) for passage in evidence]
-    numbers = {one for text in (*evidence, question) for one in (*_numbers(text), *_spelt_numbers(text))}
+    known = [_Known(Vocabulary(words(passage)), Figures.of(passage)) for passage in evidence]
+    numbers = Figures.together([*(one.figures for one in known), Figures.of(question)])
     asked = frozenset(words(question))
     return [_support(sentence, evidence, known, numbers, asked, entails) for sentence in sentences]
 
@@ -69,26 +75,33 @@ def supports(
 def _support(
     sentence: str,
     evidence: Sequence[str],
-    known: Sequence[Vocabulary],
-    numbers: set[str],
+    known: Sequence[_Known],
+    numbers: Figures,
     asked: frozenset[str],
     entails: Entails | None,
 ) -> Support:
     """Judges one sentence."""
-    invented = tuple(one for one in _numbers(sentence) if one not in numbers)
+    invented = tuple(one for one in figures_of(sentence) if one not in numbers)
     if not evidence:
         return Support(sentence, 0.0, None, invented)
     if entails is not None:
         chances = [entails(passage, sentence) for passage in evidence]
         best = max(range(len(evidence)), key=chances.__getitem__)
         return Support(sentence, 0.0 if invented else chances[best], best, invented)
-    content = _content_words(sentence)
-    content = (content - asked) or content
-    lacking = [{word for word in content if word not in passage} for passage in known]
+    content, lacking = _lacking(sentence, known, asked)
     best = min(range(len(evidence)), key=lambda place: len(lacking[place]))
-    missing = lacking[best]
-    share = 1.0 - len(missing) / len(content)
-    return Support(sentence, 0.0 if invented else share, best, invented + tuple(sorted(missing)))
+    share = 1.0 - len(lacking[best]) / content
+    missing = tuple(sorted(lacking[best].difference(invented)))
+    return Support(sentence, 0.0 if invented else share, best, invented + missing)
+
+
+def _lacking(sentence: str, known: Sequence[_Known], asked: frozenset[str]) -> tuple[int, list[set[str]]]:
+    """Counts what a sentence says, its content words or figures alone, and gives what of it each passage lacks."""
+    content, figures = _content_words(sentence), {*figures_of(sentence)}
+    if figures and not content:
+        return len(figures), [{one for one in figures if one not in passage.figures} for passage in known]
+    said = (content - asked) or content or {*words(sentence)}
+    return len(said), [{word for word in said if word not in passage.words} for passage in known]
 
 
 def _without_numbering(text: str) -> str:
@@ -104,23 +117,7 @@ def _without_numbering(text: str) -> str:
 
 
 def _content_words(sentence: str) -> set[str]:
-    """Gives the words that say something; all of them where none is long enough."""
-    found = {word for word in words(sentence) if not _NUMBER.fullmatch(word)}
+    """Gives the words that say something, without figures; the short ones where none is long enough."""
+    found = {word for word in words(sentence) if not word.isdecimal()}
     long = {word for word in found if len(word) > _SHORT or not word.isascii()}
-    return long or found or set(words(sentence))
-
-
-def _numbers(text: str) -> list[str]:
-    """Gives the numbers of a text without separators of thousands and closing zeros."""
-    return [_plain(one) for one in _NUMBER.findall(text)]
-
-
-def _spelt_numbers(text: str) -> list[str]:
-    """Gives the small numbers that are written as words."""
-    return [str(_SPELT.index(word)) for word in words(text) if word in _SPELT]
-
-
-def _plain(number: str) -> str:
-    """Writes a number one way: 1,450.0 and 1450 are the same."""
-    whole = re.sub(r",(?=\d{3}(?:\D|$))", "", number).replace(",", ".")
-    return whole.rstrip("0").rstrip(".") if "." in whole else whole
+    return long or found

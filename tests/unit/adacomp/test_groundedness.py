@@ -38,7 +38,7 @@ def test_an_invented_sentence_is_not_supported_and_says_what_is_unknown():
 
 def test_a_wrong_number_takes_all_support_away():
     (one,) = supports("The pump runs at 1,540 revolutions a minute.", EVIDENCE)
-    assert (one.support, one.unknown) == (0.0, ("1540",))
+    assert (one.support, one.unknown) == (0.0, ("1,540",))
 
 
 def test_numbers_of_a_list_and_of_citations_are_no_claims():
@@ -68,6 +68,56 @@ def test_what_is_repeated_of_the_question_is_no_claim():
 def test_a_number_written_as_a_word_is_known_in_figures():
     assert supports("It waits 7 seconds.", ["It waits seven seconds."])[0].support == 1.0
     assert supports("It waits 8 seconds.", ["It waits seven seconds."])[0].unknown == ("8",)
+
+
+@pytest.mark.parametrize(
+    ("answer", "passage"),
+    [
+        ("圧力は12バールです。", "圧力は\uff11\uff12バールです。"),
+        ("圧力は1450バールです。", "圧力は\uff11\uff0c\uff14\uff15\uff10バールです。"),
+        ("الضغط هو 12.5 بار.", "الضغط هو \u0661\u0662\u066b\u0665 بار."),
+        ("الضغط هو ١٤٥٠ بار.", "الضغط هو 1450 بار."),
+        ("Die Miete beträgt 1450 Euro.", "Die Miete beträgt 1.450 Euro."),
+        ("Die Miete beträgt 1.450 Euro.", "Die Miete beträgt 1450,00 Euro."),
+        ("Die Miete beträgt 1.450.000,50 Euro.", "Die Miete beträgt 1,450,000.5 Euro."),
+        ("Der Spalt ist 0.125 Millimeter breit.", "Der Spalt ist 0,125 Millimeter breit."),
+        ("Der Preis: 1450 Franken.", "Der Preis: 1'450 Franken."),
+        ("Der Preis: 1\u2019450 Franken.", "Der Preis: 1450 Franken."),
+        ("Le prix est de 1450,5 euros.", "Le prix est de 1 450,50 euros."),
+        ("Le prix est de 2 001 450 euros.", "Le prix est de 2\u202f001\u202f450 euros."),
+        ("Le prix est de 1450 euros.", "Le prix est de 1\u00a0450 euros."),
+        ("1\u2009450", "It costs 1,450 euros."),
+        ("7", "It waits seven seconds."),
+    ],
+)
+def test_a_number_written_another_way_is_the_same(answer, passage):
+    (one,) = supports(answer, [passage])
+    assert (one.support, one.unknown) == (1.0, ())
+
+
+@pytest.mark.parametrize(
+    ("answer", "unknown"),
+    [("1451", "1451"), ("14.5", "14.5"), ("145", "145"), ("1 45", "45"), ("450 euros, 1", "450")],
+)
+def test_another_number_is_not(answer, unknown):
+    (one,) = supports(f"It costs {answer} euros.", ["It costs 1.450 euros, or 1 each."])
+    assert (one.support, one.unknown[:1]) == (0.0, (unknown,))
+
+
+def test_a_point_before_three_digits_is_read_both_ways():
+    for answer in ("1.45", "1450", "1,450", "1.450"):
+        assert supports(f"It weighs {answer} kilograms.", ["It weighs 1.450 kilograms."])[0].support == 1.0
+    (million,) = supports("It weighs 1.45 kilograms.", ["It weighs 1.450.000 kilograms."])
+    assert million.unknown == ("1.45",)
+
+
+def test_numbers_in_a_row_stay_numbers_of_their_own():
+    for answer in ("It ran at 120, at 130 rpm.", "It ran at 120 130 rpm."):
+        assert supports(answer, ["It ran at 90 120 130 rpm."])[0].support == 1.0
+
+
+def test_an_exponent_is_no_number():
+    assert supports("It covers 10 m².", ["It covers 10 square metres."])[0].support == 1.0
 
 
 def test_the_better_passage_decides():
