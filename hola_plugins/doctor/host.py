@@ -17,6 +17,7 @@ from hola_plugins.doctor.requirements import VLLM, VLLM_CPU_INSTALL, Provider, f
 DOOR = "hola_plugins.vllm.HSDProposer"
 SERVER_MODULE = "vllm.entrypoints.openai.api_server"
 COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
+_MISSING = {"torchvision": "not installed; text models need none, most vision models in vLLM do"}
 """Optional for vLLM, but where one is installed and does not import, transformers does not either."""
 
 _TIMEOUT = 180.0
@@ -58,7 +59,7 @@ def check_kernels() -> Finding:
 def check_companion(module: str) -> Finding:
     """Checks that a companion of torch is absent or imports."""
     if importlib.util.find_spec(module) is None:
-        return ok(module, "not installed, not needed")
+        return ok(module, _MISSING.get(module, "not installed, not needed"))
     answer = probe(f"__import__({module!r}).__name__", _TIMEOUT)
     if answer.error:
         value = f"does not import, and transformers fails with it: {answer.error}"

@@ -39,7 +39,7 @@ class DraftControl:
     Attributes:
         sent_tokens: Drafted tokens that the last call sent, filling included.
         fills: Whether the drafts of the last call are to be filled up to the longest.
-        uniform_steps: Calls that filled drafts up.
+        filled_calls: Calls that filled drafts up.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class DraftControl:
         self._max_draft = max_draft
         self._full_graphs = full_graphs and config.control.fill
         self.fills = False
-        self.uniform_steps = 0
+        self.filled_calls = 0
         self._static = config.deterministic or config.control.mode == "static"
         self._random = random.Random(0)
         self._waiting: Counter[int] = Counter()
@@ -138,7 +138,7 @@ class DraftControl:
             keep_above(block.state, block.chance, self.threshold, rows, sent)
         else:
             self._cut_for_goodput(block, rows, drafting, sent)
-        self.uniform_steps += self.fills
+        self.filled_calls += self.fills
         self.sent_tokens = rows * self._max_draft if self.fills else sum(sent.tolist())
         return sent
 

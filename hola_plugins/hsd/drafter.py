@@ -236,7 +236,7 @@ class HierarchicalDrafter:
                 "survival_floor": round(self.control.survival_floor, 4),
                 "breaker": self.control.breaker.state,
                 "breaker_trips": self.control.breaker.trips,
-                "uniform_steps": self.control.uniform_steps,
+                "filled_calls": self.control.filled_calls,
             },
             "store": {
                 "tokens": self.hierarchy.store.tokens,

@@ -139,7 +139,7 @@ def _state_table(snapshot: Mapping[str, Any]) -> RenderableType:
     table.add_row("control", f"{_clean(control.get('mode', _DASH))}, survival floor {_floor(control)}")
     trips = Text(f" ({_count(control, 'breaker_trips')} trips)")
     table.add_row("breaker", Text(breaker, style=_BREAKER_STYLES.get(breaker, "")) + trips)
-    table.add_row("filled up", f"{_count(control, 'uniform_steps')} calls, for full CUDA graphs")
+    table.add_row("filled up", f"{_count(control, 'filled_calls')} calls, for full CUDA graphs")
     table.add_row(
         "shared store",
         f"{_count(store, 'tokens')} of {_count(store, 'capacity')} tokens, {_bytes(_number(store, 'bytes'))}",

@@ -23,7 +23,7 @@ class WindowedModel:
         tokenizer: Path or hub id of the target's tokenizer; None where the engine runs without one.
 
     Raises:
-        ConfigError: The model cannot be loaded, or reads other tokens than the target.
+        ConfigError: The model cannot be loaded, cannot run over a window, or reads other tokens than the target.
         ImportError: torch or transformers is missing.
     """
 
@@ -42,11 +42,14 @@ class WindowedModel:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = _load(name, device, settings.dtype)
         self._vocabulary = vocabulary
-        _check_vocabulary(name, self._model.config.get_text_config().vocab_size, vocabulary, tokenizer)
-        _check_positions(name, self._model.config.get_text_config(), settings.window)
+        config = self._model.config.get_text_config()
+        self._known = config.vocab_size
+        _check_vocabulary(name, self._known, vocabulary, tokenizer)
+        _check_reach(name, config, settings.window)
         self._device = torch.device(device)
         self._cache = WindowCache(settings.requests, settings.window, self._model.dtype, self._device)
         self._visible = visibility(settings.window, self._model.dtype, self._device)
+        self._try(name)
 
     def forward(
         self, lanes: Int64, starts: Int32, tokens: Int32, *, last_only: bool = False
@@ -56,7 +59,8 @@ class WindowedModel:
         Args:
             lanes: Lane of each row, int64[rows].
             starts: Position in its window of each row's first token, int32[rows].
-            tokens: Token ids, int32[rows, most]; -1 behind a row's last one.
+            tokens: Token ids, int32[rows, most]; -1 behind a row's last one. One that the model does not know is read
+                as its last.
             last_only: Predict behind the last column only, where no other prediction is wanted.
 
         Returns:
@@ -72,7 +76,9 @@ class WindowedModel:
             where = torch.from_numpy(positions).to(self._device)
             self._cache.aim(torch.from_numpy(lanes).to(self._device), where, used)
             logits = self._model(
-                input_ids=torch.from_numpy(np.maximum(tokens, 0).astype(np.int64)).to(self._device),
+                input_ids=torch.from_numpy(np.clip(tokens, 0, self._known - 1).astype(np.int64)).to(
+                    self._device
+                ),
                 attention_mask=self._visible[where, :used].unsqueeze(1),
                 position_ids=where.clamp(max=self._cache.window - 1),
                 past_key_values=self._cache,
@@ -82,6 +88,18 @@ class WindowedModel:
             best, token = logits.float().max(dim=-1)
             chance = (best - logits.float().logsumexp(dim=-1)).exp()
             return token.int().cpu().numpy(), chance.cpu().numpy()
+
+    def _try(self, name: str) -> None:
+        """Runs two tokens, so that a model of another kind is refused at start."""
+        first = np.zeros(1, dtype=np.int32)
+        try:
+            self.forward(first.astype(np.int64), first, np.zeros((1, 2), dtype=np.int32))
+        except Exception as error:
+            raise ConfigError(
+                f"HSD setting 'intermediate.model': {name!r} does not run over a window of keys and values "
+                f"({type(error).__name__}: {error}); give a decoder whose layers all are attention, for example what "
+                "`hola draft` wrote"
+            ) from error
 
     def weight_bytes(self) -> int:
         """Gives the bytes of the weights."""
@@ -107,10 +125,13 @@ def _load(name: str, device: str, dtype: str) -> Any:
     return model.to(device).eval()
 
 
-def _check_positions(name: str, config: Any, window: int) -> None:
-    """Refuses a window that is longer than what the model can read."""
-    most = getattr(config, "max_position_embeddings", None)
-    if most is not None and window > most:
+def _check_reach(name: str, config: Any, window: int) -> None:
+    """Refuses a window that is longer than what the model, or a layer of it, can read."""
+    limits = [getattr(config, "max_position_embeddings", None)]
+    if getattr(config, "use_sliding_window", True):
+        limits.append(getattr(config, "sliding_window", None))
+    most = min((limit for limit in limits if limit is not None), default=window)
+    if window > most:
         raise ConfigError(
             f"HSD setting 'intermediate.window' = {window}: {name!r} reads {most} tokens at most; set it to that or less"
         )

@@ -78,7 +78,7 @@ def test_drafts_are_filled_up_where_full_steps_are_faster(monkeypatch: pytest.Mo
     assert host.kinds["full"] > 250
     snapshot = host.drafter.snapshot()
     assert snapshot["errors"] == snapshot["tokens"]["sanitised"] == 0
-    assert snapshot["control"]["uniform_steps"] > 150
+    assert snapshot["control"]["filled_calls"] > 150
 
 
 @pytest.mark.parametrize("rows", [1, 4])
@@ -86,18 +86,18 @@ def test_filling_ends_once_it_is_measured_to_cost_more(monkeypatch: pytest.Monke
     host = Host(monkeypatch, rows, uniform=0.02, other=0.007)
     for _ in range(60):
         host.step()
-    filled = host.drafter.snapshot()["control"]["uniform_steps"]
+    filled = host.drafter.snapshot()["control"]["filled_calls"]
     assert 0 < filled <= 6
     for _ in range(240):
         host.step()
-    assert host.drafter.snapshot()["control"]["uniform_steps"] == filled
+    assert host.drafter.snapshot()["control"]["filled_calls"] == filled
 
 
 def test_filling_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host(monkeypatch, 4, uniform=0.005, other=0.007, fill=False)
     for _ in range(100):
         host.step()
-    assert host.drafter.snapshot()["control"]["uniform_steps"] == 0
+    assert host.drafter.snapshot()["control"]["filled_calls"] == 0
     assert host.kinds["other"] > 20
 
 
@@ -117,10 +117,10 @@ def test_a_request_that_cannot_have_a_longest_draft_leaves_the_others_unfilled(
         host.step()
     host.lengths[1] = LENGTH - 4
     for _ in range(3):
-        before = host.drafter.snapshot()["control"]["uniform_steps"]
+        before = host.drafter.snapshot()["control"]["filled_calls"]
         drafts = host.drafter.propose(host.sampled, host.lengths, host.buffer)
         assert len(drafts[1]) <= 3
-        assert host.drafter.snapshot()["control"]["uniform_steps"] == before
+        assert host.drafter.snapshot()["control"]["filled_calls"] == before
 
 
 def test_a_uniform_step_stands_beside_the_curve() -> None:

@@ -84,6 +84,41 @@ def test_a_model_with_learned_positions_runs_ragged_rows_in_a_window_as_long_as_
     assert predicted.shape == (2, 3)
 
 
+def test_a_window_longer_than_a_layer_looks_back_is_refused(tmp_path: Path) -> None:
+    sizes = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 1, "num_key_value_heads": 1}
+    config = transformers.MistralConfig(**sizes, **heads, sliding_window=130)
+    transformers.MistralForCausalLM(config).save_pretrained(tmp_path)
+    WindowedModel(settings(model=str(tmp_path), window=130), 64, None)
+    with pytest.raises(ConfigError, match=r"'intermediate.window' = 256: .* reads 130 tokens at most"):
+        WindowedModel(settings(model=str(tmp_path), window=256), 64, None)
+
+
+def test_a_model_with_other_layers_than_attention_is_refused(tmp_path: Path) -> None:
+    config = transformers.Lfm2Config(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=1,
+        num_key_value_heads=1,
+        layer_types=["conv", "full_attention"],
+    )
+    transformers.Lfm2ForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"does not run over a window.*layers all are attention.*hola draft"
+    ):
+        WindowedModel(settings(model=str(tmp_path), window=128), 64, None)
+
+
+def test_a_token_that_the_model_does_not_know_harms_no_other_row(plain, vocabulary: int) -> None:
+    model = WindowedModel(settings(), vocabulary, str(DRAFT))
+    known = np.arange(5, 13, dtype=np.int32)
+    both = np.stack([known, np.full(8, vocabulary + 90, dtype=np.int32)])
+    predicted, _ = model.forward(np.arange(2), np.zeros(2, dtype=np.int32), both)
+    assert predicted[0].tolist() == expected(plain, known)[0].tolist()
+
+
 def test_memory_is_all_there_after_the_first_pass(vocabulary: int) -> None:
     model = WindowedModel(settings(), vocabulary, str(DRAFT))
     model.forward(np.array([0]), np.zeros(1, dtype=np.int32), np.ones((1, 1), dtype=np.int32))
