@@ -17,8 +17,9 @@ from hola_plugins.doctor.requirements import VLLM, VLLM_CPU_INSTALL, Provider, f
 DOOR = "hola_plugins.vllm.HSDProposer"
 SERVER_MODULE = "vllm.entrypoints.openai.api_server"
 COMPANIONS = ("torchvision", "torchaudio", "torchcodec")
-_MISSING = {"torchvision": "not installed; text models need none, most vision models in vLLM do"}
 """Optional for vLLM, but where one is installed and does not import, transformers does not either."""
+
+_MISSING = {"torchvision": "not installed; text models need none, most vision models in vLLM do"}
 
 _TIMEOUT = 180.0
 """Seconds for one import check; a cold file cache makes the first import of vLLM slow."""
