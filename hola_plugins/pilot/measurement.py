@@ -81,10 +81,12 @@ class Measurement:
         if len(finished) < len(rounds):
             return common.model_copy(update={"error": _what_is_missing(len(finished), len(rounds))})
         scores = [self.scores.get(plan.server, plan.depth, task) for task in self.config.accuracy]
+        failures = [failure for one in finished for failure in one.failures]
         figures = {
             "status": "done",
             "requests": tuple(request for one in finished for request in one.requests),
-            "failed_requests": sum(len(one.failures) for one in finished),
+            "failed_requests": len(failures),
+            "first_failure": next(iter(failures), None),
             "memory": self.footprints.get(plan.server),
             "accuracy": tuple(one for one in scores if one is not None),
             "unscored": self.unscored.get(plan.name, {}),

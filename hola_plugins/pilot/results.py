@@ -116,6 +116,8 @@ class Stage(_Part):
             retriever's method that calibrates it and that method's file, "hola compress" is the whole command.
         requests: Every answered request.
         failed_requests: How many requests got no answer.
+        first_failure: The prompt's id and the reason of the first of them; null where there is none, and in results
+            that were written before it was kept.
         memory: Memory.
         accuracy: Scores, one a task.
         retrieval: Retrieval; null where no documents are given.
@@ -132,6 +134,7 @@ class Stage(_Part):
     settings: dict[str, dict[str, object] | str] = {}
     requests: tuple[Request, ...] = ()
     failed_requests: int = 0
+    first_failure: str | None = None
     memory: Memory = Memory()
     accuracy: tuple[Accuracy, ...] = ()
     retrieval: Retrieval | None = None

@@ -12,7 +12,7 @@ from hola_plugins.pilot.report.latency import Speed, speed
 from hola_plugins.pilot.report.recommendation import Advice, advise, may_move
 from hola_plugins.pilot.report.sameness import Sameness, sameness
 from hola_plugins.pilot.report.waiting import as_waited
-from hola_plugins.pilot.report.wording import in_short, sentence, shortage, too_small
+from hola_plugins.pilot.report.wording import in_short, sentence, shortage, too_small, unanswered
 from hola_plugins.pilot.results import Results, Stage
 
 _WARNED = {"time to first token", "prompt tokens"}
@@ -99,14 +99,12 @@ def _finding(stage: Stage, waited: Stage, results: Results) -> Finding:
 
 
 def _unanswered(stages: Sequence[Stage]) -> Iterator[str]:
-    """Yields a warning for every stage with requests that got no answer."""
-    for stage in stages:
+    """Yields a warning for every stage with requests that got no answer; one for all where they lack as many."""
+    done = [stage for stage in stages if stage.status == "done"]
+    alike = len(done) > 1 and len({(one.failed_requests, len(one.requests)) for one in done}) == 1
+    for stage in done[:1] if alike else done:
         if stage.failed_requests:
-            total = stage.failed_requests + len(stage.requests)
-            yield (
-                f"{stage.failed_requests} of {total} requests of {stage.title} got no answer; its figures are those "
-                "of the others."
-            )
+            yield unanswered(stage, "every stage" if alike else stage.title)
 
 
 def _unscored(stages: Sequence[Stage]) -> Iterator[str]:

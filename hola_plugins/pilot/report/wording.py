@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from textwrap import shorten
 
 from hola_plugins.pilot.config import MOST_REPEATS
 from hola_plugins.pilot.report.comparison import Comparison
@@ -16,6 +17,10 @@ from hola_plugins.pilot.report.precision import (
     repeats_wanted,
     units_wanted,
 )
+from hola_plugins.pilot.results import Stage
+
+_LONGEST = 200
+"""Most signs of the reason of a request without an answer, such as a server's whole error page."""
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -99,6 +104,17 @@ def open_loss(comparison: Comparison) -> str | None:
     if comparison.kind != "quality" or comparison.worsened or low is None or low >= -NARROW_SCORE:
         return None
     return f"a loss of up to {-100 * low:.1f} points of {comparison.measure} is not ruled out by {pairs(comparison)}"
+
+
+def unanswered(stage: Stage, whose: str) -> str:
+    """Says how many requests of a stage, or of stages like it, got no answer, and why the first got none."""
+    failed = stage.failed_requests
+    first = shorten(stage.first_failure or "", _LONGEST, placeholder=" ...")
+    why = f"; the first: {first}" if first else "."
+    return (
+        f"{failed} of {failed + len(stage.requests)} requests of {whose} got no answer; the figures are those of the "
+        f"others{why}"
+    )
 
 
 def in_short(error: str | None) -> str:

@@ -271,6 +271,35 @@ def test_unanswered_requests_are_a_loss():
     assert advice.reasons[0] == "8 of 80 requests got no answer"
 
 
+REFUSED = "p3: Error code: 400 - too long\n\x1b[31m" + "<p> </p>" * 99
+
+
+def test_the_reason_of_the_first_unanswered_request_is_said_in_short():
+    lost = {"requests": requests()[:-8], "failed_requests": 8, "first_failure": REFUSED}
+    (warning,) = [
+        one for one in analyse(results(stage(), stage("hsd", **lost))).warnings if "no answer" in one
+    ]
+    said = "8 of 80 requests of + HSD got no answer; the figures are those of the others"
+    assert warning.startswith(f"{said}; the first: p3: Error code: 400 - too long ")
+    assert len(warning) <= len(f"{said}; the first: ") + 200
+    assert "\n" not in warning
+    old = analyse(results(stage(), stage("hsd", **lost | {"first_failure": None})))
+    assert f"{said}." in old.warnings
+
+
+def test_what_no_stage_answered_is_said_once():
+    lost = {"requests": requests()[:-8], "failed_requests": 8, "first_failure": "p3: too long"}
+    three = [stage(**lost), stage("hsd", **lost), stage("all", **lost)]
+    said = [one for one in analyse(results(*three)).warnings if "no answer" in one]
+    assert said == [
+        "8 of 80 requests of every stage got no answer; the figures are those of the others; the first: p3: too long"
+    ]
+    fewer = [*three[:2], failed("all")]
+    assert [one for one in analyse(results(*fewer)).warnings if "no answer" in one] == said
+    (alone,) = [one for one in analyse(results(three[0])).warnings if "no answer" in one]
+    assert alone.startswith("8 of 80 requests of Baseline ")
+
+
 def test_a_skipped_step_is_not_measured():
     skipped = stage("lobi", status="skipped", requests=(), error="compress_python is null")
     advice = judged(stage(), skipped)["lobi"]

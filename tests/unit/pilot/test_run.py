@@ -200,6 +200,7 @@ def test_requests_that_fail_are_counted(run, tmp_path):
         file.write('{"prompt": "refuse"}\n')
     results, problems = run()
     assert [(len(one.requests), one.failed_requests) for one in results.stages] == [(3, 1), (3, 1)]
+    assert {one.first_failure.split(" - ")[0] for one in results.stages} == {"prompt-4: Error code: 400"}
     assert problems == []
 
 
