@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hola_plugins.adacomp.postings import Postings
+
 HEAD = 6
 """Words that count as a passage's beginning."""
 
@@ -27,6 +29,21 @@ class WordLists:
     def of(self, row: int) -> NDArray[np.int32]:
         """Gives the numbers of one passage's words."""
         return self.numbers[self.starts[row] : self.starts[row + 1]]
+
+    def picked(self, kept: NDArray[np.bool_]) -> WordLists:
+        """Gives the words of some passages, bool[passages], in their order."""
+        sizes = np.diff(self.starts)
+        starts = np.concatenate([[0], np.cumsum(sizes[kept])])
+        return WordLists(self.numbers[np.repeat(kept, sizes)], starts)
+
+    def followed_by(self, others: WordLists) -> WordLists:
+        """Gives these words and then those of other passages."""
+        starts = np.concatenate([self.starts, self.starts[-1] + others.starts[1:]])
+        return WordLists(np.concatenate([self.numbers, others.numbers]), starts)
+
+    def renumbered(self, numbers: NDArray[np.int32]) -> WordLists:
+        """Gives the same words by other numbers, int32[words]."""
+        return WordLists(numbers[self.numbers], self.starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +116,9 @@ def heads_of(passages: Iterable[Sequence[int]]) -> NDArray[np.int32]:
     return np.array(padded, dtype=np.int32).reshape(len(padded), HEAD)
 
 
-def listed_by_passage(rows: NDArray[np.int32], starts: NDArray[np.int64], passages: int) -> WordLists:
-    """Turns passages listed by word into words listed by passage.
-
-    Args:
-        rows: The passages that hold a word, int32[entries].
-        starts: Where each word's passages begin, and the end, int64[words + 1].
-        passages: Number of passages.
-    """
-    words = np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
-    ends = np.cumsum(np.bincount(rows, minlength=passages))
-    return WordLists(words[np.argsort(rows, kind="stable")], np.concatenate([[0], ends]).astype(np.int64))
+def lists_of(postings: Postings) -> WordLists:
+    """Turns passages listed by word into words listed by passage."""
+    words = np.repeat(np.arange(len(postings.starts) - 1, dtype=np.int32), postings.holding)
+    ends = np.cumsum(np.bincount(postings.rows, minlength=postings.passages))
+    order = np.argsort(postings.rows, kind="stable")
+    return WordLists(words[order], np.concatenate([[0], ends]).astype(np.int64))

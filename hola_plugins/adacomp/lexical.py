@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hola_plugins.adacomp.head_words import HeadIndex, HeadWords, WordLists, heads_of, listed_by_passage
+from hola_plugins.adacomp.head_words import HeadIndex, HeadWords, WordLists, heads_of, lists_of
 from hola_plugins.adacomp.lexical_arrays import as_arrays, from_arrays
+from hola_plugins.adacomp.postings import Postings
 from hola_plugins.adacomp.source import Float32, WordMatch
 from hola_plugins.adacomp.words import words
 
 Int64: TypeAlias = NDArray[np.int64]
-
-Matrix: TypeAlias = Mapping[str, Any]
-"""The score of every word in every passage that holds it, sparse, by word; see `lexical_arrays`."""
 
 _K1 = 1.5
 _B = 0.75
@@ -27,12 +26,6 @@ _COMMON = 0.5
 """Words in more than this share of the passages are left out: they cost most and say least."""
 
 _NO_WORDS = np.zeros(0, dtype=np.int32)
-
-_EMPTY: Matrix = {
-    "data": np.zeros(0, dtype=np.float32),
-    "indices": np.zeros(0, dtype=np.int32),
-    "indptr": np.zeros(1, dtype=np.int64),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,54 +58,71 @@ class Asked:
 
 
 class LexicalIndex:
-    """BM25 (Lucene's variant, by bm25s) over the texts of a corpus.
+    """BM25 (Lucene's variant) over the texts of a corpus; it keeps their words, not the texts.
+
+    Counts are kept, and scored with the statistics of the whole when a question comes, so that an index which was
+    changed scores exactly as one made anew.
 
     Args:
         texts: Text of every passage by id.
-
-    Raises:
-        ImportError: If bm25s is missing.
     """
 
     def __init__(self, texts: Mapping[str, str]) -> None:
-        self.ids: tuple[str, ...] = tuple(texts)
-        self.texts: tuple[str, ...] = tuple(texts.values())
-        self._rows = {name: row for row, name in enumerate(self.ids)}
-        self.vocabulary: dict[str, int] = {}
-        tokens = [[self._number(word) for word in words(text)] for text in texts.values()]
-        self._matrix = _bm25(tokens, self.vocabulary) if self.vocabulary else _EMPTY
-        self._set_heads(heads_of(tokens))
+        vocabulary: dict[str, int] = {}
+        tokens = _numbered(texts.values(), vocabulary)
+        postings = Postings.of(tokens, len(vocabulary))
+        self._hold(tuple(texts), vocabulary, postings, heads_of(tokens), lists_of(postings))
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def changed(self, kept: NDArray[np.bool_], added: Mapping[str, str]) -> LexicalIndex:
+        """Gives the index of some of the passages, bool[len(self)], in their order, and then of others.
+
+        No text but those of `added` is read, and a word that no passage holds any more is not kept.
+        """
+        if kept.all() and not added:
+            return self
+        vocabulary = dict(self.vocabulary)
+        tokens = _numbered(added.values(), vocabulary)
+        new = Postings.of(tokens, len(vocabulary))
+        postings, lists = self._postings, self._heads.lists
+        if not kept.all():
+            postings, lists = postings.picked(kept), lists.picked(kept)
+        postings, lists = postings.followed_by(new), lists.followed_by(lists_of(new))
+        heads = np.concatenate([self._heads.numbers[kept], heads_of(tokens)])
+        held = postings.holding > 0
+        if not held.all():
+            number = np.append(np.cumsum(held, dtype=np.int32) - np.int32(1), np.int32(-1))
+            vocabulary = {word: place for place, word in enumerate(compress(vocabulary, held))}
+            postings, lists, heads = postings.of_words(held), lists.renumbered(number), number[heads]
+        index = object.__new__(LexicalIndex)
+        index._hold((*compress(self.ids, kept), *added), vocabulary, postings, heads, lists)
+        return index
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Gives what, with the ids, makes an index that scores the same; see `restore`."""
-        return as_arrays(self.vocabulary, self._matrix, self._heads.numbers) if self.vocabulary else {}
+        return as_arrays(self.vocabulary, self._postings, self._heads.numbers) if self.vocabulary else {}
 
     @classmethod
-    def restore(
-        cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]], texts: Sequence[str]
-    ) -> LexicalIndex:
-        """Makes an index of the passages with these ids and texts, in their order, without reading a text.
+    def restore(cls, ids: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> LexicalIndex:
+        """Makes an index of the passages with these ids, in their order, without reading a text.
 
         Raises:
             ValueError: Arrays that are no index of so many passages.
         """
-        index = cls({})
-        index.ids, index.texts = tuple(ids), tuple(texts)
-        index._rows = {name: row for row, name in enumerate(index.ids)}
-        heads = heads_of([()] * len(index))
-        if arrays:
-            index.vocabulary, index._matrix, heads = from_arrays(arrays, len(index))
-        index._set_heads(heads)
+        if not arrays:
+            return cls(dict.fromkeys(ids, ""))
+        index = object.__new__(cls)
+        vocabulary, postings, heads = from_arrays(arrays, len(ids))
+        index._hold(tuple(ids), vocabulary, postings, heads, lists_of(postings))
         return index
 
     def ask(self, query: str) -> Asked:
         """Looks the words of a question up; a word that is asked twice counts twice."""
         asked = Counter(words(query))
         numbers = np.array([self.vocabulary.get(word, -1) for word in asked], dtype=np.int64)
-        starts = self._matrix["indptr"]
+        starts = self._postings.starts
         counts = np.where(numbers >= 0, starts[numbers + 1] - starts[numbers], 0)
         worth = rarity(counts, len(self))
         telling = np.flatnonzero((worth > 0.0) & (counts > 0))
@@ -120,10 +130,13 @@ class LexicalIndex:
             slice(start, start + count)
             for start, count in zip(starts[numbers[telling]].tolist(), counts[telling].tolist(), strict=True)
         ]
+        holders = _joined(self._postings.rows, parts)
         times = np.fromiter(asked.values(), dtype=np.float32, count=len(asked))[telling]
-        holders = _joined(self._matrix["indices"], parts)
+        weight = _inverse_frequency(counts[telling], len(self))
+        frequency = _joined(self._postings.counts, parts)
+        values = frequency / (frequency + self._norm[holders]) * np.repeat(weight, counts[telling])
+        values = values.astype(np.float32)
         scores = np.zeros(len(self), dtype=np.float32)
-        values = _joined(self._matrix["data"], parts)
         np.add.at(
             scores, holders, values if (times == 1.0).all() else values * np.repeat(times, counts[telling])
         )
@@ -150,15 +163,22 @@ class LexicalIndex:
         """Gives the first words of the passages in these rows."""
         return HeadWords(self._heads, rows)
 
-    def _set_heads(self, heads: NDArray[np.int32]) -> None:
-        """Keeps the first words of every passage."""
-        starts = self._matrix["indptr"]
-        worth = np.append(rarity(np.diff(starts), len(self)), np.float32(0.0))
-        lists = listed_by_passage(self._matrix["indices"], starts, len(self))
-        self._heads = HeadIndex(heads, worth, self.vocabulary, lists)
-
-    def _number(self, word: str) -> int:
-        return self.vocabulary.setdefault(word, len(self.vocabulary))
+    def _hold(
+        self,
+        ids: tuple[str, ...],
+        vocabulary: dict[str, int],
+        postings: Postings,
+        heads: NDArray[np.int32],
+        lists: WordLists,
+    ) -> None:
+        """Takes the words of the passages."""
+        self.ids = ids
+        self.vocabulary = vocabulary
+        self._rows = {name: row for row, name in enumerate(ids)}
+        self._postings = postings
+        self._norm = _length_norm(postings.lengths)
+        worth = np.append(rarity(postings.holding, len(ids)), np.float32(0.0))
+        self._heads = HeadIndex(heads, worth, vocabulary, lists)
 
 
 def match_among(query: str, texts: Sequence[str]) -> WordMatch:
@@ -171,7 +191,7 @@ def match_among(query: str, texts: Sequence[str]) -> WordMatch:
     lengths = np.array([max(count.total(), 1) for count in counts], dtype=np.float32).reshape(-1, 1)
     holds = frequency > 0.0
     holding = holds.sum(axis=0)
-    weight = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5)).astype(np.float32)
+    weight = _inverse_frequency(holding, len(texts))
     norm = _K1 * (1.0 - _B + _B * lengths / max(float(lengths.mean()), 1.0)) if len(texts) else lengths
     scores: Float32 = ((frequency / (frequency + norm)) @ weight).astype(np.float32)
     return WordMatch(scores, holds, rarity(holding, len(texts)), _heads_among(tokens))
@@ -200,15 +220,16 @@ def _joined(values: NDArray[Any], parts: Sequence[slice]) -> NDArray[Any]:
     return np.concatenate([values[part] for part in parts]) if parts else values[:0]
 
 
-def _bm25(tokens: list[list[int]], vocabulary: dict[str, int]) -> Matrix:
-    """Scores every word in every passage that holds it."""
-    try:
-        import bm25s
-    except ImportError as error:
-        raise ImportError(
-            "'bm25s' is not installed. Install it with: pip install 'hola-plugins[langchain]'"
-        ) from error
-    model = bm25s.BM25(k1=_K1, b=_B, method="lucene")
-    model.index((tokens, vocabulary), create_empty_token=False, show_progress=False)
-    scores: Matrix = model.scores
-    return scores
+def _numbered(texts: Iterable[str], vocabulary: dict[str, int]) -> list[list[int]]:
+    """Gives the numbers of the words of texts; new words are added to the vocabulary."""
+    return [[vocabulary.setdefault(word, len(vocabulary)) for word in words(text)] for text in texts]
+
+
+def _inverse_frequency(holding: NDArray[np.int64], passages: int) -> Float32:
+    """Gives the weight of words by how many passages hold them."""
+    return np.log(1.0 + (passages - holding + 0.5) / (holding + 0.5)).astype(np.float32)
+
+
+def _length_norm(lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Gives how many times a word must stand in each passage to count half, more in a long one."""
+    return _K1 * (1.0 - _B + _B * lengths / (lengths.mean() or 1.0)) if len(lengths) else lengths

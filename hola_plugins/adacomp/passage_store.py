@@ -13,7 +13,7 @@ from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.read_write_lock import ReadWriteLock
 from hola_plugins.adacomp.snapshot import Snapshot
 from hola_plugins.adacomp.source import Float32
-from hola_plugins.adacomp.store_view import LatestView, StoreView, check_counts
+from hola_plugins.adacomp.store_view import Indexed, LatestView, StoreView, check_counts
 from hola_plugins.adacomp.vectors import as_vectors, checked_vectors, normalised, unit_query
 
 _TOLERATED_DEAD = 1024
@@ -24,8 +24,8 @@ class PassageStore:
     """Holds passages by id.
 
     Every call sees the content of one moment; `view` gives one that several calls see.
-    Deleted rows stay in the index, hidden, until they outnumber the others; the text goes at once, the vector
-    when the index is rebuilt or saved.
+    Deleted rows stay in the index, hidden, until they outnumber the others; the text goes at once, its words
+    leave BM25 with the next question, the vector goes when the index is rebuilt or saved.
 
     Args:
         settings: Kind of index.
@@ -41,6 +41,7 @@ class PassageStore:
         self._row_passages: list[Passage | None] = []
         self._alive: Mask = np.empty(0, dtype=np.bool_)
         self._revision = 0
+        self._generation = 0
         self._latest = LatestView(self._take_view)
 
     def __len__(self) -> int:
@@ -66,7 +67,7 @@ class PassageStore:
         return self._latest.get(self._revision, words=words)
 
     def lexical(self) -> LexicalIndex:
-        """Gives BM25 over the present content, built once a change."""
+        """Gives BM25 over the present content, brought up to date once a change."""
         return self.view(words=True).lexical()
 
     def passages(self) -> tuple[Passage, ...]:
@@ -191,15 +192,14 @@ class PassageStore:
             store._dimension = vectors.shape[1]
             store._register(passages)
         if snapshot.lexical is not None:
-            lexical = LexicalIndex.restore(names, snapshot.lexical, [passage.text for passage in passages])
-            store._latest.put(store._seen(lexical))
+            store._remember(LexicalIndex.restore(names, snapshot.lexical))
         return store
 
     def _take_view(self) -> StoreView:
         with self._lock.reading():
             return self._seen()
 
-    def _seen(self, lexical: LexicalIndex | None = None) -> StoreView:
+    def _seen(self) -> StoreView:
         """Gives the content as it is; the lock is held."""
         return StoreView(
             self._lock,
@@ -208,8 +208,16 @@ class PassageStore:
             tuple(self._row_passages),
             dict(self._rows),
             self._revision,
-            lexical,
+            self._generation,
+            self._latest.indexed,
         )
+
+    def _remember(self, lexical: LexicalIndex) -> None:
+        """Keeps BM25 over the content as it is; nobody else changes it meanwhile."""
+        self._latest.indexed = Indexed(self._generation, self._alive.copy(), lexical)
+        view = self._seen()
+        view.lexical()
+        self._latest.put(view)
 
     def _bury(self, ids: Collection[str]) -> None:
         """Hides the rows of some passages and drops their texts."""
@@ -258,7 +266,7 @@ class PassageStore:
         with self._lock.writing():
             if self._revision == revision:
                 self._replace(index)
-                self._latest.put(self._seen(lexical))
+                self._remember(lexical)
 
     def _replace(self, index: FaissIndex | None) -> None:
         """Puts an index of the passages in use, in their order, in the place of the present one."""
@@ -266,4 +274,6 @@ class PassageStore:
         self._index, self._dimension = index, 0 if index is None else index.dimension
         self._passages, self._rows, self._row_passages = {}, {}, []
         self._alive = np.empty(0, dtype=np.bool_)
+        self._generation += 1
+        self._latest.indexed = None
         self._register(passages)

@@ -51,9 +51,10 @@ def probe(
         vectors = view.vectors([lexical.ids[row] for row in further])
         dense = np.concatenate([dense, vectors @ unit.astype(np.float32)])
     rows = [*near_rows, *further]
+    pooled = [lexical.ids[row] for row in rows]
     return ranked(
-        [lexical.ids[row] for row in rows],
-        [lexical.texts[row] for row in rows],
+        pooled,
+        [one.text for one in view.get(pooled)],
         dense,
         asked.match(np.array(rows, dtype=np.int64)),
         weight=weight,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
@@ -15,6 +16,21 @@ from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.read_write_lock import ReadWriteLock
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.vectors import unit_query
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """BM25 as it was built last.
+
+    Attributes:
+        generation: That of the rows; see `StoreView`.
+        alive: The rows that it covers, bool[rows].
+        lexical: BM25 over these, in their order.
+    """
+
+    generation: int
+    alive: Mask
+    lexical: LexicalIndex
 
 
 class StoreView:
@@ -30,7 +46,8 @@ class StoreView:
         row_passages: Passage of every row; None for one that was deleted.
         rows: Row of every id, in the order of adding.
         revision: The store's at that moment.
-        lexical: BM25 over the content; None has it built when it is asked for.
+        generation: A number that changes when the rows are numbered anew.
+        indexed: BM25 over the content or over an earlier one; None where there is none yet.
     """
 
     def __init__(
@@ -41,7 +58,8 @@ class StoreView:
         row_passages: Sequence[Passage | None],
         rows: Mapping[str, int],
         revision: int,
-        lexical: LexicalIndex | None = None,
+        generation: int,
+        indexed: Indexed | None,
     ) -> None:
         self.index = index
         self.alive = alive
@@ -49,7 +67,9 @@ class StoreView:
         self._lock = lock
         self._row_passages = row_passages
         self._rows = rows
-        self._lexical = lexical
+        self._generation = generation
+        self._indexed = indexed
+        self._lexical: LexicalIndex | None = None
         self._building = threading.Lock()
 
     def __len__(self) -> int:
@@ -76,11 +96,25 @@ class StoreView:
         return MappingProxyType({one.id: one.text for one in self.passages})
 
     def lexical(self) -> LexicalIndex:
-        """Gives BM25 over the content, built once."""
+        """Gives BM25 over the content, made once: of the earlier one where rows came and went, else of all texts."""
         with self._building:
             if self._lexical is None:
-                self._lexical = LexicalIndex(self.texts)
+                before, self._indexed = self._indexed, None
+                if before is None or before.generation != self._generation:
+                    self._lexical = LexicalIndex(self.texts)
+                else:
+                    self._lexical = self._changed(before)
             return self._lexical
+
+    def indexed(self) -> Indexed:
+        """Gives BM25 over the content, for the view of a later one."""
+        return Indexed(self._generation, self.alive, self.lexical())
+
+    def _changed(self, before: Indexed) -> LexicalIndex:
+        """Gives BM25 over the content, made of that over an earlier one."""
+        rows = len(before.alive)
+        added = {one.id: one.text for one in self._row_passages[rows:] if one is not None}
+        return before.lexical.changed(self.alive[:rows][before.alive], added)
 
     def get(self, ids: Sequence[str]) -> list[Passage]:
         """Gives the passages with these ids, in that order; unknown ids are left out."""
@@ -139,12 +173,16 @@ class LatestView:
 
     Args:
         take: Takes a view of the present content.
+
+    Attributes:
+        indexed: BM25 as it was built last, from which that of the next view is made; it holds no text.
     """
 
     def __init__(self, take: Callable[[], StoreView]) -> None:
         self._take = take
         self._lock = threading.Lock()
         self._view: StoreView | None = None
+        self.indexed: Indexed | None = None
 
     def get(self, revision: int, *, words: bool) -> StoreView:
         """Gives a view of this revision or a later one, with BM25 over it if there must be `words`.
@@ -159,7 +197,7 @@ class LatestView:
             if view is None or view.revision < revision:
                 view = self._view = self._take()
             if words:
-                view.lexical()
+                self.indexed = view.indexed()
             return view
 
     def put(self, view: StoreView | None) -> None:

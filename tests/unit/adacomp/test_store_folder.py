@@ -135,7 +135,7 @@ def test_nothing_is_pickled_and_old_data_goes(saved):
     names = sorted(path.name for path in saved.rglob("*") if path.is_file())
     arrays = [
         "bm25_rows.npy",
-        "bm25_scores.npy",
+        "bm25_counts.npy",
         "bm25_heads.npy",
         "bm25_starts.npy",
         "bm25_words.npy",
@@ -268,8 +268,8 @@ def test_links_to_a_layer_that_the_node_lacks_are_refused(tmp_path):
     [
         ("bm25_words", lambda words: words[:-20]),
         ("bm25_words", lambda words: words * 0 + 255),
-        ("bm25_scores", lambda scores: scores[:-1]),
-        ("bm25_scores", lambda scores: scores * np.nan),
+        ("bm25_counts", lambda counts: counts[:-1]),
+        ("bm25_counts", lambda counts: counts * 0),
         ("bm25_rows", lambda rows: rows[:-1]),
         ("bm25_rows", lambda rows: rows + 300),
         ("bm25_rows", lambda rows: rows - 300),

@@ -35,7 +35,7 @@ FILES = sorted(
                 "docs.jsonl",
                 "vectors.npy",
                 "bm25_words.npy",
-                "bm25_scores.npy",
+                "bm25_counts.npy",
                 "bm25_rows.npy",
                 "bm25_starts.npy",
                 "bm25_heads.npy",
