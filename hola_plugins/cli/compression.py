@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from hola_plugins.cli.ending import ends_with_2
+from hola_plugins.cli.home_folder import in_home
 from hola_plugins.cli.out_folder import check_adapter, check_out
 from hola_plugins.cli.results_console import results_console
 
@@ -19,16 +20,17 @@ DTYPES = ("auto", "bfloat16", "float16", "float32")
 
 
 def compress(
-    model: Annotated[str, typer.Argument(help="The model: a folder, or a hub id.")],
+    model: Annotated[str, typer.Argument(help="The model: a folder, or a hub id.", callback=in_home)],
     budget: Annotated[
         str, typer.Option(help="A share of its size (45%), a size (1.2GB), or bits a weight (4.5bit).")
     ],
-    out: Annotated[Path, typer.Option(help="The folder that receives the checkpoint.")],
+    out: Annotated[Path, typer.Option(help="The folder that receives the checkpoint.", callback=in_home)],
     calibration: Annotated[
         Path | None,
         typer.Option(
             help="Text as the model will see it: a text file, parquet, or JSON lines with text, prompt and response, "
             "question and answer, or messages.",
+            callback=in_home,
             show_default="documentation and library of this machine's Python",
         ),
     ] = None,
@@ -70,11 +72,12 @@ def compress(
     adapter: Annotated[
         Path | None,
         typer.Option(
-            help="Folder that receives the LoRA adapter of the recovery after a cut, such as OUT/adapter."
+            help="Folder that receives the LoRA adapter of the recovery after a cut, such as OUT/adapter.",
+            callback=in_home,
         ),
     ] = None,
     cache: Annotated[
-        Path, typer.Option(help="Folder of scores: another budget is not scored again.")
+        Path, typer.Option(help="Folder of scores: another budget is not scored again.", callback=in_home)
     ] = CACHE,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the checkpoint at --out.")] = False,
@@ -91,7 +94,7 @@ def compress(
 
         if adapter is not None:
             check_adapter(adapter, out)
-        check_out(model, out, force, reads=(calibration,), cache=cache.expanduser())
+        check_out(model, out, force, reads=(calibration,), cache=cache)
         settings = parse_budget(budget) | {
             "prune": _prune(prune),
             "quantizer": quantizer,
@@ -100,8 +103,9 @@ def compress(
             "choices": choices and [name.strip() for name in choices.split(",")],
             "lora": {"adapter": adapter and str(adapter)},
             "tune": {"steps": tune},
-            "cache": str(_writable(cache)),
+            "cache": str(cache),
         }
+        cache.mkdir(parents=True, exist_ok=True)
         if dtype not in DTYPES:
             raise ValueError(f"--dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         if adapter is not None and not settings["prune"]:
@@ -115,23 +119,32 @@ def compress(
 def recipe(
     source: Annotated[
         Path,
-        typer.Argument(metavar="DIR_OR_REPORT", help="A compressed checkpoint, its recipe, or its report."),
+        typer.Argument(
+            metavar="DIR_OR_REPORT",
+            help="A compressed checkpoint, its recipe, or its report.",
+            callback=in_home,
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="The file that receives the recipe.", show_default="the terminal")
+        Path | None,
+        typer.Option(
+            help="The file that receives the recipe.", show_default="the terminal", callback=in_home
+        ),
     ] = None,
 ) -> None:
     """Writes the recipe of a finished run in llmcompressor's own modifiers, to make the checkpoint without Lo-Bi.
 
-    The same checkpoint, tensor for tensor; where it was made with --tune, the same bits, untuned. Ends with status 2
-    where the model was cut: no stock modifier gives those weights.
+    The same checkpoint, tensor for tensor, from the model in the dtype that the recipe names; where it was made with
+    --tune, the same bits, untuned. Ends with status 2 where the model was cut: no stock modifier gives those weights.
     """
     with ends_with_2("recipe", "stopped"):
-        from hola_plugins.lobi.stock_recipe import stock_recipe
+        from hola_plugins.lobi.stock_recipe import recipe_file, stock_recipe
 
         found = stock_recipe(source)
         if out is None:
             typer.echo(found.text, nl=False)
+        elif out.exists() and out.samefile(read := recipe_file(source)):
+            raise ValueError(f"--out {out} is {read} itself, which would be lost: give another file")
         else:
             out.write_text(found.text, encoding="utf-8")
         Console(stderr=True, highlight=False).print(found.same, markup=False)
@@ -192,10 +205,3 @@ def _prune(text: str) -> float | str:
     from hola_plugins.lobi.budget_text import parse_share
 
     return text if text == "auto" else parse_share(text)
-
-
-def _writable(cache: Path) -> Path:
-    """Makes the folder of scores before the work whose scores it is to keep."""
-    folder = cache.expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from hola_plugins.cli.compression import quieten_host
 from hola_plugins.cli.ending import ends_with_2
+from hola_plugins.cli.home_folder import in_home
 from hola_plugins.cli.out_folder import check_out
 from hola_plugins.cli.results_console import results_console
 
@@ -18,19 +19,24 @@ CACHE = Path("~/.cache/hola/answers")
 
 
 def draft(
-    model: Annotated[str, typer.Option(help="The target: a folder, or a hub id; not quantised.")],
-    out: Annotated[Path, typer.Option(help="The folder that receives the draft.")],
+    model: Annotated[
+        str, typer.Option(help="The target: a folder, or a hub id; not quantised.", callback=in_home)
+    ],
+    out: Annotated[Path, typer.Option(help="The folder that receives the draft.", callback=in_home)],
     prompts: Annotated[
         Path | None,
         typer.Option(
             help="Your prompts: JSON lines with prompt, question, messages or text, or a text file; the target "
             "answers them.",
             show_default="Python's documentation",
+            callback=in_home,
         ),
     ] = None,
     held_out: Annotated[
         Path | None,
-        typer.Option(help="Prompts to measure the draft on.", show_default="a tenth of the prompts"),
+        typer.Option(
+            help="Prompts to measure the draft on.", show_default="a tenth of the prompts", callback=in_home
+        ),
     ] = None,
     size: Annotated[
         str | None,
@@ -42,7 +48,8 @@ def draft(
     start: Annotated[
         str | None,
         typer.Option(
-            help="Train this model on, a draft made before or a small sibling with the same tokenizer, and cut nothing."
+            help="Train this model on, a draft made before or a small sibling with the same tokenizer, and cut nothing.",
+            callback=in_home,
         ),
     ] = None,
     bits: Annotated[
@@ -75,7 +82,10 @@ def draft(
     ] = 512,
     answer_tokens: Annotated[int, typer.Option(min=2, help="Longest answer.")] = 128,
     cache: Annotated[
-        Path, typer.Option(help="Folder of the target's answers: another run does not ask again.")
+        Path,
+        typer.Option(
+            help="Folder of the target's answers: another run does not ask again.", callback=in_home
+        ),
     ] = CACHE,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace the checkpoint at --out.")] = False,
@@ -104,7 +114,6 @@ def draft(
             "seed": seed,
         }
         _check_options(start, size or layers, bits, device)
-        cache = cache.expanduser()
         check_out(model, out, force, reads=(prompts, held_out, start), cache=cache)
         _make(model, out, prompts, held_out, settings, start, bits, device, cache, force)
 

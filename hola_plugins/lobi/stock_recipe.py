@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hola_plugins.files.input_file import WHOLE_BYTES, read_json, read_text
+from hola_plugins.files.input_file import SETTINGS_BYTES, WHOLE_BYTES, read_json, read_text
 from hola_plugins.lobi.config import LoBiConfig, LoBiError, PruneConfig, load_config
 from hola_plugins.lobi.scheme import ACTORDER, parse_scheme
 
@@ -28,13 +28,15 @@ _HEAD = """\
 # {same}
 """
 _EXACT = (
-    "The same model and the same calibration rows in the same order (of a dataset: shuffle_calibration_samples=False), "
-    "without those that hola compress keeps for measuring, give the same checkpoint."
+    "The same model, loaded in {dtype}, and the same calibration rows in the same order (of a dataset: "
+    "shuffle_calibration_samples=False), without those that hola compress keeps for measuring, give the same "
+    "checkpoint."
 )
 _TUNED = (
     "The run also tuned scales and norms (tune.steps), which no stock modifier does: this gives the same bits and "
-    "bytes, untuned."
+    "bytes, untuned. Load the model in {dtype}."
 )
+_UNKNOWN = "the dtype of the run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def stock_recipe(source: Path) -> StockRecipe:
         ImportError: If the library for YAML is missing.
     """
     yaml = _yaml()
-    file = source / RECIPE_FILE if source.is_dir() else source
+    file = recipe_file(source)
     if not file.exists():
         raise LoBiError(
             f"no {file.name} in {file.parent}: give the folder that `hola compress` made, its recipe or its report"
@@ -73,8 +75,14 @@ def stock_recipe(source: Path) -> StockRecipe:
     if not found:
         raise LoBiError(f"{file} has no entry {_ENTRY}: give the folder, recipe or report of a run of Lo-Bi")
     body = yaml.safe_dump(stock, sort_keys=False, default_flow_style=None, width=110)
-    same = _TUNED if any(config.tune.steps for config in found) else _EXACT
+    tuned = any(config.tune.steps for config in found)
+    same = (_TUNED if tuned else _EXACT).format(dtype=_dtype_of_run(file) or _UNKNOWN)
     return StockRecipe(_HEAD.format(source=source.name, same=same) + body, same)
+
+
+def recipe_file(source: Path) -> Path:
+    """Gives the file that a recipe is made from: in a checkpoint's folder its recipe, else what was given."""
+    return source / RECIPE_FILE if source.is_dir() else source
 
 
 def stock_modifiers(quantizer: str, plan: Mapping[str, list[str]]) -> dict[str, dict[str, Any]]:
@@ -153,6 +161,18 @@ def _from_report(file: Path) -> dict[str, Any]:
             f"checkpoint's folder, whose {RECIPE_FILE} has them"
         )
     return {"lobi_stage": {"lobi_modifiers": {_ENTRY: settings}}}
+
+
+def _dtype_of_run(file: Path) -> str | None:
+    """Gives the dtype of a run from its report, or from the config beside its recipe; None where neither says it."""
+    try:
+        if file.suffix == ".json":
+            dtype = read_json(file, WHOLE_BYTES)["provenance"]["dtype"]
+        else:
+            dtype = read_json(file.with_name("config.json"), SETTINGS_BYTES)["dtype"]
+    except (OSError, LookupError, TypeError, ValueError):
+        return None
+    return dtype if isinstance(dtype, str) and dtype.isidentifier() else None
 
 
 def _read_yaml(file: Path, yaml: Any) -> Any:

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 from rich.console import Console
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from hola_plugins import doctor
@@ -161,6 +162,50 @@ def test_recipe_of_nothing_ends_with_2(hola, tmp_path):
         answer.exit_code,
         "give the folder that `hola compress` made" in " ".join(answer.output.split()),
     ) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("read", "out"), [(".", "recipe.yaml"), ("recipe.yaml", "link.yaml"), ("r.json", "r.json")]
+)
+def test_a_recipe_is_not_written_over_what_it_is_made_from(hola, tmp_path, monkeypatch, read, out):
+    monkeypatch.chdir(tmp_path)
+    entry = {"target_bits": 4.5, "plan": {"W4A16": ["lm_head"]}}
+    recipe = json.dumps({"a_stage": {"a_modifiers": {"LoBiModifier": entry}}})
+    report = json.dumps({"settings": {"target_bits": 4.5}, "decided": entry})
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    (tmp_path / "link.yaml").symlink_to("recipe.yaml")
+    (tmp_path / "r.json").write_text(report)
+    answer = hola("recipe", read, "--out", out)
+    assert answer.exit_code == 2
+    assert "itself, which would be lost: give another file" in " ".join(answer.output.split())
+    assert [(tmp_path / name).read_text() for name in ("recipe.yaml", "r.json")] == [recipe, report]
+    assert hola("recipe", read, "--out", "new.yaml").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        (["compress", "~/model", "--budget", "45%"], ["--out", "--calibration", "--adapter", "--cache"]),
+        (["draft", "--model", "~/model"], ["--out", "--prompts", "--held-out", "--start", "--cache"]),
+        (["recipe", "~/model"], ["--out"]),
+    ],
+)
+def test_a_tilde_that_the_shell_left_is_the_home_folder(hola, tmp_path, monkeypatch, command, options):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    given = [f"{option}=~/{option.strip('-')}" for option in options]
+    name, *arguments = command
+    read = get_command(app).commands[name].make_context(name, [*arguments, *given]).params
+    home = str(tmp_path / "home")
+    assert str(read["source" if name == "recipe" else "model"]) == f"{home}/model"
+    for option in options:
+        assert str(read[option.strip("-").replace("-", "_")]) == f"{home}/{option.strip('-')}"
+
+
+def test_a_home_folder_that_is_not_known_is_named(hola):
+    answer = hola("recipe", "~nobody-of-this-name/small")
+    assert answer.exit_code == 2
+    assert "names no home folder that is known" in " ".join(answer.output.replace("│", "").split())
 
 
 @pytest.mark.parametrize("arguments", [["ask", "x", "y", "--k", "0"], ["ask", "x", "y", "--budget", "0"]])

@@ -13,8 +13,8 @@ transformers = pytest.importorskip("transformers")
 from small_models import FAMILIES, TARGET, make, target, target_rows
 
 from hola_plugins.lobi.config import LoBiError
-from hola_plugins.lobi.draft.config import load_draft_config
 from hola_plugins.lobi.draft import making
+from hola_plugins.lobi.draft.config import load_draft_config
 from hola_plugins.lobi.draft.cost import measure_costs
 from hola_plugins.lobi.draft.making import make_draft
 from hola_plugins.lobi.draft.report import report_draft
@@ -72,7 +72,9 @@ def test_sampling_without_do_sample_is_completed(tmp_path, tokenizer, started):
     assert (saved["temperature"], saved["top_p"], saved["do_sample"]) == (0.6, 0.9, True)
 
 
-def test_a_generation_config_that_cannot_be_saved_is_refused_before_the_work(tmp_path, tokenizer, monkeypatch):
+def test_a_generation_config_that_cannot_be_saved_is_refused_before_the_work(
+    tmp_path, tokenizer, monkeypatch
+):
     monkeypatch.setattr(making, "hear_target", None)
     source = lesson_of(sampling(tmp_path / "broken", {"early_stopping": True}), tokenizer)
     with pytest.raises(LoBiError, match=r"mend generation_config\.json"):

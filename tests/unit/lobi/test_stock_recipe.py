@@ -79,6 +79,27 @@ def test_it_says_whether_the_checkpoint_is_the_same(tmp_path: Path) -> None:
     assert all(one.same in one.text for one in (exact, tuned))
 
 
+@pytest.mark.parametrize("steps", [0, 20])
+def test_it_names_the_dtype_that_the_model_is_loaded_in(tmp_path: Path, steps: int) -> None:
+    finished = FINISHED | {"tune": {"steps": steps}}
+    write(tmp_path, finished)
+    assert "in the dtype of the run" in stock_recipe(tmp_path).same
+    (tmp_path / "config.json").write_text('{"dtype": "float16"}')
+    for source in (tmp_path, tmp_path / "recipe.yaml"):
+        found = stock_recipe(source)
+        assert "in float16" in found.same
+        assert f"# {found.same}\n" in found.text
+    (tmp_path / "config.json").write_text('{"dtype": "float16\\na: b"}')
+    assert "in the dtype of the run" in stock_recipe(tmp_path).same
+    report = {
+        "settings": finished | {"plan": None},
+        "decided": {"plan": PLAN},
+        "provenance": {"dtype": "float32"},
+    }
+    (tmp_path / "lobi_report.json").write_text(json.dumps(report))
+    assert "in float32" in stock_recipe(tmp_path / "lobi_report.json").same
+
+
 def test_other_modifiers_of_the_recipe_stay_in_their_order(tmp_path: Path) -> None:
     entry = {"SmoothQuantModifier": {"smoothing_strength": 0.5}}
     write(tmp_path, FINISHED, **entry)
