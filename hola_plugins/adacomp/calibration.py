@@ -61,6 +61,8 @@ class Calibration:
         labels: Labelled queries behind the threshold: those with a relevant passage.
         reach: Share of them whose relevant passages all lie within the depth limit.
         bounds: Depth bounds in force; others void the promise.
+        false_skips: Share of queries with a relevant passage that the none-gate may turn away; None if unknown.
+        floor_labels: Labelled queries behind the floor: those with a relevant passage, where the search gave similarities.
     """
 
     signals: tuple[str, ...]
@@ -72,10 +74,16 @@ class Calibration:
     labels: int
     reach: float
     bounds: DepthBounds
+    false_skips: float | None = None
+    floor_labels: int = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Says what the labels cannot carry; empty where all is well."""
+        return (*self._depth_warnings(), *self._gate_warnings())
+
+    def _depth_warnings(self) -> tuple[str, ...]:
+        """Says that every query gets all that is allowed, where it does."""
         if self.threshold != NEVER:
             return ()
         needed, k_max = fewest_labels(self.target), self.bounds.k_max
@@ -91,16 +99,33 @@ class Calibration:
             )
         return (text,)
 
-    def warnings_with(self, bounds: DepthBounds) -> tuple[str, ...]:
-        """Says besides that it was made for other depth bounds than these, where it was."""
+    def _gate_warnings(self) -> tuple[str, ...]:
+        """Says that the none-gate never closes, where similarities were there to close it by."""
+        if self.floor != NEVER or not self.floor_labels or self.false_skips is None:
+            return ()
+        text = (
+            f"{self.floor_labels} labelled queries with a relevant passage cannot carry a none-gate that turns away at "
+            f"most {self.false_skips:g} of such queries: it never closes, and a question that the corpus has nothing on "
+            f"gets passages; give at least {fewest_labels(1.0 - self.false_skips)}, or raise false_skips"
+        )
+        return (text,)
+
+    def warnings_with(self, bounds: DepthBounds, *, own_gate: bool = True) -> tuple[str, ...]:
+        """Gives the warnings for a use of it.
+
+        Args:
+            bounds: Depth bounds in use; of others than its own it is said that they void the promise.
+            own_gate: Whether its floor is in use.
+        """
+        known = self.warnings if own_gate else self._depth_warnings()
         if bounds == self.bounds:
-            return self.warnings
+            return known
         made = self.bounds
         text = (
             f"calibrated for k_min = {made.k_min} and k_max = {made.k_max}, used with {bounds.k_min} and "
             f"{bounds.k_max}: its target is not promised; use the same, or calibrate again"
         )
-        return (*self.warnings, text)
+        return (*known, text)
 
 
 def calibrate(
@@ -128,7 +153,8 @@ def calibrate(
         target: Share wanted, in (0, 1).
         promise: What it is a share of.
         bounds: Depth bounds; 1 to 20 by default.
-        false_skips: Share of queries with a relevant passage that the none-gate may turn away, in (0, 1).
+        false_skips: Share of queries with a relevant passage that the none-gate may turn away, in (0, 1); with fewer
+            than 1 / false_skips - 1 such queries it never closes, and `Calibration.warnings` says so.
         model: Weights from elsewhere; then only the thresholds are fitted, for which 50 queries do.
 
     Raises:
@@ -144,18 +170,19 @@ def calibrate(
         threshold = coverage_threshold([float(need.min()) for need in needs], target)
     else:
         threshold = recall_threshold(needs, target)
+    found = [evidence(e.candidates) for e in examples if _tells_of_evidence(e)]
     return Calibration(
         signals=names_of(signals),
         model=model or _fit(examples, rows),
         threshold=threshold,
-        floor=evidence_floor(
-            [evidence(e.candidates) for e in examples if _tells_of_evidence(e)], false_skips
-        ),
+        floor=evidence_floor(found, false_skips),
         promise=promise,
         target=target,
         labels=len(needs),
         reach=float(np.mean([bool(np.all(need > NEVER)) for need in needs])),
         bounds=bounds,
+        false_skips=false_skips,
+        floor_labels=len(found),
     )
 
 

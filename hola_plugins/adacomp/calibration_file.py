@@ -54,6 +54,8 @@ def as_json(calibration: Calibration) -> dict[str, Any]:
         "reach": calibration.reach,
         "k_min": calibration.bounds.k_min,
         "k_max": calibration.bounds.k_max,
+        "false_skips": calibration.false_skips,
+        "floor_labels": calibration.floor_labels,
         "threshold": _finite(calibration.threshold),
         "floor": _finite(calibration.floor),
         "bias": model.bias,
@@ -69,7 +71,7 @@ def as_json(calibration: Calibration) -> dict[str, Any]:
 
 
 def from_json(content: dict[str, Any]) -> Calibration:
-    """Reads what `as_json` gave.
+    """Reads what `as_json` gave; the share and the labels of the none-gate may be missing.
 
     Raises:
         KeyError: A part is missing.
@@ -86,6 +88,9 @@ def from_json(content: dict[str, Any]) -> Calibration:
     shares = [content["target"], content["reach"]]
     if not (np.isfinite([*mean, *scale, *weights, content["bias"], *shares]).all() and (scale > 0.0).all()):
         raise ValueError("mean, weight, bias, target and reach must be finite and scale over 0")
+    false_skips = content.get("false_skips")
+    if false_skips is not None and not 0.0 < false_skips < 1.0:
+        raise ValueError(f"false_skips must be over 0 and under 1 or null, got {false_skips}")
     return Calibration(
         signals=tuple(str(column["name"]) for column in columns),
         model=LogisticModel(mean, scale, weights, float(content["bias"])),
@@ -96,6 +101,8 @@ def from_json(content: dict[str, Any]) -> Calibration:
         labels=int(content["labels"]),
         reach=float(content["reach"]),
         bounds=DepthBounds(int(content["k_min"]), int(content["k_max"])),
+        false_skips=false_skips,
+        floor_labels=int(content.get("floor_labels", 0)),
     )
 
 

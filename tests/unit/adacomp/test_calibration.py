@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,8 +71,9 @@ def test_weights_from_elsewhere_need_only_the_threshold():
 
 def test_too_few_labels_warn_and_give_the_depth_limit_in_the_fused_order():
     calibration = calibrate(questions(6, 5), SIGNALS, target=0.9)
-    (warning,) = calibration.warnings
+    warning, gate = calibration.warnings
     assert "5 labelled queries with a relevant passage cannot carry a target of 0.9" in warning
+    assert "5 labelled queries with a relevant passage cannot carry a none-gate" in gate
     decision = CalibratedPolicy(calibration, SIGNALS).decide("q", candidates(np.linspace(1, 0, 40)), BOUNDS)
     assert (decision.reason, decision.k, decision.kept) == ("depth_limit", 20, tuple(range(20)))
 
@@ -151,8 +153,39 @@ def test_labels_without_any_relevant_passage_are_refused():
 
 
 def test_few_labels_with_a_relevant_passage_among_many_warn():
-    (warning,) = calibrate([*questions(6, 5), *without_relevant(26, 95)], SIGNALS).warnings
-    assert warning.startswith("5 labelled queries with a relevant passage cannot carry")
+    for warning in calibrate([*questions(6, 5), *without_relevant(26, 95)], SIGNALS).warnings:
+        assert warning.startswith("5 labelled queries with a relevant passage cannot carry")
+
+
+@pytest.mark.parametrize(("false_skips", "needed"), [(0.02, 49), (0.05, 19), (0.3, 3)])
+def test_a_gate_that_never_closes_warns_with_the_least_number_of_labels(tmp_path, false_skips, needed):
+    short, enough = (
+        calibrate(questions(6, count), SIGNALS, target=0.5, false_skips=false_skips)
+        for count in (needed - 1, needed)
+    )
+    assert (enough.warnings, enough.floor > NEVER) == ((), True)
+    (warning,) = short.warnings
+    assert warning.startswith(f"{needed - 1} labelled queries")
+    assert f"at most {false_skips:g} of such queries: it never closes" in warning
+    assert f"give at least {needed}, or raise false_skips" in warning
+    calibration_file.save(short, tmp_path / "c.json")
+    assert calibration_file.load(tmp_path / "c.json").warnings == (warning,)
+    assert short.warnings_with(BOUNDS, own_gate=False) == ()
+
+
+def test_a_source_without_similarities_has_no_gate_to_warn_of():
+    by_rank = [
+        LabelledQuery(q.query, replace(q.candidates, scored=False), q.relevant) for q in questions(6, 20)
+    ]
+    calibration = calibrate(by_rank, SIGNALS, target=0.5)
+    assert (calibration.floor, calibration.warnings) == (NEVER, ())
+
+
+def test_a_file_that_does_not_tell_of_the_gate_is_read(tmp_path):
+    content = calibration_file.as_json(calibrate(questions(6, 20), SIGNALS, target=0.5))
+    del content["false_skips"], content["floor_labels"]
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    assert calibration_file.load(tmp_path / "c.json").warnings == ()
 
 
 def test_the_file_gives_the_same_decisions(tmp_path):
@@ -187,6 +220,9 @@ def test_the_file_keeps_a_threshold_that_never_cuts(tmp_path):
         lambda c: c.update(reach=float("nan")),
         lambda c: c.update(signals=3),
         lambda c: c.update(k_min=0),
+        lambda c: c.update(false_skips=float("nan")),
+        lambda c: c.update(false_skips="0.02"),
+        lambda c: c.update(floor_labels=None),
     ],
 )
 def test_an_altered_file_is_refused(tmp_path, change):
