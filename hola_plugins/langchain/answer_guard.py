@@ -20,7 +20,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, field_validator
 from hola_plugins.adacomp.audit import AuditTrail
 from hola_plugins.adacomp.groundedness import Support, supports
 from hola_plugins.files.input_file import parse_json
-from hola_plugins.langchain.answer_text import claims_of, text_of
+from hola_plugins.langchain.answer_text import claims_of, passages_of, text_of
 
 EVENT = "adacomp.guard"
 """Name of the event that every checked answer sends; its data is the verdict."""
@@ -55,11 +55,11 @@ class AnswerGuard(RunnableSerializable[State, State]):
             `hola_plugins.langchain.entailment.entailment_model` gives; None counts words.
         audit: File that receives one JSON line an answer; None for none.
         answer_key: Key of the answer.
-        documents_key: Key of its documents.
+        documents_key: Key of its documents, or of their texts.
         question_key: Key of the question, whose words an answer may repeat; without one every word is a claim.
 
     Raises:
-        ValueError: A pattern or schema that is none, or an input without answer or documents.
+        ValueError: A pattern or schema that is none, or an input without answer or documents, or with others.
         ImportError: ``json_schema`` without the package jsonschema.
     """
 
@@ -159,7 +159,7 @@ class AnswerGuard(RunnableSerializable[State, State]):
                 f"the guard needs a mapping with {self.answer_key!r} and {self.documents_key!r}, got {got}: keep both "
                 "with RunnablePassthrough.assign, or set answer_key and documents_key"
             )
-        return text_of(state[self.answer_key]), [one.page_content for one in state[self.documents_key]]
+        return text_of(state[self.answer_key]), passages_of(state[self.documents_key])
 
     def _reasons(self, answer: str, evidence: list[str], judged: list[Support]) -> Any:
         """Yields what is wrong with an answer, a sentence each."""

@@ -1,12 +1,13 @@
-"""What a chain gives as an answer or a question, as text, and what of it can be claims about documents."""
+"""What a chain gives as an answer, a question or documents, as text, and what of it can be claims about documents."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
+from langchain_core.documents import Document
 from langchain_core.load.serializable import Serializable
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
@@ -30,6 +31,35 @@ def text_of(value: Any) -> str:
     if _is_structured(value):
         return _as_json(value)
     return str(getattr(value, "text", value))
+
+
+def passages_of(documents: Any) -> list[str]:
+    """Gives the texts of documents.
+
+    Args:
+        documents: Documents or texts, or one of either.
+
+    Raises:
+        ValueError: Something else; the message names its type and the remedy.
+    """
+    single = isinstance(documents, str | Document)
+    if not single and (isinstance(documents, Mapping) or not isinstance(documents, Iterable)):
+        raise _no_passage(documents)
+    return [_passage(one) for one in ([documents] if single else documents)]
+
+
+def _passage(document: Any) -> str:
+    text = getattr(document, "page_content", document)
+    if not isinstance(text, str):
+        raise _no_passage(document)
+    return text
+
+
+def _no_passage(given: Any) -> ValueError:
+    return ValueError(
+        f"the guard's documents must be Documents or strings, got {type(given).__name__}: hand over what the "
+        "retriever gave, or its texts"
+    )
 
 
 def claims_of(answer: str) -> str:

@@ -26,6 +26,28 @@ logger = logging.getLogger(__name__)
 _PASSED = Finding(None)
 
 
+def check_query(query: str, k: int | None) -> None:
+    """Refuses what cannot be asked.
+
+    Args:
+        query: The question.
+        k: Passages wanted; None lets the depth follow the query.
+
+    Raises:
+        TypeError: A query that is no string, such as the input of a chain.
+        ValueError: A blank query or a k under 1.
+    """
+    if not isinstance(query, str):
+        raise TypeError(
+            f"query must be a string, got {type(query).__name__}: hand over the question alone, such as "
+            'itemgetter("question") | retriever, or the text of the last message'
+        )
+    if not query.strip():
+        raise ValueError(f"query must have a character that is not blank, got {query!r}")
+    if k is not None and k < 1:
+        raise ValueError(f"k must be >= 1, got {k}; leave it out for a depth that follows the query")
+
+
 @dataclass(slots=True)
 class QueryRun:
     """Holds a query between its searches: `start`, `advance` until it gives None, `finish`.

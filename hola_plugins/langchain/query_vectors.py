@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -68,17 +68,17 @@ _BATCH: ContextVar[_Batch | None] = ContextVar("query_vectors", default=None)
 
 @contextmanager
 def embedded_together(
-    embeddings: Embeddings | None, queries: Sequence[str], *, symmetric: bool
+    embeddings: Embeddings | None, queries: Sequence[Any], *, symmetric: bool
 ) -> Iterator[None]:
     """Within it these queries are embedded in one call, by whichever of them comes first; alone if that fails.
 
     Args:
         embeddings: Embeds them in one call if it has `embed_queries`, or else if `symmetric`; None embeds nothing.
-        queries: The queries; blank ones are left out.
+        queries: The queries; blank ones, and what is no string, are left out.
         symmetric: Whether `embed_documents` embeds a query as `embed_query` does.
     """
     batch = None
-    asked = [query for query in queries if query.strip()]
+    asked = [query for query in queries if isinstance(query, str) and query.strip()]
     if isinstance(embeddings, QueryBatches):
         batch = _Batch(embeddings, asked, embeddings.embed_queries)
     elif embeddings is not None and symmetric:

@@ -31,7 +31,7 @@ from hola_plugins.langchain.explanation import Explanation
 from hola_plugins.langchain.faiss_store import FaissStore
 from hola_plugins.langchain.labels import Labels, label
 from hola_plugins.langchain.listed_source import ScoreDirection
-from hola_plugins.langchain.query_run import QueryRun
+from hola_plugins.langchain.query_run import QueryRun, check_query
 from hola_plugins.langchain.query_vectors import aembed, embed, embedded_together
 from hola_plugins.langchain.retriever_settings import RetrieverSettings
 from hola_plugins.langchain.sources import Source, source_of
@@ -45,9 +45,10 @@ class AdaCompRetriever(RetrieverSettings):
         retriever.invoke("Which valve closes first?")
 
     Without calibration the depth follows the largest gap in the scores, and something always comes back. With it
-    the depth follows the calibrated relevance, and a question that the corpus has nothing on gets nothing. An
-    explicit `k`, here or in `invoke`, gives exactly k. Documents are copies; their metadata says why they are
-    there, unless `metadata_key` is None. Any number of threads may share a retriever.
+    the depth follows the calibrated relevance, and a question that the corpus has nothing on gets nothing, from
+    about 50 labels on (see `false_skips` of `calibrate`). An explicit `k`, here or in `invoke`, gives exactly k.
+    Documents are copies; their metadata says why they are there, unless `metadata_key` is None. Any number of threads
+    may share a retriever.
 
     Raises:
         pydantic.ValidationError: A setting out of range, or an operator in the filter of a vector index.
@@ -108,7 +109,8 @@ class AdaCompRetriever(RetrieverSettings):
             target: Share wanted, in (0, 1); by default `target_recall`, else 0.9.
             promise: coverage: that share of queries gets all relevant documents. recall: mean recall. Either holds
                 for queries that the none-gate lets through.
-            false_skips: Share of such queries that the none-gate may turn away besides, in (0, 1).
+            false_skips: Share of such queries that the none-gate may turn away besides, in (0, 1). With fewer labels
+                than 1 / false_skips - 1, 49 by default, it never closes; the warnings of the calibration say so.
             weights: A calibration from another corpus: its weights are kept and only the thresholds are fitted,
                 for which about 50 queries do.
 
@@ -222,16 +224,9 @@ class AdaCompRetriever(RetrieverSettings):
         return embed(self.embeddings, query) if source.takes_vectors else None
 
     def _run(self, query: str, k: int | None) -> QueryRun:
-        """Prepares one query.
-
-        Raises:
-            ValueError: A blank query or a k under 1.
-        """
-        if not query.strip():
-            raise ValueError(f"query must have a character that is not blank, got {query!r}")
-        if k is not None and k < 1:
-            raise ValueError(f"k must be >= 1, got {k}; leave it out for a depth that follows the query")
-        calibration = self.calibration
+        """Prepares one query; refuses what is none."""
+        check_query(query, k)
+        calibration, own_gate = self.calibration, self.min_similarity is None
         return QueryRun(
             query=query,
             plan=self._plan(k if k is not None else self.k, calibration),
@@ -241,7 +236,7 @@ class AdaCompRetriever(RetrieverSettings):
             source_key=self.source_key,
             metadata_key=self.metadata_key,
             audit=self.audit,
-            warnings=calibration.warnings_with(self._bounds()) if calibration is not None else (),
+            warnings=calibration.warnings_with(self._bounds(), own_gate=own_gate) if calibration else (),
         )
 
     def _plan(self, k: int | None, calibration: Calibration | None) -> DepthPlan:

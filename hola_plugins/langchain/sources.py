@@ -72,12 +72,16 @@ def source_of(
 
     Raises:
         TypeError: Neither a vector store, a retriever nor a store of passages.
-        ValueError: A store of passages without embeddings for the query.
+        ValueError: A store of passages without embeddings for the query, or a number of passages in `search_kwargs`.
     """
     from hola_plugins.langchain.index_source import IndexSource
     from hola_plugins.langchain.listed_source import RetrieverSource, VectorStoreSource
 
     index = getattr(given, "passages", None) if isinstance(given, VectorStore) else given
+    if "k" in search_kwargs and not isinstance(given, BaseRetriever):
+        raise ValueError(
+            f"search_kwargs must leave out 'k', got {search_kwargs['k']!r}: set k= of the retriever, or none"
+        )
     if isinstance(index, PassageStore):
         if embeddings is None:
             raise ValueError(

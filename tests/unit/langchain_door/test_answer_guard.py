@@ -251,6 +251,29 @@ def test_bad_settings_are_refused(settings, message):
         AnswerGuard(**settings)
 
 
+@pytest.mark.parametrize("documents", [DOCUMENTS[0].page_content, [DOCUMENTS[0].page_content], DOCUMENTS[0]])
+def test_texts_are_documents_too(documents):
+    assert AnswerGuard().invoke(GOOD | {"documents": documents})["guard"]["passed"]
+    assert not AnswerGuard().invoke(BAD | {"documents": documents})["guard"]["passed"]
+
+
+@pytest.mark.parametrize(
+    ("documents", "kind"),
+    [
+        (None, "NoneType"),
+        ({"a": 1}, "dict"),
+        ([{"page_content": "x"}], "dict"),
+        ([None], "NoneType"),
+        (3, "int"),
+    ],
+)
+def test_what_is_no_document_is_refused_with_the_remedy(documents, kind):
+    with pytest.raises(
+        ValueError, match=f"must be Documents or strings, got {kind}: hand over what the retriever"
+    ):
+        AnswerGuard().invoke(GOOD | {"documents": documents})
+
+
 def test_an_input_without_documents_is_refused_with_the_remedy():
     with pytest.raises(ValueError, match=r"needs a mapping with 'answer' and 'documents', got \['answer'\]"):
         AnswerGuard().invoke({"answer": "x"})

@@ -13,6 +13,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
+from langchain_core.messages import HumanMessage
 from langchain_core.runnables import ConfigurableField
 from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import ValidationError
@@ -198,7 +199,9 @@ def test_too_few_labels_are_told_in_explain(retriever):
     retriever.calibrate(*(part[:4] for part in questions()))
     story = retriever.explain(QUERY)
     assert (story.reason, story.k) == ("depth_limit", 20)
-    assert "cannot carry" in story.warnings[0]
+    assert "cannot carry a target" in story.warnings[0]
+    assert "4 labelled queries with a relevant passage cannot carry a none-gate" in story.warnings[1]
+    assert len(retriever.model_copy(update={"min_similarity": 0.1}).explain(QUERY).warnings) == 1
 
 
 def test_the_callers_documents_stay_as_they_are(calibrated):
@@ -437,6 +440,27 @@ def test_an_empty_corpus_gives_nothing_and_says_so():
 def test_a_blank_query_is_refused(retriever, query):
     with pytest.raises(ValueError, match="not blank"):
         retriever.invoke(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"), [({"query": QUERY}, "dict"), ([HumanMessage(QUERY)], "list"), (None, "NoneType")]
+)
+async def test_what_is_no_string_is_refused_with_the_remedy(retriever, query, kind):
+    message = rf"query must be a string, got {kind}: .*itemgetter"
+    with pytest.raises(TypeError, match=message):
+        retriever.invoke(query)
+    with pytest.raises(TypeError, match=message):
+        await retriever.ainvoke(query)
+    refused, found = retriever.batch([query, QUERY], return_exceptions=True)
+    assert isinstance(refused, TypeError)
+    assert found
+
+
+@pytest.mark.parametrize("store", [FaissStore, InMemoryVectorStore])
+def test_a_number_of_passages_among_the_search_keywords_is_refused_with_the_remedy(store):
+    filled = store.from_documents(corpus(), EMBEDDINGS)
+    with pytest.raises(ValidationError, match="leave out 'k', got 3: set k= of the retriever"):
+        AdaCompRetriever.from_vectorstore(filled, search_kwargs={"k": 3})
 
 
 @pytest.mark.parametrize("query", ["\x00", "🦊" * 300, "狐が跳ぶ", "\ud800", "ﷺ" * 50, "a" * 100_000])
