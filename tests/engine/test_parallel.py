@@ -1,4 +1,4 @@
-"""HSD past one process: tensor and data parallel, and that pipeline parallel is refused, two ranks each, with vLLM's multiprocessing executor."""
+"""HSD past one process, with the multiprocessing executor: tensor and data parallel, and no pipeline stages."""
 
 from __future__ import annotations
 
