@@ -59,6 +59,22 @@ def test_near_duplicates_of_a_better_passage_are_dropped():
     assert verdicts(EvidenceFilter(near_duplicate=None), *passages) == [None] * 4
 
 
+@pytest.mark.parametrize(("shared", "dropped"), [(6, None), (16, None), (17, "near_duplicate")])
+def test_the_share_in_common_is_that_of_the_shorter_passages_five_word_runs(shared, dropped):
+    longer, shorter = range(30), [*range(shared), *range(100, 120 - shared)]
+    passages = [Evidence(" ".join(f"word{number}" for number in numbers)) for numbers in (longer, shorter)]
+    assert verdicts(EvidenceFilter(), *passages) == [None, dropped]
+
+
+def test_from_a_share_of_1_on_the_same_passage_alone_is_dropped():
+    passages = Evidence(PLAIN), Evidence(PLAIN), Evidence(PLAIN.replace("two", "three"))
+    assert verdicts(EvidenceFilter(near_duplicate=1.0), *passages) == [None, "near_duplicate", None]
+
+
+def test_a_passage_without_marks_is_not_dropped_for_them():
+    assert verdicts(EvidenceFilter(injection="drop"), Evidence(PLAIN)) == [None]
+
+
 def test_a_dropped_passage_is_no_original():
     rules = EvidenceFilter(allowed_sources=frozenset({"b"}))
     assert verdicts(rules, Evidence(PLAIN, "a"), Evidence(PLAIN, "b")) == ["source_not_allowed", None]

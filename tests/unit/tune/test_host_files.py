@@ -57,6 +57,15 @@ def test_of_the_environment_the_names_alone_are_written(tmp_path, pilot):
     assert "hf_secret" not in text
 
 
+def test_the_server_of_a_choice_is_run_as_the_pilots(pilot):
+    pilot = pilot.model_copy(update={"environment": {"HF_TOKEN": "hf_secret"}, "dtype": "float16"})
+    server = Choice(adacomp=None, model="m", hsd={"tau": 1.0}).server(pilot, "chosen")
+    assert (server.name, server.model, server.hsd) == ("chosen", "m", {"tau": 1.0})
+    assert (server.dtype, server.draft_tokens) == ("float16", pilot.hsd.draft_tokens)
+    assert (server.engine, server.variables) == (pilot.engine, {"HF_TOKEN": "hf_secret"})
+    assert Choice(adacomp=None, model="m").server(pilot, "chosen").draft_tokens is None
+
+
 def test_without_drafts_the_server_is_told_of_none(tmp_path, pilot):
     found = yaml.safe_load(
         host_files.write_serve(tmp_path, Choice(adacomp=None, model="m"), pilot).read_text()

@@ -31,6 +31,7 @@ def test_a_limit_whose_figure_was_not_measured_is_not_kept():
 
 def test_a_limit_that_is_just_met_is_kept():
     assert trial(0.8, 2.0, 1.0).feasible
+    assert broken([RECALL, LATENCY], Figures(recall=0.8, latency_s=2.0)) == []
 
 
 def test_the_nearest_breaks_its_worst_limit_the_least():
