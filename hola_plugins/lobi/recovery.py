@@ -99,9 +99,12 @@ def _train(
 
 
 def keep_adapter(found: Path, folder: str | None) -> None:
-    """Copies the files of an adapter to the folder that is to receive it; None keeps none."""
-    if folder is not None:
-        shutil.copytree(found, folder, dirs_exist_ok=True)
+    """Copies the files of an adapter, with the rights of new ones, to the folder that receives it; None keeps none."""
+    if folder is None:
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for file in found.iterdir():
+        shutil.copyfile(file, Path(folder, file.name))
 
 
 def with_factors(model: Any, structure: Structure, rank: int, seed: int) -> Any:

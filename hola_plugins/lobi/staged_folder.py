@@ -64,8 +64,9 @@ def staging_of(target: Path) -> Path:
 def staged_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Gives an empty folder beside the target, which takes its place when the block ends without an error.
 
-    What a killed run left there is removed by the next run of the same target. Where the block has ended and the
-    place cannot be taken, the folder stays.
+    Its files and folders get the rights that the umask gives, whatever the library that wrote them gave; safetensors
+    lets nobody else read. What a killed run left there is removed by the next run of the same target. Where the
+    block has ended and the place cannot be taken, the folder stays.
 
     Args:
         target: Where the folder is to be.
@@ -123,12 +124,22 @@ def _finish(staging: Path, target: Path, *, replace: bool) -> None:
     """Moves the folder to the target, or says where it is."""
     stays = f"what was made is complete in {staging}: move it before another run clears that folder"
     try:
+        _follow_umask(staging)
         check_place(target, replace=replace)
         _take_place(staging, target)
     except LoBiError as error:
         raise LoBiError(f"{error}; {stays}") from error
     except OSError as error:
         raise OSError(f"{target} was not written: {error}; {stays}") from error
+
+
+def _follow_umask(folder: Path) -> None:
+    """Gives the files and folders in a folder the rights of new ones."""
+    withheld = os.umask(0o077)
+    os.umask(withheld)
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~withheld)
 
 
 def _take_place(staging: Path, target: Path) -> None:

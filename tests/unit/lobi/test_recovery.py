@@ -42,7 +42,10 @@ def test_distillation_brings_the_cut_model_closer(pruned, tmp_path):
     found = recover(model, structure, text, fitting, held_out, config, seed=0)
     assert found.after < found.before
     assert found.after == measure(model, text.held_out, held_out).kl
-    assert (tmp_path / "adapter" / "adapter_model.safetensors").is_file()
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "file").touch()
+    modes = [(tmp_path / name).stat().st_mode for name in ("adapter", "adapter/adapter_model.safetensors")]
+    assert modes == [(tmp_path / name).stat().st_mode for name in ("new", "new/file")]
     assert read_structure(model) == structure
 
 

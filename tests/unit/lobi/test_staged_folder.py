@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,31 @@ def test_nothing_is_at_the_place_before_the_end(tmp_path: Path) -> None:
         fill(folder, "one")
         assert not target.exists()
     assert (names(target), names(target.parent)) == ([TEMPLATES, "config.json"], ["small"])
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_whoever_may_read_a_new_file_may_read_what_a_library_wrote_for_its_user_alone(
+    tmp_path: Path, umask: int
+) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("not mine")
+    outside.chmod(0o600)
+    before = os.umask(umask)
+    try:
+        with staged_folder(tmp_path / "small") as folder:
+            fill(folder, "one")
+            (folder / "model.safetensors").touch(0o600)
+            (folder / "adapter").mkdir(0o700)
+            (folder / "adapter" / "adapter_model.safetensors").touch(0o600)
+            (folder / "link").symlink_to(outside)
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    modes = {path.name: path.lstat().st_mode & 0o777 for path in (tmp_path / "small").rglob("*")}
+    modes.pop("link")
+    assert {modes.pop(name) for name in (TEMPLATES, "adapter")} == {0o777 & ~umask}
+    assert set(modes.values()) == {0o666 & ~umask}
+    assert outside.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()])
