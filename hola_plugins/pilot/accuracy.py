@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -79,7 +80,7 @@ class Evaluation:
         job.write(folder / "job.json")
         command = [sys.executable, "-m", lm_eval_run.__name__, str(folder / "job.json")]
         log = self.logs / f"{name}.log"
-        with LoggedProcess(f"lm-eval, task {task.task},", command, log, _VARIABLES) as process:
+        with LoggedProcess(f"lm-eval, task {task.task},", command, log, _variables()) as process:
             process.finish()
         if not results.is_file():
             raise process.failed(f"left no results in {folder}")
@@ -129,6 +130,13 @@ def check_tasks(tasks: Sequence[Task], tokenizer: str) -> None:
             f"{folder} holds no tokenizer ({', '.join(_TOKENIZER)}), which the questions of accuracy need: put the "
             "model's there, or name its folder in engine as tokenizer"
         )
+
+
+def _variables() -> dict[str, str]:
+    """Gives lm-eval's variables; a proxy, which the hub may need, does not stand between it and the server."""
+    own = [one for one in map(os.environ.get, ("no_proxy", "NO_PROXY")) if one]
+    past = "*" if "*" in own else ",".join(dict.fromkeys([*own, "127.0.0.1", "localhost"]))
+    return {**_VARIABLES, "no_proxy": past, "NO_PROXY": past}
 
 
 def read_accuracy(task: Task, results: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> Accuracy:

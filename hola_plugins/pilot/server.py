@@ -1,4 +1,4 @@
-"""vLLM's OpenAI server: started on a port of its own, waited for, watched, stopped."""
+"""vLLM's OpenAI server: started on a port of its own, waited for, watched, stopped; no proxy stands between."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ class Server:
         import httpx
 
         try:
-            models = httpx.get(f"{self.url}/models", timeout=30).raise_for_status().json()["data"]
+            answer = httpx.get(f"{self.url}/models", timeout=30, trust_env=False)
+            models = answer.raise_for_status().json()["data"]
         except httpx.HTTPError as error:
             raise self._process.failed(f"does not list its model ({error})") from None
         return int(models[0]["max_model_len"])
@@ -132,7 +133,7 @@ class Server:
         import httpx
 
         try:
-            return httpx.get(f"{self.address}/health", timeout=5).is_success
+            return httpx.get(f"{self.address}/health", timeout=5, trust_env=False).is_success
         except httpx.HTTPError:
             return False
 

@@ -1,4 +1,4 @@
-"""Requests to a server as its users send them: streamed, a few at a time, each one timed."""
+"""Requests to a server as its users send them: streamed, a few at a time, each one timed; no proxy stands between."""
 
 from __future__ import annotations
 
@@ -97,8 +97,9 @@ class Traffic:
                     lost.extend([] if _is_refusal(error) else failures[-1:])
                 answered(len(requests) + len(failures))
 
+        direct = openai.DefaultAsyncHttpxClient(trust_env=False)
         async with openai.AsyncOpenAI(
-            base_url=url, api_key="none", timeout=self.timeout_s, max_retries=0
+            base_url=url, api_key="none", timeout=self.timeout_s, max_retries=0, http_client=direct
         ) as client:
             await self._warm_up(client, failures_of)
             began = time.perf_counter()

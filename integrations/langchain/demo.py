@@ -38,6 +38,12 @@ def copy_documentation(folder: Path) -> None:
         shutil.copy(path, target)
 
 
+def _ask_directly(host: str) -> None:
+    """Has the clients of this process ask a host past the proxies of the environment."""
+    own = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    os.environ["no_proxy"] = f"{own},{host}" if own else host
+
+
 class Server:
     """The model of integrations/vllm/serve.yaml behind HTTP, started at once and waited for when it is needed."""
 
@@ -49,6 +55,7 @@ class Server:
         command += ["--config", str(ROOT / "integrations" / "vllm" / "serve.yaml"), "--host", "127.0.0.1"]
         command += ["--port", self._address.rpartition(":")[2]]
         command += ["--chat-template", str(HERE / "plain_chat.jinja")]
+        _ask_directly("127.0.0.1")
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
             command, cwd=ROOT, start_new_session=True, stdout=self._messages, stderr=subprocess.STDOUT

@@ -86,6 +86,18 @@ def test_server_gives_the_first_worker_that_has_a_proposer(server):
     assert server.asked == [("/collective_rpc", {"method": "hola_hsd_stats"})]
 
 
+def test_this_machine_is_asked_past_a_proxy_and_another_through_it(server, monkeypatch):
+    server.answer = json.dumps({"results": [{"calls": 7}]}).encode()
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    for host in ("127.0.0.1", "localhost"):
+        assert read_snapshot(f"http://{host}:{server.server_port}") == {"calls": 7}
+    monkeypatch.setenv("http_proxy", address(server))
+    assert read_snapshot("http://inference.example:8000") == {"calls": 7}
+    assert server.asked[-1][0] == "http://inference.example:8000/collective_rpc"
+
+
 def test_the_address_that_clients_take_will_do(server):
     server.answer = json.dumps({"results": [{"calls": 7}]}).encode()
     for path in ("/v1", "/v1/"):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from urllib.request import proxy_bypass_environment
 
 import pytest
 import yaml
 
-from hola_plugins.pilot.accuracy import check_tasks, read_accuracy
+from hola_plugins.pilot import accuracy
+from hola_plugins.pilot.accuracy import Evaluation, check_tasks, read_accuracy
 from hola_plugins.pilot.lm_eval_task import write_task
 from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.sections import Task
@@ -159,6 +162,34 @@ def test_questions_need_a_tokenizer_and_without_questions_none_is_asked_for(line
         check_tasks([own], str(tmp_path / "model"))
     (tmp_path / "model" / "tokenizer.json").touch()
     check_tasks([own], str(tmp_path / "model"))
+
+
+@pytest.mark.parametrize(
+    ("own", "past"),
+    [
+        ({}, ["127.0.0.1"]),
+        ({"NO_PROXY": "a.org"}, ["127.0.0.1", "a.org"]),
+        ({"NO_PROXY": "a.org", "no_proxy": "*"}, ["127.0.0.1", "a.org", "huggingface.co"]),
+    ],
+)
+def test_no_proxy_stands_between_lm_eval_and_the_server(lines, tmp_path, monkeypatch, own, past):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+
+    def started(name, command, log, environment):
+        for variable, value in environment.items():
+            monkeypatch.setenv(variable, value)
+        raise ProcessError("started")
+
+    monkeypatch.setattr(accuracy, "LoggedProcess", started)
+    server = SimpleNamespace(url="http://127.0.0.1:20000/v1", longest=lambda: 512)
+    task = Task(task="own", questions=lines({"question": "one?", "answer": "1"}))
+    with pytest.raises(ProcessError, match="started"):
+        Evaluation(tmp_path, tmp_path, "tokenizer", 1, chat=False).run("own", task, server, str)
+    hosts = ("127.0.0.1", "a.org", "huggingface.co")
+    assert [host for host in hosts if proxy_bypass_environment(host)] == past
 
 
 RESULTS = {

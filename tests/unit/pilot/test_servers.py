@@ -97,6 +97,18 @@ def test_a_server_that_never_answers_is_given_up(new_fleet):
         fleet.server(plan("a", "hang"))
 
 
+def test_no_proxy_stands_between(new_fleet, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with new_fleet() as fleet:
+        server = fleet.server(plan("a"))
+        assert server.longest() == 512
+        found = TRAFFIC.run(server.url, [Prompt("0", "all", "a b")], 0, lambda _: None)
+    assert (len(found.requests), found.failures) == (1, ())
+
+
 @pytest.mark.parametrize("chat", [False, True])
 def test_requests_without_an_answer_are_counted_and_never_among_the_answers(new_fleet, chat):
     prompts = [
