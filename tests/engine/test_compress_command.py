@@ -267,6 +267,24 @@ def test_a_killed_run_leaves_no_checkpoint_and_the_next_one_uses_its_scores(work
     assert names(out.parent) == ["small"]
 
 
+@pytest.mark.parametrize("shard", ["1GB", "1MB"])
+def test_a_model_whose_config_has_no_dtype_is_counted_in_that_of_its_weights(
+    tmp_path: Path, shard: str
+) -> None:
+    from hola_plugins.llmcompressor.loading import loaded_bytes
+
+    model = transformers.AutoModelForCausalLM.from_pretrained(TARGET, dtype=torch.bfloat16)
+    model.save_pretrained(tmp_path, max_shard_size=shard)
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["dtype"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert transformers.AutoConfig.from_pretrained(tmp_path).dtype is None
+    assert (tmp_path / "model.safetensors").exists() == (shard == "1GB")
+    weights = sum(weight.numel() for weight in model.parameters())
+    assert loaded_bytes(str(tmp_path), "auto") == 2 * weights
+    assert loaded_bytes(str(tmp_path), "float32") == 4 * weights
+
+
 def test_a_model_larger_than_its_memory_gives_the_same_tensors(work: Path) -> None:
     """Most of the weights stay on disk, and so do those that change; the checkpoint is in several small files."""
     budget = [
@@ -282,7 +300,8 @@ def test_a_model_larger_than_its_memory_gives_the_same_tensors(work: Path) -> No
         "32",
     ]
     for out, memory in (("whole", "1GB"), ("by-layer", "1MB")):
-        hola("compress", str(TARGET), *budget, "--memory", memory, "--out", str(work / out))
+        _, messages = hola("compress", str(TARGET), *budget, "--memory", memory, "--out", str(work / out))
+        assert ("larger than the 1.00 MB that its weights may take" in messages) == (memory == "1MB")
     whole = load_file(work / "whole" / "model.safetensors")
     shards = sorted((work / "by-layer").glob("model-*.safetensors"))
     found = {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
