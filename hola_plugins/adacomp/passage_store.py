@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -46,6 +47,11 @@ class PassageStore:
 
     def __len__(self) -> int:
         return len(self._passages)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a store is neither pickled nor copied: save it to a folder, and load it from there where it is wanted"
+        )
 
     @property
     def dimension(self) -> int:

@@ -6,7 +6,7 @@ import copy
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 import numpy as np
 from langchain_core.documents import Document
@@ -54,6 +54,9 @@ class FaissStore(VectorStore):
     def __len__(self) -> int:
         return len(self.passages)
 
+    def __reduce__(self) -> NoReturn:
+        self.passages.__reduce__()
+
     @property
     def embeddings(self) -> Embeddings:
         """The embedding model."""
@@ -65,6 +68,7 @@ class FaissStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: Sequence[str | None] | None = None,
+        batch_size: int | None = None,
     ) -> list[str]:
         """Embeds and adds texts; a text whose id is there already replaces the old one.
 
@@ -72,15 +76,18 @@ class FaissStore(VectorStore):
             texts: The texts.
             metadatas: One mapping a text.
             ids: One id a text; None, or None in the list, makes one up.
+            batch_size: Most texts given to the embedding model in one call; None gives it all.
 
         Returns:
             The ids, in the order of the texts.
 
         Raises:
-            ValueError: Lists of different lengths, or embeddings that cannot be used; nothing is added.
+            ValueError: Lists of different lengths, a batch_size below 1, or embeddings that cannot be used;
+                nothing is added.
         """
         passages = _passages(list(texts), metadatas, ids)
-        vectors = self._embedding.embed_documents([passage.text for passage in passages]) if passages else []
+        embed = self._embedding.embed_documents
+        vectors = [vector for batch in _batches(passages, batch_size) for vector in embed(batch)]
         return self._add(passages, vectors)
 
     async def aadd_texts(
@@ -89,11 +96,12 @@ class FaissStore(VectorStore):
         metadatas: list[dict[str, Any]] | None = None,
         *,
         ids: Sequence[str | None] | None = None,
+        batch_size: int | None = None,
     ) -> list[str]:
         """Does as `add_texts`, with the model's own asynchronous embedding."""
         passages = _passages(list(texts), metadatas, ids)
         embed = self._embedding.aembed_documents
-        vectors = await embed([passage.text for passage in passages]) if passages else []
+        vectors = [vector for batch in _batches(passages, batch_size) for vector in await embed(batch)]
         return await run_in_executor(None, self._add, passages, vectors)
 
     def delete(self, ids: Sequence[str] | None = None) -> bool:
@@ -276,6 +284,15 @@ def _passages(
         )
         for place, text in enumerate(texts)
     ]
+
+
+def _batches(passages: Sequence[Passage], size: int | None) -> list[list[str]]:
+    """Gives the texts in lists of at most this size."""
+    if size is not None and size < 1:
+        raise ValueError(f"batch_size must be at least 1, or None for one call, got {size}")
+    texts = [passage.text for passage in passages]
+    step = size or len(texts) or 1
+    return [texts[start : start + step] for start in range(0, len(texts), step)]
 
 
 def _id_text(given: object) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -165,6 +167,53 @@ def test_k_zero_is_refused_and_a_large_k_gives_all(store):
 def test_a_misspelt_keyword_is_refused(store):
     with pytest.raises(TypeError, match="filters"):
         store.similarity_search("cat", filters={"n": 1})
+
+
+def test_an_unknown_keyword_of_adding_is_refused(store):
+    with pytest.raises(TypeError, match="vector_field"):
+        store.add_texts(["new"], vector_field="x")
+
+
+class _Counting(HashedWords):
+    """Writes down how many texts came in each call."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def embed_documents(self, texts):
+        self.calls.append(len(texts))
+        return super().embed_documents(texts)
+
+
+@pytest.mark.parametrize(
+    ("size", "calls"), [(None, [5]), (2, [2, 2, 1]), (5, [5]), (100, [5])], ids=["none", "2", "5", "100"]
+)
+def test_texts_are_embedded_in_batches(size, calls):
+    plain, texts = FaissStore(HashedWords()), [*TEXTS, "a fish swam"]
+    plain.add_texts(texts)
+    for add in (FaissStore.add_texts, lambda *a, **k: asyncio.run(FaissStore.aadd_texts(*a, **k))):
+        store = FaissStore(_Counting())
+        assert add(store, texts, ids=list("abcde"), batch_size=size) == list("abcde")
+        assert store.embeddings.calls == calls
+        found = store.similarity_search_with_score("a cat sat", 5)
+        assert [(d.page_content, score) for d, score in found] == [
+            (d.page_content, score) for d, score in plain.similarity_search_with_score("a cat sat", 5)
+        ]
+
+
+def test_a_batch_size_below_one_is_refused(store):
+    with pytest.raises(ValueError, match="batch_size must be at least 1, or None for one call, got 0"):
+        store.add_texts(["new"], batch_size=0)
+    assert len(store) == 4
+
+
+@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_store_is_neither_pickled_nor_copied(store, copier):
+    retriever = AdaCompRetriever.from_vectorstore(store)
+    for one in (store, store.passages, *([] if copier is copy.copy else [retriever])):
+        with pytest.raises(TypeError, match="save it to a folder, and load it from there"):
+            copier(one)
 
 
 class _Broken(HashedWords):
