@@ -29,6 +29,9 @@ class AuditTrail:
         self._ends_whole = False
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
+    def __reduce__(self) -> tuple[type[AuditTrail], tuple[Path]]:
+        return AuditTrail, (self.path,)
+
     def write(self, record: Mapping[str, Any]) -> None:
         """Appends one record, with the time in UTC before it; what JSON has no word for is written as its text.
 

