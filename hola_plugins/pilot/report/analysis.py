@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,8 +11,9 @@ from hola_plugins.pilot.report.cost import Cost, cost
 from hola_plugins.pilot.report.latency import Speed, speed
 from hola_plugins.pilot.report.recommendation import Advice, advise, may_move
 from hola_plugins.pilot.report.sameness import Sameness, sameness
+from hola_plugins.pilot.report.shortages import shortages
 from hola_plugins.pilot.report.waiting import as_waited
-from hola_plugins.pilot.report.wording import in_short, sentence, shortage, too_small, unanswered
+from hola_plugins.pilot.report.wording import in_short, sentence, too_small, unanswered
 from hola_plugins.pilot.results import Results, Stage
 
 _WARNED = {"time to first token", "prompt tokens"}
@@ -78,7 +79,7 @@ def analyse(results: Results) -> Analysis:
         warnings=(
             *_unanswered(results.stages),
             *_unscored(results.stages),
-            *_shortages(comparisons, results),
+            *_shortages(comparisons, results, titles),
         ),
     )
 
@@ -114,12 +115,14 @@ def _unscored(stages: Sequence[Stage]) -> Iterator[str]:
             yield f"No score of {task} for {stage.title}: {in_short(error)}"
 
 
-def _shortages(comparisons: Sequence[Comparison], results: Results) -> Iterator[str]:
-    """Yields where a step's sample is too small to decide what the step may change."""
+def _shortages(
+    comparisons: Sequence[Comparison], results: Results, titles: Mapping[str, str]
+) -> Iterator[str]:
+    """Gives where a step's sample is too small to decide what the step may change."""
     stages = {stage.name: stage for stage in results.stages}
-    titles = {stage.name: stage.title for stage in results.stages}
-    prompts = Fraction(results.prompts, results.repeats)
-    for one in comparisons:
-        judged = one.step and one.measure not in _WARNED and may_move(stages[one.stage], one)
-        if judged and too_small(one):
-            yield shortage(one, titles, prompts)
+    short = [
+        one
+        for one in comparisons
+        if one.step and one.measure not in _WARNED and may_move(stages[one.stage], one) and too_small(one)
+    ]
+    return shortages(short, titles, Fraction(results.prompts, results.repeats))

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from hola_plugins.pilot.report.comparison import Comparison, measure_of
-from hola_plugins.pilot.report.wording import in_short, measured, open_loss, too_small
+from hola_plugins.pilot.report.wording import in_short, listed, measured, open_loss, too_small
 from hola_plugins.pilot.results import Stage
 
 Verdict: TypeAlias = Literal["switch on", "weigh", "undecided", "leave off", "not measured"]
@@ -100,8 +100,7 @@ def summary(advice: Sequence[Advice]) -> str:
     for verdict, opening in _OPENINGS.items():
         methods = [one.method for one in advice if one.verdict == verdict]
         if methods:
-            *most, last = methods
-            parts.append(f"{opening} {', '.join(most)}{' and ' if most else ''}{last}.")
+            parts.append(f"{opening} {listed(methods)}.")
     return " ".join(parts) or "Only the baseline was measured."
 
 

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from fractions import Fraction
+from collections.abc import Mapping, Sequence
 from textwrap import shorten
 
-from hola_plugins.pilot.config import MOST_REPEATS
 from hola_plugins.pilot.report.comparison import Comparison
 from hola_plugins.pilot.report.estimate import LEAST_TURNS
-from hola_plugins.pilot.report.precision import (
-    NARROW_RATIO,
-    NARROW_SCORE,
-    is_narrow,
-    repeats_wanted,
-    units_wanted,
-)
+from hola_plugins.pilot.report.precision import NARROW_SCORE, is_narrow
 from hola_plugins.pilot.results import Stage
 
 _LONGEST = 200
@@ -50,8 +41,18 @@ def interval(comparison: Comparison) -> str:
 def pairs(comparison: Comparison) -> str:
     """Gives the sample: ``12 turns``."""
     units, noun = comparison.estimate.units, comparison.unit
-    plural = "queries" if noun == "query" else f"{noun}s"
-    return f"{units} {noun if units == 1 else plural}"
+    return f"{units} {noun if units == 1 else plural(noun)}"
+
+
+def plural(noun: str) -> str:
+    """Gives the word for several of what is counted."""
+    return "queries" if noun == "query" else f"{noun}s"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Writes one or more items as a list in a sentence: ``a, b and c``."""
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def measured(comparison: Comparison) -> str:
@@ -75,27 +76,12 @@ def sentence(comparison: Comparison, titles: Mapping[str, str]) -> str:
 def statement(comparison: Comparison, titles: Mapping[str, str]) -> str:
     """Says what was measured, and of a change that does not count why; takes what `sentence` does."""
     why = "" if comparison.significant else _why(comparison)
-    return f"{_what(comparison, titles)}, {measured(comparison)}{why}."
+    return f"{comparison.measure} of {two_stages(comparison, titles)}, {measured(comparison)}{why}."
 
 
 def too_small(comparison: Comparison) -> bool:
     """Says whether the sample is too small to decide: nothing is shown, and much is possible."""
     return not comparison.significant and not (comparison.decidable and is_narrow(comparison))
-
-
-def shortage(comparison: Comparison, titles: Mapping[str, str], prompts: Fraction) -> str:
-    """Says of a sample that is too small what it leaves open and what would do.
-
-    Args:
-        comparison: What was compared.
-        titles: Title of a stage by its name.
-        prompts: How many a repeat sends, on average.
-    """
-    what = _what(comparison, titles)
-    if not comparison.decidable:
-        return f"Too small a sample for {what}: {_undecidable(comparison)}."
-    remedy = _repeats(comparison, prompts) if comparison.unit == "turn" else _units(comparison)
-    return f"Too small a sample for {what}: anything from {interval(comparison)} is possible; {remedy}."
 
 
 def open_loss(comparison: Comparison) -> str | None:
@@ -123,22 +109,12 @@ def in_short(error: str | None) -> str:
     return " ".join(dict.fromkeys([lines[0], lines[-1]])) if lines else "no reason is known"
 
 
-def _what(comparison: Comparison, titles: Mapping[str, str]) -> str:
-    """Names the measure and the two stages."""
-    return f"{comparison.measure} of {titles[comparison.stage]} against {titles[comparison.against]}"
+def two_stages(comparison: Comparison, titles: Mapping[str, str]) -> str:
+    """Names the two stages: ``+ HSD against Baseline``."""
+    return f"{titles[comparison.stage]} against {titles[comparison.against]}"
 
 
-def _why(comparison: Comparison) -> str:
-    """Says why a change does not count although its interval, or its size, seems to show one."""
-    estimate = comparison.estimate
-    if not comparison.decidable:
-        return f"; {_undecidable(comparison)}"
-    if not (estimate.low or 0.0) <= comparison.neutral <= (estimate.high or 0.0):
-        return f"; its probability of {comparison.corrected:.2g} after the correction is 0.05 or more"
-    return ""
-
-
-def _undecidable(comparison: Comparison) -> str:
+def undecidable(comparison: Comparison) -> str:
     """Says what the sample lacks."""
     if comparison.unit != "turn":
         return f"{pairs(comparison)}, or no figure for each of them, decide nothing"
@@ -146,23 +122,11 @@ def _undecidable(comparison: Comparison) -> str:
     return f"{repeats} cannot tell the method from the machine: give at least {LEAST_TURNS} repeats, and as many prompts"
 
 
-def _repeats(comparison: Comparison, prompts: Fraction) -> str:
-    """Says how many repeats, and prompts of the same number each, would do."""
-    wanted = repeats_wanted(comparison)
-    aim = f"{100 * NARROW_RATIO:.0f} % either way"
-    if wanted is None:
-        return (
-            f"even {MOST_REPEATS} repeats, the most, would not narrow that to {aim}: the difference is too small to be "
-            "told on this machine"
-        )
-    more, now = (math.ceil(repeats * prompts) for repeats in (wanted, comparison.estimate.units))
-    return (
-        f"about {wanted} repeats and {more:,} prompts instead of {comparison.estimate.units} and {now:,} would narrow "
-        f"that to {aim}"
-    )
-
-
-def _units(comparison: Comparison) -> str:
-    """Says how many questions or queries would do."""
-    aim = f"{100 * NARROW_SCORE:.0f} points either way"
-    return f"about {units_wanted(comparison):,} instead of {pairs(comparison)} would narrow that to {aim}"
+def _why(comparison: Comparison) -> str:
+    """Says why a change does not count although its interval, or its size, seems to show one."""
+    estimate = comparison.estimate
+    if not comparison.decidable:
+        return f"; {undecidable(comparison)}"
+    if not (estimate.low or 0.0) <= comparison.neutral <= (estimate.high or 0.0):
+        return f"; its probability of {comparison.corrected:.2g} after the correction is 0.05 or more"
+    return ""
