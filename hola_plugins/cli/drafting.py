@@ -26,8 +26,8 @@ def draft(
     prompts: Annotated[
         Path | None,
         typer.Option(
-            help="Your prompts: JSON lines with prompt, question, messages or text, or a text file; the target "
-            "answers them.",
+            help="Your prompts: JSON lines or parquet with prompt, question, messages or text, or a text file; the "
+            "target answers them.",
             show_default="Python's documentation",
             callback=in_home,
         ),

@@ -51,12 +51,11 @@ def read_documents(path: Path) -> list[Document]:
         OSError: If it cannot be read.
         ImportError: If parquet's library is missing.
     """
-    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
-        found = [_document(record, where) for where, record in json_records(path)]
-    elif path.suffix.lower() == ".parquet":
-        found = [_document(record, where) for where, record in _parquet_records(path)]
+    records = records_of(path)
+    if records is None:
+        found: list[Document] = [read_text(path)]
     else:
-        found = [read_text(path)]
+        found = [_document(record, where) for where, record in records]
     documents = [part for document in found for part in _parts(document)]
     if not documents:
         raise LoBiError(f"{path} is empty: calibration data is text of the kind that the model will see")
@@ -91,7 +90,14 @@ def read_text(path: Path) -> str:
     return content.decode("utf-8-sig", errors="replace")
 
 
-def json_records(path: Path) -> Iterator[tuple[str, Any]]:
+def records_of(path: Path) -> Iterator[tuple[str, Any]] | None:
+    """Yields the records of JSON lines, of a list in JSON or of parquet, with where they stand; None of a text file."""
+    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
+        return _json_records(path)
+    return _parquet_records(path) if path.suffix.lower() == ".parquet" else None
+
+
+def _json_records(path: Path) -> Iterator[tuple[str, Any]]:
     """Yields the records with where they stand."""
     if path.suffix.lower() == ".json" and (content := read_text(path)).lstrip().startswith("["):
         records = _parsed(content, str(path))
@@ -145,21 +151,36 @@ def _document(record: Any, where: str) -> Document:
                 {"role": "user", "content": record[asked]},
                 {"role": "assistant", "content": record[said]},
             ]
-    if chat := messages_of(record):
+    if chat := messages_of(record, where):
         return chat
     if isinstance(record.get("prompt"), str):
         return str(record["prompt"])
     raise LoBiError(f"{where} must hold {RECORDS}; it has {', '.join(map(repr, record)) or 'nothing'}")
 
 
-def messages_of(record: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Gives the messages of a record, role and content of each; none where it holds no chat of text."""
+def messages_of(record: Mapping[str, Any], where: str) -> list[dict[str, str]]:
+    """Gives the messages of a record, role and content of each; none where it holds no chat.
+
+    Raises:
+        LoBiError: If a message has no role, or something else than text; the message names it.
+    """
     messages = record.get("messages")
-    if not isinstance(messages, list) or not all(_is_message(one) for one in messages):
+    if not isinstance(messages, list):
         return []
-    return [{"role": one["role"], "content": one["content"]} for one in messages]
+    return [_message(one, f"{where}: message {number}") for number, one in enumerate(messages, 1)]
 
 
-def _is_message(message: Any) -> bool:
-    """Tells whether it is a message of text."""
-    return isinstance(message, dict) and all(isinstance(message.get(key), str) for key in ("role", "content"))
+def _message(message: Any, where: str) -> dict[str, str]:
+    """Reads one message, whose content is text or a list of parts of text."""
+    given = message if isinstance(message, dict) else {}
+    role, content = given.get("role"), given.get("content")
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
+    texts = [str(part["text"]) for part in parts if _is_text(part)]
+    if isinstance(role, str) and len(texts) == len(parts):
+        return {"role": role, "content": "\n".join(texts)}
+    raise LoBiError(f"{where} has no role, or no text content (tool calls, images): leave it out")
+
+
+def _is_text(part: Any) -> bool:
+    """Tells whether a part of a message is text."""
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hola_plugins.lobi.calibration_file import Document, json_records, messages_of, pieces, read_text
+from hola_plugins.lobi.calibration_file import Document, messages_of, pieces, read_text, records_of
 from hola_plugins.lobi.config import LoBiError
 from hola_plugins.lobi.default_text import default_documents
 from hola_plugins.lobi.document_ids import plain_ids, templated_ids
@@ -27,18 +27,20 @@ def read_prompts(path: Path) -> list[Document]:
     """Reads a file of prompts.
 
     Args:
-        path: ``.jsonl`` or ``.json`` (one record a line, or one list), anything else as UTF-8 text, whose pieces
-            each give their beginning. A record holds ``prompt``, ``question``, ``text`` or ``messages``; what
-            it was answered with, if given, is left out: the target answers itself.
+        path: ``.jsonl`` or ``.json`` (one record a line, or one list), ``.parquet`` (one record a row), anything
+            else as UTF-8 text, whose pieces each give their beginning. A record holds ``prompt``, ``question``,
+            ``text`` or ``messages``; what it was answered with, if given, is left out: the target answers itself.
 
     Raises:
         LoBiError: If the file is empty, binary, or holds something else; the message names the line.
         OSError: If it cannot be read.
+        ImportError: If parquet's library is missing.
     """
-    if path.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
-        prompts = [_prompt(record, where) for where, record in json_records(path)]
+    records = records_of(path)
+    if records is None:
+        prompts: list[Document] = [_beginning(piece) for piece in pieces(read_text(path))]
     else:
-        prompts = [_beginning(piece) for piece in pieces(read_text(path))]
+        prompts = [_prompt(record, where) for where, record in records]
     if not prompts:
         raise LoBiError(f"{path} is empty: give prompts as the target will see them, one JSON object a line")
     return prompts
@@ -102,7 +104,7 @@ def _prompt(record: Any, where: str) -> Document:
             return str(record[key])
     if isinstance(record.get("text"), str):
         return _beginning(record["text"])
-    chat = messages_of(record)
+    chat = messages_of(record, where)
     if asked := chat[:-1] if chat and chat[-1]["role"] == "assistant" else chat:
         return asked
     raise LoBiError(f"{where} must hold {_RECORDS}; it has {', '.join(map(repr, record)) or 'nothing'}")

@@ -23,6 +23,14 @@ RECORDS: list[tuple[dict[str, Any], Any]] = [
     ({"id": 7, "prompt": "Which valve?"}, "Which valve?"),
     ({"question": "Which valve?", "answer": "The inlet valve."}, CHAT),
     ({"messages": CHAT, "id": 7}, CHAT),
+    (
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": text} for text in ("Which", "valve?")]}
+            ]
+        },
+        [{"role": "user", "content": "Which\nvalve?"}],
+    ),
 ]
 
 
@@ -73,7 +81,19 @@ def test_pieces_keep_every_word_in_its_order(paragraphs: list[str]) -> None:
             b'{"question": "a", "choices": "b"}',
             r"line 1 must hold .* it has 'question', 'choices'",
         ),
-        ("data.jsonl", b'{"messages": [{"role": "user"}]}', r"line 1 must hold"),
+        ("data.jsonl", b'{"messages": []}', r"line 1 must hold"),
+        ("data.jsonl", b'{"messages": ["hello"]}', r"line 1: message 1 has no role"),
+        ("data.jsonl", b'{"messages": [{"content": "hello"}]}', r"line 1: message 1 has no role"),
+        (
+            "data.jsonl",
+            b'{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": null}]}',
+            r"line 1: message 2 has no role, or no text content \(tool calls, images\): leave it out",
+        ),
+        (
+            "data.jsonl",
+            b'{"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]}]}',
+            r"line 1: message 1 .* no text content",
+        ),
         (
             "data.jsonl",
             b'{"prompt": 3}',

@@ -27,16 +27,23 @@ def tokenizer():
     return transformers.AutoTokenizer.from_pretrained(TARGET)
 
 
-def test_every_kind_of_record_gives_its_prompt(tmp_path):
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_every_kind_of_record_gives_its_prompt(tmp_path, kind):
     chat = [{"role": "user", "content": "Which valve?"}, {"role": "assistant", "content": "The inlet valve."}]
     long = "word " * 200
-    path = lines(
-        tmp_path / "prompts.jsonl",
+    records = [
         {"prompt": "Which valve?", "response": "The inlet valve."},
         {"question": "Which pump?", "answer": "The second."},
         {"messages": chat},
         {"text": long},
-    )
+    ]
+    path = tmp_path / f"prompts.{kind}"
+    if kind == "parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        table = {key: [one.get(key) for one in records] for key in ("prompt", "question", "messages", "text")}
+        parquet.write_table(pytest.importorskip("pyarrow").table(table), path)
+    else:
+        lines(path, *records)
     assert read_prompts(path) == ["Which valve?", "Which pump?", chat[:1], long[:399]]
 
 
@@ -54,6 +61,7 @@ def test_a_text_file_gives_the_beginnings_of_its_pieces(tmp_path):
         ('{"prompt": "a"}\n\n{"prompt": \n', "line 3 is no JSON"),
         ('["a"]\n', "line 1 must be an object"),
         ('{"messages": [{"role": "assistant", "content": "b"}]}\n', "line 1 must hold a 'prompt'"),
+        ('{"messages": [{"role": "user", "content": null}]}\n', r"line 1: message 1 .* no text content"),
         ('{"messages": []}\n', "line 1 must hold a 'prompt'"),
     ],
 )
