@@ -46,8 +46,8 @@ class ServerHost:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of every server."""
-        return {"LD_PRELOAD": self.preload} if self.preload else {}
+        """Variables of every server, which asks its requests for no key."""
+        return {"VLLM_API_KEY": "", **({"LD_PRELOAD": self.preload} if self.preload else {})}
 
     def command(self, plan: ServerPlan, port: int) -> list[str]:
         """Writes the command line of a server; nothing is weighed where its arguments say how to load."""

