@@ -88,6 +88,7 @@ def test_a_signal_that_fails(gives, failure, tmp_path):
     made.calibrate(
         [f"when is the {part} in hall {hall} checked" for part in PARTS for hall in range(4)],
         [{f"{part}-{hall}"} for part in PARTS for hall in range(4)],
+        false_skips=0.03,
     )
     before = made.explain(QUERY)
     assert (before.reason, before.warnings) == ("calibrated", ())
