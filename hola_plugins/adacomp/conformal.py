@@ -26,7 +26,7 @@ def coverage_threshold(scores: Sequence[float], target: float) -> float:
         target: Share of queries to be covered, in (0, 1).
 
     Returns:
-        The ``floor((1 - target) * (n + 1))``-th smallest score; `NEVER` with fewer than 1 / (1 - target) labels.
+        The ``floor((1 - target) * (n + 1))``-th smallest score; `NEVER` with fewer than 1 / (1 - target) - 1 labels.
     """
     check_target(target)
     rank = math.floor((1.0 - target) * (len(scores) + 1) + 1e-9)

@@ -30,7 +30,7 @@ def index(
         typer.Option(help="A sentence-transformers model, by path or hub id.", show_default="MiniLM"),
     ] = None,
     chunk: Annotated[
-        int | None, typer.Option(help="Most characters of a passage.", show_default="800")
+        int | None, typer.Option(help="Most characters of a passage, 100 to 100,000.", show_default="800")
     ] = None,
     include: Annotated[
         list[str] | None, typer.Option(help="Only files that fit this pattern; may be repeated.")

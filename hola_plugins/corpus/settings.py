@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hola_plugins.files.input_file import SETTINGS_BYTES, read_bytes
 from hola_plugins.files.whole_file import write_text
+from hola_plugins.settings_error import in_words
 
 FILE = "corpus.json"
 
@@ -49,7 +50,11 @@ def updated_settings(index: Path, embedding: str | None, chunk: int | None) -> C
     """
     asked = {"embedding": embedding, "chunk": chunk}
     kept = (read_settings(index) or CorpusSettings()).model_dump()
-    return CorpusSettings.model_validate(kept | {name: one for name, one in asked.items() if one is not None})
+    settings = kept | {name: one for name, one in asked.items() if one is not None}
+    try:
+        return CorpusSettings.model_validate(settings)
+    except ValidationError as error:
+        raise ValueError(in_words(error, settings, CorpusSettings)) from None
 
 
 def read_settings(index: Path) -> CorpusSettings | None:

@@ -102,13 +102,14 @@ class AdaCompRetriever(RetrieverSettings):
         """Fits depth and none-gate to labelled queries; takes effect at once, in all copies.
 
         Args:
-            queries: Real questions to this corpus; 200 are good, under 1 / (1 - target) promise nothing.
+            queries: Real questions to this corpus; 200 are good, under 1 / (1 - target) - 1 promise nothing.
             relevant: One entry a query, either the ids of all its relevant documents (a collection), or an
                 answer that a relevant document contains (a string, any one document suffices); or a function of
-                query and document that says whether it is relevant.
+                query and document that says whether it is relevant (any one suffices here as well: give ids where
+                all are needed).
             target: Share wanted, in (0, 1); by default `target_recall`, else 0.9.
-            promise: coverage: that share of queries gets all relevant documents. recall: mean recall. Either holds
-                for queries that the none-gate lets through.
+            promise: coverage: that share of queries gets all relevant documents, or one where one suffices. recall:
+                mean recall. Either holds for queries that the none-gate lets through.
             false_skips: Share of such queries that the none-gate may turn away besides, in (0, 1). With fewer labels
                 than 1 / false_skips - 1, 49 by default, it never closes; the warnings of the calibration say so.
             weights: A calibration from another corpus: its weights are kept and only the thresholds are fitted,

@@ -117,7 +117,7 @@ class PilotConfig(Settings):
     """Python of the environment with vLLM; null is the one that runs this command."""
 
     compress_python: Python | None = None
-    """Python of the environment with llmcompressor; null leaves the stage `lobi` out."""
+    """Python of the environment with llmcompressor; null leaves the stage `lobi` out, unless a checkpoint is ready."""
 
     hsd: HSD = HSD()
     documents: Documents | None = None

@@ -4,7 +4,7 @@
     hola index docs
     python integrations/langchain/rag_chain.py docs "Which valve closes first?"
 
-The model needs a chat template; for one without, start the server with --chat-template plain_chat.jinja.
+The model needs a chat template; for one without, start the server with --chat-template integrations/langchain/plain_chat.jinja.
 """
 
 from __future__ import annotations

@@ -119,6 +119,14 @@ def test_another_chunk_size_cuts_anew(corpus):
     assert len(corpus.texts()) < before
 
 
+def test_a_chunk_size_out_of_range_is_refused_in_words(corpus):
+    answer = CliRunner().invoke(app, ["index", str(corpus.root), "--chunk", "50"])
+    assert answer.exit_code == 2
+    assert "'chunk' = 50" in answer.output
+    assert "100" in answer.output
+    assert "pydantic" not in answer.output
+
+
 def test_a_file_that_becomes_empty_is_forgotten(corpus):
     corpus.run()
     corpus.write("a.txt", "")
