@@ -257,6 +257,25 @@ def test_rules_leave_the_head_as_it_is():
     assert {len(plan.schemes) for plan in plans} == {len(groups)}
 
 
+@pytest.mark.parametrize(
+    ("rule", "favoured"),
+    [
+        ("first layers", [{0}, {0, 1}]),
+        ("last layers", [{2}, {2, 1}]),
+        ("outer layers", [{0}, {0, 2}]),
+        *((role, [{role}]) for role in ("attention_in", "attention_out", "mlp_in", "mlp_out")),
+    ],
+)
+def test_a_rule_gives_more_bits_to_its_layers_or_its_role_alone(rule, favoured):
+    groups, names = read_structure(make("llama")).groups, ["W4A16", "W8A8"]
+    families = hand_made_plans(groups, {group.name: names for group in groups}, names)
+    (plans,) = (plans for plans in families if plans[0].origin == f"{rule} W8A8, rest W4A16")
+    for plan, ones in zip(plans, favoured, strict=True):
+        assert plan.schemes == {
+            group.name: "W8A8" if {group.layer, group.role} & ones else "W4A16" for group in groups
+        }
+
+
 def test_pruning_alone_plans_no_bits():
     outcome = compress(
         make("llama"), random_rows(), load_config({"prune": {"layers": 0.34}, "lora": {"steps": 0}})

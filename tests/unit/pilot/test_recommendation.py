@@ -206,6 +206,11 @@ def test_a_step_that_fails_as_the_baseline_does_is_not_measured():
     assert summary(analysis.advice) == "Not measured: HSD."
 
 
+def test_a_step_without_a_finished_stage_before_it_is_undecided():
+    advice = judged(failed("baseline", ENDED), stage("hsd"))["hsd"]
+    assert (advice.verdict, advice.reasons) == ("undecided", ("no stage before it was measured",))
+
+
 def test_a_step_without_a_score_that_the_step_before_has_is_undecided_and_says_why():
     fast = {
         "requests": requests(0.7, seed=1),
