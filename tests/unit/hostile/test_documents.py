@@ -111,7 +111,11 @@ def test_a_passage_of_one_thing_is_judged_all_the_same(part):
     injection_marks(part * (100_000 // len(part)))
 
 
-@pytest.mark.parametrize("sign", ["!", ".", "?", "…", ".'", "。", "\n", " ", "[1", "1. "])
+ONE_THING = ["!", ".", "?", "…", ".'", "。", "\n", " ", "[1", "1. "]
+LINES_AND_MARKS = [".[1]", "a. ", "a:", "\na:", "\n\t", "a\t", "A\n", "\na "]
+
+
+@pytest.mark.parametrize("sign", [*ONE_THING, *LINES_AND_MARKS])
 def test_an_answer_or_passage_of_one_thing_is_cut_all_the_same(sign):
     text = "The valve opens" + sign * (400_000 // len(sign)) + "x"
     assert "".join("".join(split_sentences(text)).split()) == "".join(text.split())

@@ -1,0 +1,157 @@
+"""Where a sentence ends: at stops that are none of an abbreviation, and at line breaks that wrap nothing."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hola_plugins.adacomp.line_breaks import blocks
+from hola_plugins.adacomp.sentences import LONGEST, split_sentences
+
+GOES_ON = [
+    "Dr. Müller hat am 3. Mai 2024 unterschrieben.",
+    "Der 2. Weltkrieg endete 1945.",
+    "Spätestens am 3. Werktag des 19. Jahrhunderts.",
+    "Die Anlage nach § 573c Abs. 2 Nr. 3 BGB ist u. a. nach Abs. § 5 gültig.",
+    "Sie kommt z. B. Montag, d. h. Tage später, u. a. Samstag.",
+    "Gegründet 44 v. Chr. Geburt, so Dr. Prof. Meier.",
+    "See Sec. 3 of v. 2.0, art. 7 and no. 5.",
+    "El Sr. López y la Sra. Pérez de EE. UU. firmaron.",
+    "Madame ou Mme. Martin, p. ex. Anne.",
+    "हमारे डॉ. शर्मा आए।",
+    "J. R. R. Tolkien wrote it.",
+]
+ENDS = [
+    ["It began in 2012.", "The rest came later."],
+    ["He was 12.", "The end."],
+    ["It fell by 3.", "Mail came."],
+    ["He said no.", "Then he left."],
+    ["Wait a sec.", "He comes."],
+    ["We study modern art.", "It is old."],
+    ["Ludwig kam am 3. Mai.", "Er ging."],
+    ["Sie lebten in EE. UU.", "Hoy no."],
+]
+
+
+@pytest.mark.parametrize("text", GOES_ON)
+def test_a_stop_of_an_abbreviation_or_an_ordinal_ends_nothing(text):
+    assert split_sentences(text) == [text]
+
+
+@pytest.mark.parametrize("sentences", ENDS)
+def test_other_stops_end_a_sentence(sentences):
+    assert split_sentences(" ".join(sentences)) == sentences
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        [
+            "Paris is in France.[1]",
+            "It is large.[2][3]",
+            "Why?[a]",
+            "Who knows.[citation needed]",
+            "The end.",
+        ],
+        ["It rose.¹", "“It fell.”²³", "The end."],
+        ["It cost $5.[1]", "Then more."],
+    ],
+)
+def test_marks_of_footnotes_stay_with_the_sentence_before(sentences):
+    assert split_sentences(" ".join(sentences)) == sentences
+
+
+def test_marks_of_footnotes_stay_with_the_sentence_before_without_spaces():
+    assert split_sentences("阀门关闭。[1]泵停止。[2]") == ["阀门关闭。[1]", "泵停止。[2]"]
+
+
+RECORDS = {
+    "chat": ["User: how do I reset", "Agent: press the button", "User: which one", "Agent: the red one"],
+    "lower-case chat": ["bob: hi", "ann: which valve closes first", "bob: the red one"],
+    "Chinese chat": ["用户：哪个阀门先关闭", "客服：红色的", "用户：谢谢"],  # noqa: RUF001
+    "messages with times": ["[10:21] Bob: hi", "[10:22] Ann: ok", "10:23 Bob left"],
+    "IRC": ["<bob> hi all", "<ann> ok then", "<bob> bye now"],
+    "log": [f"2024-05-{day} 10:00 service{day} started on port 80{day}" for day in range(10, 20)],
+    "syslog": [f"May  {day} 10:00:01 host service{day} started" for day in range(1, 9)],
+    "levels": ["INFO service started", "ERROR disk is full", "[WARN] disk is slow"],
+    "tabs": ["Name\tCity\tAge", "Bob\tParis\t33", "Dora\tBern\t66"],
+    "columns": ["part | price", "valve | 12", "pump | 99"],
+    "CSV": ["Name,City,Age", "Bob,Paris,33", "Dora,Bern,66", "Emil,Kiel,77", "Fay,Cork,88"],
+    "YAML": ["name: valve", "price: 12", "stock:", "minimum: 4"],
+    "JSON lines": ['{"part": "valve"}', '{"part": "pump"}'],
+    "list": ["Two parts are sold", "- the red valve", "2. the green valve"],
+    "no full stops": [
+        "The red valve closes before the green valve and the pump",
+        "Grease the pump",
+        "The inspector comes once a year",
+        "A filter costs eight euros",
+    ],
+}
+
+
+@pytest.mark.parametrize("lines", RECORDS.values(), ids=RECORDS)
+def test_a_record_is_a_sentence(lines):
+    assert split_sentences("\n".join(lines)) == lines
+    assert split_sentences("\r\n".join(lines)) == lines
+
+
+def test_the_lines_of_an_item_or_message_stay_together():
+    message = "Agent: E24 means that the drain hose is blocked, unscrew the\nfilter and clean it"
+    item = "- the red valve, which closes before\n  the green one"
+    assert split_sentences(f"User: it says E24\n{message}\n{item}") == ["User: it says E24", message, item]
+
+
+PROSE = (
+    "The drain hose carries the water of the machine to the sink, and Siemens, who built the first of them in "
+    "1950, gave it a filter that Miele and Bosch took over. Unscrew it twice a year and rinse it under the tap "
+    "of the kitchen until nothing is left in it. The pump behind it holds for ten years where the water is soft"
+)
+WORD = st.text("abcdefgh", min_size=1, max_size=11)
+
+
+@pytest.mark.parametrize("width", [30, 50, 72, 90])
+def test_a_wrapped_paragraph_stays_whole(width):
+    wrapped = split_sentences(textwrap.fill(PROSE, width))
+    assert [" ".join(sentence.split()) for sentence in wrapped] == split_sentences(PROSE)
+
+
+@settings(deadline=None)
+@given(st.lists(WORD | WORD.map(str.title), min_size=1), st.integers(11, 90))
+def test_no_line_of_a_wrapped_paragraph_ends_it(words, width):
+    wrapped = textwrap.fill(" ".join(["the", *words]), width)
+    capitals = [line[0].isupper() for line in wrapped.split("\n")[1:]]
+    assert list(blocks(wrapped)) == [wrapped] or (len(capitals) > 3 and all(capitals))
+
+
+def test_a_line_that_is_too_long_leaves_a_wrapped_paragraph_whole():
+    lines = textwrap.fill(PROSE.replace(".", ","), 60).split("\n")
+    text = "\n".join([*lines[:3], "https://example.org/" + "a" * 200, *lines[3:]])
+    assert list(blocks(text)) == [text]
+
+
+def test_lines_wrapped_by_hand_stay_together():
+    assert split_sentences("This is a line that\nwraps over several lines. And the\nnext one too.") == [
+        "This is a line that\nwraps over several lines.",
+        "And the\nnext one too.",
+    ]
+
+
+def test_wrapped_lines_of_a_script_without_spaces_stay_together():
+    text = "阀门七号在启动程序开始后三十秒内首先关闭然\n后主泵停止运转并且所有压力传感器将数据发送\n到中央控制室。"
+    assert split_sentences(text) == [text]
+
+
+def test_a_sentence_that_is_too_long_is_cut_at_a_line():
+    lines = ["word " * 15 + "word"] * 30
+    found = split_sentences("\n".join(lines))
+    assert {line for sentence in found for line in sentence.split("\n")} == set(lines)
+    assert max(map(len, found)) <= LONGEST
+
+
+def test_a_long_sentence_of_a_script_without_spaces_is_cut_at_a_comma_before_a_line():
+    clause = "阀门七号在启动程序开始后三十秒内首先关闭，然"  # noqa: RUF001
+    text = "\n".join([clause] * 9)
+    assert all(sentence[-1] == "，" for sentence in split_sentences(text)[:-1])  # noqa: RUF001
