@@ -37,8 +37,9 @@ def tune(
     The output folder receives tuned/: serve.yaml for vLLM, adacomp.json (and calibration.json) for the retriever,
     recipe.yaml for llmcompressor, and tuned.json with every trial. A stopped run goes on where it was, and what failed
     is tried again. A method whose gain is within noise is left out. Ends with status 1 when nothing keeps the limits, when
-    on the data held out the choice breaks one, leaves one unmeasured or is not better than the baseline, or when every
-    setting of a method failed, and with 2 when the configuration or its data will not do.
+    on the data held out the choice breaks one, leaves one unmeasured, is not better than the baseline or could not be
+    measured (its files are there even so), or when every setting of a method failed, and with 2 when the configuration
+    or its data will not do.
     """
     with ends_with_2("tune", _STOPPED):
         if init:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -35,6 +35,11 @@ class Choice(BaseModel):
     lobi: LoBi | None = None
     model: str
     hsd: dict[str, Any] | None = None
+
+    @classmethod
+    def baseline(cls, pilot: PilotConfig) -> Self:
+        """Gives the settings of the pilot's baseline: none of any method."""
+        return cls(adacomp=None, model=pilot.model)
 
     def server(self, pilot: PilotConfig, name: str) -> ServerPlan:
         """Plans the server of these settings."""
@@ -81,6 +86,7 @@ class Tuned(BaseModel):
         searches: The searches in their order.
         choice: What they chose; None where one found nothing that keeps the limits.
         searched: Figures of the chosen settings in the search.
+        unconfirmed: Why the choice is not measured on the data held out; None where it is, or where there is none.
         held_out: Figures of the chosen settings on data that no search saw.
         reference: Figures of the pilot's baseline on the same data, measured in turn.
         broken: Limits that the chosen settings break on that data, or of which it cannot be told.
@@ -97,6 +103,7 @@ class Tuned(BaseModel):
     searches: tuple[Searched, ...]
     choice: Choice | None = None
     searched: Figures = Figures()
+    unconfirmed: str | None = None
     held_out: Figures = Figures()
     reference: Figures = Figures()
     broken: tuple[str, ...] = ()
@@ -110,4 +117,4 @@ class Tuned(BaseModel):
     def sound(self) -> bool:
         """Whether there is a choice, it is better on the data held out and keeps all limits, and all was measured."""
         measured = not any(one.unmeasured for one in self.searches)
-        return measured and not self.infeasible and not self.broken and not self.no_gain
+        return measured and not (self.infeasible or self.unconfirmed or self.broken or self.no_gain)

@@ -151,7 +151,7 @@ class Arena:
         server.check_running()
         if found.failures:
             raise ProcessError(
-                f"{len(found.failures)} requests got no answer, the first: {found.failures[0]}"
+                f"{side.plan.name}: {len(found.failures)} requests got no answer, the first: {found.failures[0]}"
             )
         tally.requests += found.requests
         tally.peak = max(tally.peak, server.peak_memory or 0)

@@ -30,11 +30,7 @@ def measure_held_out(bench: Bench, choice: Choice, state: State) -> tuple[Figure
     Raises:
         ProcessError: A server ended, or a request got no answer.
     """
-    baseline = Choice(adacomp=None, model=bench.pilot.model)
-    sides = [
-        Side(baseline.server(bench.pilot, "baseline"), bench.contexts.prompts("fixed")),
-        Side(choice.server(bench.pilot, "tuned"), bench.prompts),
-    ]
+    sides = [baseline_side(bench), Side(choice.server(bench.pilot, "tuned"), bench.prompts)]
     key = served_key(bench, sides, ("fixed", bench.depth))
     found = state.get(_NAME, key)
     if found is None:
@@ -47,6 +43,12 @@ def measure_held_out(bench: Bench, choice: Choice, state: State) -> tuple[Figure
         state.put(_NAME, key, found)
     reference, tuned = (Figures.model_validate(one) for one in found)
     return reference, tuned
+
+
+def baseline_side(bench: Bench) -> Side:
+    """Gives the pilot's baseline with what it is sent."""
+    plan = Choice.baseline(bench.pilot).server(bench.pilot, "baseline")
+    return Side(plan, bench.contexts.prompts("fixed"))
 
 
 def _with_scores(bench: Bench, plan: ServerPlan, depth: Depth, figures: Figures) -> Figures:

@@ -20,6 +20,9 @@ ADACOMP = "adacomp.json"
 CALIBRATION = "calibration.json"
 RECIPE = "recipe.yaml"
 
+TUNED = "tuned.json"
+"""What was found; it lies beside the files of the hosts."""
+
 _SERVE_HEAD = """\
 # Found by hola tune.
 #   vllm serve --config serve.yaml
@@ -58,9 +61,9 @@ def write_recipe(folder: Path, checkpoint: Path) -> Path:
 
 
 def clear(folder: Path) -> None:
-    """Removes the files of an earlier choice."""
+    """Removes the files of an earlier choice, and what was found with it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (SERVE, ADACOMP, CALIBRATION, RECIPE):
+    for name in (SERVE, ADACOMP, CALIBRATION, RECIPE, TUNED):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -11,14 +11,16 @@ The searches follow one another, the cheap one first, each with what the ones be
 A grid over all three would multiply what here adds up. Leaving a method out is always one of its settings; where a cost
 is a latency, the best of the others is measured once more, and chosen only where that gain is more than noise. Where
 nothing keeps the limits of a search with what the last one that was not skipped chose, up to three of that one's
-next-best settings are tried. What was chosen is then measured again, beside the pilot's baseline, on prompts, queries
-and questions that no search saw.
+next-best settings are tried. What was chosen is written, and then measured again, beside the pilot's baseline, on
+prompts, queries and questions that no search saw; whether the baseline takes the longest of these prompts is found out
+before all searches.
 """
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from hola_plugins.files.locked_folder import locked
 from hola_plugins.files.whole_file import write_text
@@ -28,6 +30,7 @@ from hola_plugins.pilot.config import PilotConfig
 from hola_plugins.pilot.config_file import read_config
 from hola_plugins.pilot.environment import Environment
 from hola_plugins.pilot.passages import labelled_queries
+from hola_plugins.pilot.process import ProcessError
 from hola_plugins.pilot.progress import Progress
 from hola_plugins.pilot.server import Fleet
 from hola_plugins.pilot.state import State
@@ -35,6 +38,7 @@ from hola_plugins.tune import host_files
 from hola_plugins.tune.bench import Bench
 from hola_plugins.tune.choice import Choice, Searched, Tuned
 from hola_plugins.tune.config import TuneConfig
+from hola_plugins.tune.fit import check_fit
 from hola_plugins.tune.gain import missing_gain
 from hola_plugins.tune.held_out import measure_held_out
 from hola_plugins.tune.limits import Figures, broken, limits_of
@@ -43,8 +47,6 @@ from hola_plugins.tune.split import PARTS, Splitter
 
 FOLDER = "tuned"
 """Folder in the output folder that receives the files of the hosts, and what was found."""
-
-FILE = "tuned.json"
 
 
 class Tuner:
@@ -72,7 +74,7 @@ class Tuner:
         Raises:
             ValueError: Data or limits that cannot be used, or another run in the same folder.
             ImportError: A library that is missing; names the extra.
-            ProcessError: A server of the choice failed on the data held out.
+            ProcessError: A server failed that others are compared with.
         """
         with locked(self._config.out, "set another 'out'"):
             if self._fresh:
@@ -83,16 +85,18 @@ class Tuner:
             folder = self._config.out / FOLDER
             host_files.clear(folder)
             with environment.fleet() as fleet:
+                self._check_fit(parts["held-out"], environment, fleet)
                 searches = Searches(
                     self._config, parts["search"], environment, self._state["search"], fleet, self._progress
                 )
-                tuned = searches.run()
+                tuned = self._described(searches.run(), pilot, environment)
                 fleet.stop()
                 choice = tuned.choice
                 if choice is not None:
-                    tuned = self._measured(tuned, choice, parts["held-out"], environment, fleet)
                     self._write_files(folder, choice, pilot, searches)
-            return write_tuned(self._with_provenance(tuned, environment), folder)
+                    write_tuned(tuned, folder)
+                    tuned = self._confirmed(tuned, choice, parts["held-out"], environment, fleet)
+            return write_tuned(tuned, folder)
 
     def _pilot(self) -> PilotConfig:
         """Reads the pilot's configuration, and refuses what cannot be used before any work."""
@@ -101,33 +105,52 @@ class Tuner:
         check_tasks(pilot.accuracy, pilot.tokenizer)
         return pilot
 
-    def _with_provenance(self, tuned: Tuned, environment: Environment) -> Tuned:
-        """Adds where the figures come from."""
-        provenance = {"versions": environment.all_versions, "config_sha256": self._config_sha256}
-        return tuned.model_copy(update=provenance)
+    def _check_fit(self, pilot: PilotConfig, environment: Environment, fleet: Fleet) -> None:
+        """Refuses data held out that the baseline does not take."""
+        check_fit(self._bench(Choice.baseline(pilot), pilot, environment, fleet), self._state["held-out"])
+
+    def _described(self, tuned: Tuned, pilot: PilotConfig, environment: Environment) -> Tuned:
+        """Adds where the figures come from and, of a choice, what is known before it is measured on data held out."""
+        known: dict[str, Any] = {"versions": environment.all_versions, "config_sha256": self._config_sha256}
+        if tuned.choice is not None:
+            lobi = tuned.choice.lobi
+            known["searched"] = merged(tuned.searches)
+            known["compress_command"] = compress_command(pilot.model, lobi) if lobi else None
+            known["unconfirmed"] = "the measurement is not finished"
+        return tuned.model_copy(update=known)
+
+    def _confirmed(
+        self, tuned: Tuned, choice: Choice, pilot: PilotConfig, environment: Environment, fleet: Fleet
+    ) -> Tuned:
+        """Adds what the choice does on the data held out, or why that could not be measured."""
+        try:
+            return self._measured(tuned, choice, pilot, environment, fleet)
+        except ProcessError as error:
+            return tuned.model_copy(update={"unconfirmed": str(error)})
 
     def _measured(
         self, tuned: Tuned, choice: Choice, pilot: PilotConfig, environment: Environment, fleet: Fleet
     ) -> Tuned:
         """Adds what the choice does on the data held out."""
-        state = self._state["held-out"]
-        bench = Bench(pilot, choice, environment, state, fleet, self._progress.show)
-        reference, held_out = measure_held_out(bench, choice, state)
+        bench = self._bench(choice, pilot, environment, fleet)
+        reference, held_out = measure_held_out(bench, choice, self._state["held-out"])
         self._progress.step()
         limits = limits_of(self._config)
-        changed = choice != Choice(adacomp=None, model=pilot.model)
+        changed = choice != Choice.baseline(pilot)
         no_gain = missing_gain(self._config.minimise, limits, reference, held_out) if changed else None
-        command = compress_command(pilot.model, choice.lobi) if choice.lobi else None
         return tuned.model_copy(
             update={
-                "searched": merged(tuned.searches),
+                "unconfirmed": None,
                 "reference": reference,
                 "held_out": held_out,
                 "broken": tuple(broken(limits, held_out)),
                 "no_gain": no_gain,
-                "compress_command": command,
             }
         )
+
+    def _bench(self, choice: Choice, pilot: PilotConfig, environment: Environment, fleet: Fleet) -> Bench:
+        """Gives the measuring parts over what is held out."""
+        return Bench(pilot, choice, environment, self._state["held-out"], fleet, self._progress.show)
 
     def _write_files(self, folder: Path, choice: Choice, pilot: PilotConfig, searches: Searches) -> None:
         """Writes the configuration of every host that has one."""
@@ -172,5 +195,5 @@ def merged(searches: tuple[Searched, ...]) -> Figures:
 
 def write_tuned(tuned: Tuned, folder: Path) -> Tuned:
     """Writes what was found, whole or not at all; gives it."""
-    write_text(folder / FILE, tuned.model_dump_json(indent=1) + "\n")
+    write_text(folder / host_files.TUNED, tuned.model_dump_json(indent=1) + "\n")
     return tuned

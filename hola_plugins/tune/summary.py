@@ -34,6 +34,9 @@ def render_summary(tuned: Tuned) -> RenderableType:
         parts.append(Text(tuned.infeasible, style="red"))
     unsound = [*tuned.broken, *filter(None, [tuned.no_gain])]
     parts += [Text(f"on held-out data {one}", style="red") for one in unsound]
+    if tuned.unconfirmed:
+        text = f"the choice is not measured on held-out data, which the next run tries again: {tuned.unconfirmed}"
+        parts.append(Text(text, style="red"))
     return Group(*parts)
 
 

@@ -78,10 +78,10 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
 
 @pytest.fixture(scope="module")
 def killed(work: Workplace) -> int:
-    """Kills a tuning once servers are to be started; gives the lines of the journal."""
+    """Kills a tuning once servers are to be searched with; gives the lines of the journal."""
     process = work.start()
     until = time.monotonic() + WAIT_S
-    while not list((work.out / "logs").glob("server-*.log")):
+    while not list((work.out / "logs").glob("server-no-drafts.log")):
         assert process.poll() is None, process.communicate()[0][-4000:]
         assert time.monotonic() < until, "no server in time"
         time.sleep(0.1)

@@ -94,5 +94,5 @@ def test_a_server_by_itself_is_its_own_reference(sides):
 
 
 def test_a_request_without_an_answer_ends_the_duel(sides):
-    with pytest.raises(ProcessError, match="1 requests got no answer, the first: it timed out"):
+    with pytest.raises(ProcessError, match="reference: 1 requests got no answer, the first: it timed out"):
         duel(sides, traffic=Traffic(["it timed out"], reference=1.0, rival=0.5))

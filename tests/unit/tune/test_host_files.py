@@ -104,5 +104,6 @@ def test_the_recipe_of_a_checkpoint_is_read_by_lobi(tmp_path):
 
 def test_the_files_of_an_earlier_choice_go(tmp_path, pilot):
     host_files.write_serve(tmp_path, Choice(adacomp=None, model="m"), pilot)
+    (tmp_path / "tuned.json").touch()
     host_files.clear(tmp_path)
-    assert not list(tmp_path.glob("serve.yaml"))
+    assert not [*tmp_path.glob("serve.yaml"), *tmp_path.glob("tuned.json")]

@@ -1,12 +1,14 @@
-"""The choice beside the baseline on the data held out."""
+"""The choice beside the baseline on the data held out, and what is written before and after that."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
 from hola_plugins.pilot.config import PilotConfig
+from hola_plugins.pilot.process import ProcessError
 from hola_plugins.tune import run
 from hola_plugins.tune.choice import Choice, Tuned
 from hola_plugins.tune.config import TuneConfig
@@ -49,3 +51,62 @@ def test_a_limit_that_was_not_measured_is_no_success(measured):
     found = measured({"tau": 1.0}, speedup=1.1)
     assert found.broken == ("memory_gib was not measured, its ceiling is 2",)
     assert not found.sound
+
+
+@pytest.fixture
+def tune(tmp_path, monkeypatch):
+    """Gives a function that tunes with searches that choose HSD's settings, and this measurement of them."""
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')
+    (tmp_path / "pilot.yaml").write_text("model: owner/name\nprompts: prompts.jsonl\n")
+    given = {"pilot": "pilot.yaml", "out": "out"}
+    config = TuneConfig.model_validate(given, context={"folder": tmp_path})
+    progress = SimpleNamespace(show=lambda doing: None, step=lambda: None)
+    written = tmp_path / "out" / "tuned"
+
+    def searched():
+        assert list(written.iterdir()) == []
+        return Tuned(searches=(), choice=Choice(adacomp=None, model="owner/name", hsd={"tau": 1.0}))
+
+    fleet = SimpleNamespace(stop=lambda: None)
+    environment = SimpleNamespace(fleet=lambda: nullcontext(fleet), all_versions={"vllm": "1"})
+    monkeypatch.setattr(run, "Environment", lambda *given: environment)
+    monkeypatch.setattr(run, "Searches", lambda *given: SimpleNamespace(run=searched))
+    monkeypatch.setattr(run, "Bench", lambda *given: None)
+    monkeypatch.setattr(run, "check_fit", lambda *given: None)
+
+    def tune(measure):
+        monkeypatch.setattr(run, "measure_held_out", lambda *given: measure(read()))
+        tuned = Tuner(config, "0" * 64, progress).run()
+        assert read() == tuned
+        assert (written / "serve.yaml").is_file()
+        return tuned
+
+    def read():
+        return Tuned.model_validate_json((written / "tuned.json").read_bytes())
+
+    return tune
+
+
+def test_what_was_chosen_is_written_before_it_is_measured_and_the_next_run_measures_it(tune):
+    def fail(before):
+        assert before.choice.hsd == {"tau": 1.0}
+        assert before.unconfirmed == "the measurement is not finished"
+        assert (before.versions, before.config_sha256) == ({"vllm": "1"}, "0" * 64)
+        raise ProcessError("baseline: 1 requests got no answer")
+
+    failed = tune(fail)
+    assert failed.unconfirmed == "baseline: 1 requests got no answer"
+    assert not failed.sound
+    confirmed = tune(lambda before: (Figures(), Figures(speedup=1.5)))
+    assert (confirmed.unconfirmed, confirmed.held_out.speedup) == (None, 1.5)
+    assert confirmed.sound
+
+
+def test_nothing_is_searched_where_the_baseline_does_not_take_what_is_held_out(tune, monkeypatch):
+    def refuse(bench, state):
+        raise ValueError("too long")
+
+    monkeypatch.setattr(run, "check_fit", refuse)
+    monkeypatch.setattr(run, "Searches", None)
+    with pytest.raises(ValueError, match="too long"):
+        tune(None)

@@ -54,6 +54,7 @@ def test_a_method_that_could_not_be_measured_at_all_is_no_success():
     assert tuned().sound
     assert not tuned(done("45%"), broken=("recall 0.7 is under 0.8",)).sound
     assert not tuned(done("45%"), no_gain="it is not better").sound
+    assert not tuned(done("45%"), unconfirmed="a server ended").sound
     assert not tuned(done("45%"), infeasible="no setting keeps all limits").sound
 
 
@@ -90,3 +91,8 @@ def test_a_choice_that_is_not_better_is_said():
     )
     assert "on held-out data recall was not measured" in text
     assert "on held-out data the choice is slower" in text
+
+
+def test_a_choice_that_could_not_be_confirmed_is_said():
+    text = shown(done("45%"), unconfirmed="baseline: 1 requests got no answer")
+    assert "not measured on held-out data, which the next run tries again: baseline: 1 requests" in text
