@@ -58,7 +58,12 @@ class Server:
         _ask_directly("127.0.0.1")
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._process = subprocess.Popen(
-            command, cwd=ROOT, start_new_session=True, stdout=self._messages, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT,
+            env={**os.environ, "VLLM_API_KEY": ""},
+            start_new_session=True,
+            stdout=self._messages,
+            stderr=subprocess.STDOUT,
         )
 
     def __enter__(self) -> Self:

@@ -159,6 +159,7 @@ def test_citations_tell_cited_from_given(index: OpenIndex) -> None:
 
 def test_demo_answers_over_the_projects_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("VLLM_API_KEY", "secret")
     output = _run(str(FOLDER / "demo.py"))
     assert "drafts nothing" in output
     assert "[1] README.md" in output
