@@ -39,9 +39,9 @@ def figures_of(text: str) -> list[str]:
 class Figures:
     """The figures of texts, small ones that are written as English words too.
 
-    A figure is among them if it has a reading in common with one of theirs. A point or a comma before one group of three
-    digits can be read both ways: 1.450 is 1450 as well as 1.45, and so finds either. Digits with a gap between groups of
-    three are one figure or several: 12 300 finds 12300, and 12 and 300.
+    A figure is among them if it has a reading in common with one of theirs. A point before one group of three digits is
+    read both ways: 1.450 is 1450 as well as 1.45, and so finds either; a comma there is of thousands. Digits with a gap
+    between groups of three are one figure or several: 12 300 finds 12300, and 12 and 300.
 
     Attributes:
         readings: What they may mean, each written one way.
@@ -82,7 +82,7 @@ def _readings(figure: str) -> tuple[str, ...]:
         return (_plain(closed),)
     separators = [sign for sign in closed if not sign.isdigit()]
     thousands = _plain(closed.replace(separators[0], ""))
-    return (thousands, _plain(closed)) if len(separators) == 1 else (thousands,)
+    return (thousands, _plain(closed)) if separators == ["."] else (thousands,)
 
 
 def _plain(number: str) -> str:

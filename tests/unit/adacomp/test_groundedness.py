@@ -111,6 +111,14 @@ def test_a_point_before_three_digits_is_read_both_ways():
     assert million.unknown == ("1.45",)
 
 
+def test_a_comma_before_three_digits_is_of_thousands():
+    for answer in ("1", "1.000", "1,000"):
+        known = answer != "1"
+        (one,) = supports(f"It weighs {answer} kilograms.", ["It weighs 1,000 kilograms."])
+        assert (one.support == 1.0) == known
+    assert supports("It weighs 1,000 kilograms.", ["It weighs one kilogram."])[0].unknown == ("1,000",)
+
+
 def test_numbers_in_a_row_stay_numbers_of_their_own():
     for answer in ("It ran at 120, at 130 rpm.", "It ran at 120 130 rpm."):
         assert supports(answer, ["It ran at 90 120 130 rpm."])[0].support == 1.0
