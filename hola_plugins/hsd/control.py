@@ -122,7 +122,7 @@ class DraftControl:
         """Tells whether it is worth to ask the levels at all in this call."""
         if self._settings.max_batch is not None and rows > self._settings.max_batch:
             return False
-        return self._static or not self._settings.breaker or self.breaker.allows()
+        return self._static or self.breaker.allows()
 
     def cut(self, block: Block, rows: int, drafting: int) -> Int32:
         """Gives the length of each draft that is sent, int32[rows], and sets `fills`.

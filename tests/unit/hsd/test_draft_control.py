@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from hola_plugins.hsd.block import make_block
 from hola_plugins.hsd.breaker import CircuitBreaker
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.control import DraftControl
+from hola_plugins.hsd.feedback import Feedback
+from hola_plugins.hsd.level import DRAFTED, SLOT, Block
 from hola_plugins.hsd.step_time import StepTimeCurve
 
 
@@ -49,12 +53,44 @@ def test_the_breaker_can_be_switched_off() -> None:
     assert (control.breaker.state, control.may_draft(1)) == ("closed", True)
 
 
+def draft_of(*chances: float) -> Block:
+    """Gives a block with one draft, whose tokens have these match probabilities."""
+    block = make_block(1, 8, Feedback(np.zeros((3, 4), dtype=np.float32), 1, 8, 1).evidence)
+    block.state[0, SLOT], block.state[0, DRAFTED] = 0, len(chances)
+    block.chance[0, : len(chances)] = chances
+    return block
+
+
+@pytest.mark.parametrize(
+    ("chances", "sent", "threshold"), [((0.25, 0.01), 1, 0.1 + 0.1 * (0.25 - 0.1)), ((0.01,), 0, 0.19)]
+)
+def test_the_threshold_goes_a_tenth_of_the_way_to_the_best_one(
+    chances: tuple[float, ...], sent: int, threshold: float
+) -> None:
+    control = DraftControl(HSDConfig.model_validate({"control": {"explore": 0.0}}), 1, 8)
+    steps(control, 3, 0, 1, 0.01)
+    assert control.cut(draft_of(*chances), 1, 1).tolist() == [sent]
+    assert control.sent_tokens == sent
+    assert control.threshold == pytest.approx(threshold)
+    assert control.survival_floor == pytest.approx(0.5 * threshold)
+
+
+@pytest.mark.parametrize(("share", "sent"), [(0.3, 0), (0.7, 1), (1.3, 2)])
+def test_half_of_the_exploration_sends_nothing_and_half_down_to_half_the_threshold(
+    monkeypatch: pytest.MonkeyPatch, share: float, sent: int
+) -> None:
+    control = DraftControl(HSDConfig(), 1, 8)
+    steps(control, 3, 0, 1, 0.01)
+    monkeypatch.setattr(control._random, "random", lambda: share * HSDConfig().control.explore)
+    assert control.cut(draft_of(0.06, 0.7), 1, 1).tolist() == [sent]
+
+
 def test_a_token_of_the_batch_takes_its_share_of_the_step() -> None:
     control = DraftControl(HSDConfig(), max_rows=4, max_draft=8)
     assert control.token_seconds is None
-    control.observe_step(2, 2, None, 0.01)
+    control.observe_step(2, 2, None, 0.01, 0.002)
     assert control.curve.observations(2, 2) == 1
-    assert control.token_seconds == pytest.approx(0.005)
+    assert control.token_seconds == pytest.approx(0.006)
 
 
 def test_the_price_of_a_token_is_its_time_over_that_of_an_emitted_one() -> None:
@@ -99,6 +135,14 @@ def test_past_the_last_measured_point_the_curve_is_no_flatter_than_its_chord() -
         curve.observe(1, 1, 0.01)
         curve.observe(1, 4, 0.04)
     assert curve.table(1)[[1, 4, 20, 36]].tolist() == pytest.approx([0.01, 0.04, 0.2, 0.36])
+
+
+def test_a_batch_size_measured_at_one_point_runs_like_the_mean_step_of_all() -> None:
+    curve = StepTimeCurve(36)
+    for requests, tokens, seconds, count in ((1, 1, 0.01, 3), (1, 4, 0.02, 6), (4, 4, 0.05, 3)):
+        for _ in range(count):
+            curve.observe(requests, tokens, seconds)
+    assert curve.table(4)[[1, 4, 7]] == pytest.approx(0.05 / 0.03 * np.array([0.01, 0.03, 0.05]))
 
 
 def test_drift_takes_its_share_out_of_the_point_that_moved() -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from failing_level import FailingLevel
 from fake_runner import FakeRunner, Replay
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.guard import LevelGuard
 from hola_plugins.hsd.level import BUCKET, DRAFTED, OPEN, OWNER, ROOM, SLOT, WINDOW, Block, Gate, Tokens
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.shared_store import SharedStore
@@ -83,6 +85,30 @@ def test_a_level_that_hangs_is_left_out_and_the_others_go_on() -> None:
     assert level["asked"] < snapshot["calls"]
     assert snapshot["levels"]["request"]["errors"] == 0
     assert runner.emitted > runner.steps
+
+
+def _left_out(guard: LevelGuard, call: int) -> int:
+    """Has a level fail in a call; gives for how many calls it is then left out."""
+    assert not guard.run(call, guard.level.extend, None, None)
+    return next(calls for calls in range(1 << 17) if not guard.backed_off(call + 1 + calls))
+
+
+def test_each_failure_in_a_row_doubles_the_calls_that_a_level_is_left_out_for() -> None:
+    guard, call, found = LevelGuard(FailingLevel(), 8), 0, []
+    for _ in range(15):
+        found.append(_left_out(guard, call))
+        call += 1 + found[-1]
+    assert found == [min(8 << failure, 1 << 16) for failure in range(15)]
+
+
+@pytest.mark.parametrize(("good", "calls"), [(7, 16), (8, 8)])
+def test_as_many_good_calls_as_the_first_back_off_has_make_the_next_one_short_again(
+    good: int, calls: int
+) -> None:
+    guard = LevelGuard(FailingLevel(), 8)
+    resumed = 1 + _left_out(guard, 0)
+    assert all(guard.run(resumed + call, lambda: None) for call in range(good))
+    assert _left_out(guard, resumed + good) == calls
 
 
 def _ids_out_of_range(block: Block) -> None:

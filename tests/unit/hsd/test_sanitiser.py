@@ -38,6 +38,11 @@ def test_legal_drafts_pass_unchanged() -> None:
     )
 
 
+def test_a_draft_ends_at_its_room_and_before_an_id_outside_the_vocabulary() -> None:
+    drafts = np.array([[1, 99, 2], [1, 2, 3]], dtype=np.int32)
+    assert sanitise(drafts, np.array([3, 3], np.int32), np.array([3, 2], np.int32), 8) == ([[1], [1, 2]], 2)
+
+
 def test_room_ends_at_the_longest_request_and_at_unsampled_rows() -> None:
     limits = DraftLimits(max_draft=8, vocabulary=10, max_length=100)
     room = limits.room(np.array([1, 0, 2, 1], np.int32), np.array([10, 10, 95, 100], np.int32))

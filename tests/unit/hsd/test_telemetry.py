@@ -40,6 +40,7 @@ def test_counters_add_up(served: HierarchicalDrafter) -> None:
         assert level["accepted"] <= level["chosen"]
         assert level["matched"] <= level["judged"] <= level["proposed"]
         assert 0.0 <= level["gate_pass_rate"] <= 1.0
+    assert snapshot["levels"]["request"]["gate_pass_rate"] > 0.0
     json.dumps(snapshot)
 
 
