@@ -160,6 +160,7 @@ def test_splitting_loses_nothing_but_white_space(text):
     ("text", "count"),
     [
         ("Dr. Smith met J. R. Jones at 3.5 km, e.g. in the U.S. capital. He left! Why?", 3),
+        ("The probe was made by NASA. Then it flew.", 2),
         ("これは文です。次の文です。", 2),
         ("Title\n\nFirst paragraph\n- item one\n- item two", 4),
         ("", 0),

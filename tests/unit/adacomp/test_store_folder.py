@@ -115,6 +115,15 @@ def test_a_loaded_store_goes_on(kind, tmp_path):
     assert again.search([1.0] * DIMENSION, 1)[0] == ["new"]
 
 
+def test_a_loaded_store_takes_vectors_of_its_dimension_alone(saved):
+    store = load(saved)
+    assert store.dimension == DIMENSION
+    with pytest.raises(ValueError, match=f"{DIMENSION} dimensions"):
+        store.search(np.ones(3), 1)
+    with pytest.raises(ValueError, match=f"{DIMENSION} dimensions"):
+        store.add([Passage("new", "new")], np.ones((1, 3)))
+
+
 @each_kind
 def test_an_empty_store_is_saved(kind, tmp_path):
     write_store(tmp_path, PassageStore(KINDS[kind]).snapshot(), MODEL)

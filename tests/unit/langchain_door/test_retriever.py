@@ -348,6 +348,7 @@ def test_the_evidence_filter_and_the_audit_trail(tmp_path):
         audit=AuditTrail(tmp_path / "audit.jsonl"),
     )
     found = retriever.invoke(QUERY)
+    assert found
     assert {document.metadata["source"] for document in found} <= {"upper", "lower"}
     (record,) = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert [kept["id"] for kept in record["kept"]] == ids(found)

@@ -351,6 +351,7 @@ def test_every_comparison_that_shows_nothing_has_a_sentence_and_small_samples_a_
     assert any("latency of + intermediate level against + Lo-Bi" in text for text in said)
     (warning,) = [text for text in analysis.warnings if "recall of + AdaComp against + HSD" in text]
     assert "instead of 60 queries would narrow that to 2 points either way." in warning
+    assert not any("latency" in text for text in analysis.warnings)
 
 
 def searched(seconds):
