@@ -85,7 +85,7 @@ def test_the_retriever_takes_its_settings(tmp_path):
 def test_the_calibration_keeps_its_promise_with_the_settings_beside_it(tmp_path):
     store = FaissStore.from_texts(TEXTS, HashedWords(), ids=["0", "1", "2"])
     made = AdaCompRetriever.from_vectorstore(store, k_max=2)
-    made.calibrate(TEXTS * 8, [{"0"}, {"1"}, {"2"}] * 8, target=0.8)
+    made.calibrate(TEXTS * 20, [{"0"}, {"1"}, {"2"}] * 20, target=0.8, false_skips=0.05)
     settings, calibration = host_files.write_adacomp(tmp_path, AdaComp(), made)
     again = AdaCompRetriever.from_vectorstore(store, **json.loads(settings.read_text()))
     again.load_calibration(calibration)
