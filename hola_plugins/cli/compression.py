@@ -165,7 +165,8 @@ def _compress(
     quieten_host()
     from hola_plugins.llmcompressor.checkpoint import compress_checkpoint, read_source
     from hola_plugins.lobi.config import load_config
-    from hola_plugins.lobi.summary import render_summary, serve_command
+    from hola_plugins.lobi.serve_command import serve_command
+    from hola_plugins.lobi.summary import HSD, render_summary
     from hola_plugins.lobi.target_device import detect_device, speed_hint
 
     config = load_config(settings | {"target_device": device or detect_device()})
@@ -181,7 +182,7 @@ def _compress(
     report = compress_checkpoint(source, config, dtype, out, memory, replace=force)
     shown = results_console()
     shown.print(render_summary(report))
-    shown.print(f"\nIn the environment of vLLM: {serve_command(out)}", markup=False, soft_wrap=True)
+    shown.print(f"\nIn the environment of vLLM: {serve_command(str(out), HSD)}", markup=False, soft_wrap=True)
 
 
 def quieten_host() -> None:

@@ -55,7 +55,7 @@ def draft(
     bits: Annotated[
         float | None,
         typer.Option(
-            help="Quantise the draft to this many bits a weight, such as 8.5, for vLLM's draft_model alone.",
+            help="Quantise the draft to this many bits a weight, such as 8.5, for vLLM's draft_model; HSD's level unpacks it.",
             show_default="not quantised",
         ),
     ] = None,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from hola_plugins.page.figures import in_bytes
 
-_DRAFTING = {
+HSD = {
     "method": "custom_class",
     "model": "hola_plugins.vllm.HSDProposer",
     "num_speculative_tokens": 8,
 }
+"""vLLM's speculative configuration of HSD."""
 
 
 def render_summary(report: Mapping[str, Any]) -> Table:
@@ -40,8 +38,3 @@ def render_summary(report: Mapping[str, Any]) -> Table:
         table.add_row("cut to", "", ", ".join(f"{name} {value}" for name, value in report["cut"].items()))
     table.add_row("seconds", "", f"{report['run']['seconds']:.0f}")
     return table
-
-
-def serve_command(folder: Path) -> str:
-    """Gives the command that serves a checkpoint in vLLM with HSD drafting."""
-    return shlex.join(["vllm", "serve", str(folder), "--speculative-config", json.dumps(_DRAFTING)])

@@ -82,7 +82,7 @@ def test_the_checkpoint_is_complete_and_within_the_budget(small: tuple[Path, str
     assert f"{size / report['original']['bytes']:.1%}" in output
     assert f"{report['measured']['perplexity']:.3f}" in output
     assert not report["measured"]["seen"]
-    assert f"vllm serve {out} --speculative-config" in output
+    assert f"vllm.entrypoints.openai.api_server --model {out} --speculative-config" in output
     assert "12 sequences of 64 tokens from Python's documentation" in messages
     assert "(--calibration) is the better choice" in messages
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
+from hola_plugins.lobi.serve_command import serve_command
 from hola_plugins.page.figures import in_bytes
 
 
@@ -32,7 +31,7 @@ def draft_command(report: Mapping[str, Any], folder: Path) -> str:
     """
     length = report["payoff"]["best_length"]
     setting = {"method": "draft_model", "model": str(folder), "num_speculative_tokens": length}
-    return shlex.join(["vllm", "serve", report["model"], "--speculative-config", json.dumps(setting)])
+    return serve_command(report["model"], setting)
 
 
 def _sizes(report: Mapping[str, Any]) -> Table:
