@@ -7,7 +7,7 @@ import re
 _ABBREVIATIONS = frozenset((
     "mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "gen", "col", "lt", "sgt", "capt", "rev", "hon",
     "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec",
-    "vs", "v", "etc", "e.g", "i.e", "cf", "al", "approx", "est", "ca", "c", "u.s", "u.k",
+    "vs", "etc", "e.g", "i.e", "cf", "al", "approx", "est", "ca", "c", "u.s", "u.k",
     "inc", "ltd", "co", "corp", "dept", "univ", "vol", "fig", "eq", "p", "pp", "ed", "eds",
     "bzw", "bzgl", "usw", "vgl", "ggf", "evtl", "inkl", "sog", "nr", "str", "dipl", "ing",
     "z.b", "d.h", "u.a", "z.t", "v.a", "u.u", "s.o", "s.u", "n.chr", "v.chr",
@@ -17,7 +17,7 @@ _ABBREVIATIONS = frozenset((
 ))  # fmt: skip
 """In small letters, without white space."""
 
-_BEFORE_NUMBERS = frozenset(("abs", "art", "ch", "kap", "no", "nos", "núm", "sec", "tab", "ziff"))
+_BEFORE_NUMBERS = frozenset(("abs", "art", "ch", "kap", "no", "nos", "núm", "sec", "tab", "v", "ziff"))
 """Those that are words of their own, or end sentences, unless a number follows."""
 
 _LAST_WORD = re.compile(r"((?:(?<!\w)[^\W\d_]\.\s)*)([^\s(\[\"'“‘]+)$")  # noqa: RUF001
@@ -50,12 +50,12 @@ def continues(text: str, start: int, stop: int, end: int) -> bool:
 
 def _expects(parts: str, word: str, following: str) -> bool:
     """Says whether an abbreviation, an initial or a number takes what follows."""
-    if len(word) == 1 and not word.isdigit():
-        return word.isupper() or _is_listed(parts, word) or bool(_NEXT_PART.match(following))
     if len(word) <= 2 and word.isdigit():
         return bool(_COUNTED.match(following))
-    if word.casefold() in _BEFORE_NUMBERS:
-        return bool(_NUMBER.match(following))
+    if word.casefold() in _BEFORE_NUMBERS and _NUMBER.match(following):
+        return True
+    if len(word) == 1 and (word.isupper() or _NEXT_PART.match(following)):
+        return True
     return _is_listed(parts, word)
 
 
