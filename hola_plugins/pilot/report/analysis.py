@@ -9,7 +9,7 @@ from fractions import Fraction
 from hola_plugins.pilot.report.comparison import Comparison, compare_all
 from hola_plugins.pilot.report.cost import Cost, cost
 from hola_plugins.pilot.report.latency import Speed, speed
-from hola_plugins.pilot.report.recommendation import Advice, advise, may_move
+from hola_plugins.pilot.report.recommendation import Advice, advise, brought_along, may_move
 from hola_plugins.pilot.report.sameness import Sameness, sameness
 from hola_plugins.pilot.report.shortages import shortages
 from hola_plugins.pilot.report.waiting import as_waited
@@ -119,10 +119,10 @@ def _shortages(
     comparisons: Sequence[Comparison], results: Results, titles: Mapping[str, str]
 ) -> Iterator[str]:
     """Gives where a step's sample is too small to decide what the step may change."""
-    stages = {stage.name: stage for stage in results.stages}
-    short = [
-        one
-        for one in comparisons
-        if one.step and one.measure not in _WARNED and may_move(stages[one.stage], one) and too_small(one)
-    ]
+    steps = {stage.name: (stage, brought_along(results.stages, stage)) for stage in results.stages}
+    short = []
+    for one in comparisons:
+        stage, along = steps[one.stage]
+        if one.step and one.measure not in _WARNED and may_move(stage, one, along) and too_small(one):
+            short.append(one)
     return shortages(short, titles, Fraction(results.prompts, results.repeats))

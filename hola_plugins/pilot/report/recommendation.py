@@ -3,7 +3,8 @@
 Each step is judged against the last finished stage before it, so that it answers for what it adds alone.
 
 1. A step that failed, or that left more requests without an answer, stays off. Where the steps before it failed as
-   well, it is not measured.
+   well, it is not measured. A step that is served with what one before it adds, which failed and was not measured
+   alone, is undecided at best: a gain may be that one's.
 2. A step that lowers accuracy or recall stays off. A loss counts as soon as its own interval leaves out "no change".
 3. A gain is: lower latency, shorter time to first token, fewer prompt tokens, higher accuracy or recall (each sure
    after the correction for the number of comparisons), or weights at least 5 % smaller. Their files stand in where
@@ -25,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal, TypeAlias
 
 from hola_plugins.pilot.report.comparison import Comparison, measure_of
@@ -57,8 +59,9 @@ _OPENINGS: dict[Verdict, str] = {
     "not measured": "Not measured:",
 }
 _UNMEASURED = {
-    "adacomp": "neither recall nor accuracy of questions that passages are retrieved for was measured above 0",
-    "lobi": "no accuracy above 0 was measured",
+    "adacomp": "neither recall nor accuracy of questions that passages are retrieved for was above 0 in it or in the "
+    "stage before",
+    "lobi": "no accuracy was above 0 in it or in the stage before",
 }
 """What is missing where nothing was measured that a method can move, of the methods that may change answers."""
 
@@ -89,7 +92,7 @@ def advise(stages: Sequence[Stage], comparisons: Sequence[Comparison]) -> list[A
     found = []
     for place, stage in enumerate(stages[1:], 1):
         earlier = [one for one in stages[:place] if one.status == "done"]
-        verdict, reasons = _judged(earlier, stage, comparisons)
+        verdict, reasons = _judged(earlier, stage, brought_along(stages, stage), comparisons)
         found.append(Advice(stage.name, _method(stage, stages[:place]), verdict, tuple(reasons)))
     return found
 
@@ -111,25 +114,33 @@ def _method(stage: Stage, before: Sequence[Stage]) -> str:
     return METHODS.get(stage.name, stage.title)
 
 
+def brought_along(stages: Sequence[Stage], stage: Stage) -> list[Stage]:
+    """Gives the stages since the last finished one that failed while they were measured: the stage adds to them too."""
+    before = stages[: stages.index(stage)]
+    since = takewhile(lambda one: one.status != "done", reversed(before))
+    return [one for one in since if one.status == "failed" and one.model][::-1]
+
+
 def _judged(
-    earlier: Sequence[Stage], stage: Stage, comparisons: Sequence[Comparison]
+    earlier: Sequence[Stage], stage: Stage, along: Sequence[Stage], comparisons: Sequence[Comparison]
 ) -> tuple[Verdict, list[str]]:
-    """Gives verdict and reasons of one step, from the finished stages before it."""
+    """Gives verdict and reasons of one step, from the finished stages before it and the failed ones since."""
     if not earlier or stage.status != "done":
         return _without_figures(earlier, stage)
     *others, before = earlier
     older = {one.name: one.title for one in others}
     own = [one for one in comparisons if one.stage == stage.name and one.step]
+    mixed = [f"it comes with {one.title}, which failed and was not measured alone" for one in along]
     damage = [*_unanswered(before, stage), *_lost(own, older)]
     if damage:
-        return "leave off", damage
+        return "leave off", [*damage, *mixed]
     latest = [one for one in own if one.against == before.name]
     gains, prices = [*_gains(latest), *_smaller(before, stage)], [*_slower(own), *_larger(before, stage)]
     verdict, reasons = _weighed(gains, prices, own)
-    missing = [*_unvouched(stage, own), *_unscored(earlier, stage)]
+    missing = [*mixed, *_unvouched(stage, own), *_unscored(earlier, stage)]
     if verdict != "leave off" and missing:
         return "undecided", [*reasons, *missing]
-    return verdict, [*reasons, *_open_losses(stage, own, older)]
+    return verdict, [*reasons, *mixed, *_open_losses(stage, along, own, older)]
 
 
 def _without_figures(earlier: Sequence[Stage], stage: Stage) -> tuple[Verdict, list[str]]:
@@ -189,13 +200,20 @@ def _quality(own: Sequence[Comparison]) -> list[Comparison]:
     return [one for one in own if one.kind == "quality"]
 
 
-def may_move(stage: Stage, one: Comparison) -> bool:
-    """Tells whether a stage's method can move a measure: any of speed; of quality, where it may change answers."""
+def may_move(stage: Stage, one: Comparison, along: Sequence[Stage] = ()) -> bool:
+    """Tells whether a step can move a measure: any of speed; of quality, where what it adds may change answers.
+
+    Args:
+        stage: The step.
+        one: The measure, compared.
+        along: The stages that it brings along.
+    """
     if one.kind == "speed":
         return True
-    if stage.name == "lobi":
-        return one.measure != _RECALL
-    return stage.name == "adacomp" and one.measure in {
+    names = {stage.name, *(other.name for other in along)}
+    if "lobi" in names and one.measure != _RECALL:
+        return True
+    return "adacomp" in names and one.measure in {
         _RECALL,
         *(measure_of(score) for score in stage.accuracy if score.retrieves),
     }
@@ -208,10 +226,12 @@ def _lost(own: Sequence[Comparison], older: Mapping[str, str]) -> Iterator[str]:
             yield f"it loses {one.measure}: {measured(one)}{_since(one, older)}"
 
 
-def _open_losses(stage: Stage, own: Sequence[Comparison], older: Mapping[str, str]) -> Iterator[str]:
-    """Yields what quality may be lost unseen, of what the stage's method can move."""
+def _open_losses(
+    stage: Stage, along: Sequence[Stage], own: Sequence[Comparison], older: Mapping[str, str]
+) -> Iterator[str]:
+    """Yields what quality may be lost unseen, of what the step can move."""
     for one in own:
-        loss = open_loss(one) if may_move(stage, one) else None
+        loss = open_loss(one) if may_move(stage, one, along) else None
         if loss:
             yield f"{loss}{_since(one, older)}"
 

@@ -77,7 +77,9 @@ def test_without_a_measure_of_quality_what_changes_answers_stays_undecided():
     assert judged(stage(), stage("hsd", **faster))["hsd"].verdict == "switch on"
     advice = judged(stage(), stage("lobi", **faster))["lobi"]
     assert advice.verdict == "undecided"
-    assert advice.reasons[-1] == "it may change answers, and no accuracy above 0 was measured"
+    assert advice.reasons[-1] == (
+        "it may change answers, and no accuracy was above 0 in it or in the stage before"
+    )
 
 
 def found(recall):
@@ -101,7 +103,7 @@ def test_questions_that_search_nothing_do_not_vouch_for_adacomp(retrieves, verdi
     after = stage("adacomp", requests=requests(0.7, seed=1), retrieval=found(None), accuracy=scores)
     advice = judged(before, after)["adacomp"]
     assert advice.verdict == verdict
-    assert ("retrieved for was measured" in advice.reasons[-1]) == (not retrieves)
+    assert ("retrieved for was above 0" in advice.reasons[-1]) == (not retrieves)
 
 
 def test_recall_that_did_not_move_leaves_a_loss_open_and_no_recall_at_all_vouches_for_nothing():
@@ -114,7 +116,7 @@ def test_recall_that_did_not_move_leaves_a_loss_open_and_no_recall_at_all_vouche
     assert advised(1.0).reasons[-1].endswith("points of recall is not ruled out by 8 queries")
     assert advised(0.0).verdict == "undecided"
     assert advised(0.0).reasons[-1].startswith("it may change answers, and neither recall nor accuracy of ")
-    assert advised(0.0).reasons[-1].endswith(" was measured above 0")
+    assert advised(0.0).reasons[-1].endswith(" was above 0 in it or in the stage before")
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -129,6 +131,13 @@ def test_a_score_of_0_throughout_vouches_for_nothing(name, paired):
     (advice,) = advised(0).advice
     assert (advice.verdict, advice.reasons[-1].split(",")[0]) == ("undecided", "it may change answers")
     assert not [one for one in advised(0).comparisons if one.kind == "quality"]
+
+
+def test_a_score_of_0_in_two_stages_is_not_said_of_the_ones_before():
+    nothing, fast = (accuracy(0),), {"requests": requests(0.7, seed=1)}
+    stages = [stage(accuracy=GOOD), stage("hsd", accuracy=nothing), stage("lobi", accuracy=nothing, **fast)]
+    said = judged(*stages)["lobi"].reasons[-1]
+    assert said.endswith(", and no accuracy was above 0 in it or in the stage before")
 
 
 def test_accuracy_that_falls_to_0_is_lost():
@@ -196,6 +205,47 @@ def test_a_failed_step_is_off_and_the_next_is_judged_against_the_last_finished_o
     assert advice["hsd"].verdict == "leave off"
     assert advice["hsd"].reasons == ("it failed: the server ended (log: a.log): RuntimeError: the reason",)
     assert advice["adacomp"].reasons[0].startswith("lower latency")
+
+
+def failed_while_measured(name):
+    return failed(name).model_copy(update={"model": "models/target"})
+
+
+ALONG = "it comes with {}, which failed and was not measured alone"
+
+
+@pytest.mark.parametrize(
+    ("names", "titles"), [(["hsd"], ["+ HSD"]), (["hsd", "adacomp"], ["+ HSD", "+ AdaComp"])]
+)
+def test_a_gain_that_may_be_that_of_a_failed_step_before_is_undecided(names, titles):
+    faster = stage("all", requests=requests(0.5, seed=1), accuracy=GOOD)
+    analysis = analyse(results(stage(accuracy=GOOD), *map(failed_while_measured, names), faster))
+    advice = analysis.advice[-1]
+    assert summary([advice]) == "Undecided: the intermediate level."
+    assert advice.reasons[0].startswith("lower latency: ")
+    assert advice.reasons[-len(titles) :] == tuple(ALONG.format(title) for title in titles)
+
+
+def test_a_failed_step_before_a_finished_one_is_not_brought_along_by_the_next():
+    middle = stage("lobi", requests=requests(0.9, seed=1), accuracy=GOOD)
+    last = stage("all", requests=requests(0.5, seed=2), accuracy=GOOD)
+    advice = judged(stage(accuracy=GOOD), failed_while_measured("hsd"), middle, last)
+    assert [advice[name].verdict for name in ("lobi", "all")] == ["undecided", "switch on"]
+
+
+@pytest.mark.parametrize("retrieves", [True, False])
+def test_what_a_failed_step_before_can_move_is_left_open_and_its_loss_says_so(retrieves):
+    few = found(0.9).model_copy(update={"queries": 8, "recalls": (1.0, 0.0) * 4})
+    scores = (accuracy(12, 20).model_copy(update={"retrieves": retrieves}),)
+    before = stage(retrieval=few, accuracy=scores)
+    other = few.model_copy(update={"recalls": (0.0, 1.0) * 4})
+    behind = stage("all", retrieval=other, accuracy=scores)
+    warned = analyse(results(before, failed_while_measured("adacomp"), behind)).warnings
+    assert any("Too small a sample for recall" in one for one in warned)
+    assert any("Too small a sample for gsm8k" in one for one in warned) == retrieves
+    lost = stage("all", retrieval=found(0.1), accuracy=scores)
+    advice = judged(stage(retrieval=found(0.9), accuracy=scores), failed_while_measured("adacomp"), lost)
+    assert (advice["all"].verdict, advice["all"].reasons[-1]) == ("leave off", ALONG.format("+ AdaComp"))
 
 
 def test_a_step_that_fails_as_the_baseline_does_is_not_measured():
