@@ -10,7 +10,7 @@ from typing import TypeAlias
 from hola_plugins.pilot.config import MOST_REPEATS
 from hola_plugins.pilot.report.comparison import Comparison
 from hola_plugins.pilot.report.precision import NARROW_RATIO, NARROW_SCORE, repeats_wanted, units_wanted
-from hola_plugins.pilot.report.wording import interval, listed, pairs, plural, two_stages, undecidable
+from hola_plugins.pilot.report.wording import interval, listed, pairs, two_stages, undecidable
 
 _Remedy: TypeAlias = Callable[[Sequence[Comparison], Fraction], str]
 """Says of comparisons of one measure what would do, given the prompts a repeat."""
@@ -47,6 +47,8 @@ def _remedy(comparison: Comparison) -> _Remedy:
     """Gives what says what would do."""
     if not comparison.decidable:
         return _lacking
+    if comparison.unit == "turn" and comparison.estimate.units >= MOST_REPEATS:
+        return _nothing
     if comparison.likely:
         return _surer
     if comparison.unit != "turn":
@@ -59,26 +61,38 @@ def _lacking(group: Sequence[Comparison], _: Fraction) -> str:
     return undecidable(min(group, key=lambda one: one.estimate.units))
 
 
-def _surer(group: Sequence[Comparison], _: Fraction) -> str:
-    """Says what makes a likely gain sure."""
-    unit = "repeat" if group[0].unit == "turn" else group[0].unit
-    return f"a gain is likely, not yet sure after the correction; more {plural(unit)} decide it"
+def _surer(group: Sequence[Comparison], prompts: Fraction) -> str:
+    """Says what may make a likely gain sure."""
+    if group[0].unit != "turn":
+        more = _units(group)
+    elif any(repeats_wanted(one) is None for one in group):
+        more = "more repeats, and as many prompts,"
+    else:
+        more = _repeats(group, prompts)
+    return f"a gain is likely, not yet sure after the correction; {more} may make it sure"
 
 
 def _more_units(group: Sequence[Comparison], _: Fraction) -> str:
     """Says how many questions or queries would do for all."""
-    most = max(group, key=units_wanted)
-    return f"about {units_wanted(most):,} instead of {pairs(most)} would narrow {_each(group)} to {_SCORE}"
+    return f"{_units(group)} would narrow {_each(group)} to {_SCORE}"
 
 
 def _more_repeats(group: Sequence[Comparison], prompts: Fraction) -> str:
     """Says how many repeats, and prompts of the same number each, would do for all."""
+    return f"{_repeats(group, prompts)} would narrow {_each(group)} to {_RATIO}"
+
+
+def _units(group: Sequence[Comparison]) -> str:
+    """Gives the most questions or queries that an interval of a group wants."""
+    most = max(group, key=units_wanted)
+    return f"about {units_wanted(most):,} instead of {pairs(most)}"
+
+
+def _repeats(group: Sequence[Comparison], prompts: Fraction) -> str:
+    """Gives the most repeats that an interval of a group wants, and their prompts."""
     wanted, now = max((repeats_wanted(one) or 0, one.estimate.units) for one in group)
     more, sent = (math.ceil(repeats * prompts) for repeats in (wanted, now))
-    return (
-        f"about {wanted} repeats and {more:,} prompts instead of {now} and {sent:,} would narrow {_each(group)} to "
-        f"{_RATIO}"
-    )
+    return f"about {wanted} repeats and {more:,} prompts instead of {now} and {sent:,}"
 
 
 def _nothing(group: Sequence[Comparison], _: Fraction) -> str:

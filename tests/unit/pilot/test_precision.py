@@ -74,14 +74,31 @@ def test_what_more_repeats_cannot_show_and_what_they_can_have_a_line_each():
     assert [("even 100 repeats" in one, one.count(" against ")) for one in said] == [(False, 1), (True, 1)]
 
 
-def test_a_likely_gain_needs_more_repeats_and_no_narrower_interval():
+SURE = ": a gain is likely, not yet sure after the correction; {} may make it sure."
+
+
+def test_a_likely_gain_may_be_made_sure_by_a_larger_sample():
     gain = latency(3, 0.1, ratio=0.5)
     assert gain.likely
     assert too_small(gain)
     (said,) = said_of(gain)
-    assert said.endswith(": a gain is likely, not yet sure after the correction; more repeats decide it.")
-    assert said_of(accuracy(0.01, 0.2, 40))[0].endswith("; more questions decide it.")
+    assert said.endswith(SURE.format("about 19 repeats and 95 prompts instead of 3 and 15"))
+    assert said_of(accuracy(0.01, 0.2, 40))[0].endswith(SURE.format("about 910 instead of 40 questions"))
     assert len(said_of(gain, latency(3, 0.1, stage="lobi"))) == 2
+
+
+def test_a_likely_gain_whose_repeats_are_not_known_names_no_number():
+    unknown = latency(3, 0.3, ratio=0.4)
+    assert unknown.likely
+    assert repeats_wanted(unknown) is None
+    said = said_of(latency(3, 0.1, ratio=0.5), unknown)
+    assert [one.split(" %)")[-1] for one in said] == [SURE.format("more repeats, and as many prompts,")]
+
+
+def test_a_likely_gain_of_the_most_repeats_is_not_told_to_take_more():
+    gain = latency(100, 0.5, ratio=0.8)
+    assert gain.likely
+    assert "even 100 repeats, the most, " in said_of(gain)[0]
 
 
 def test_what_decides_nothing_is_said_without_an_interval():
