@@ -83,9 +83,9 @@ class Tuner:
             parts = Splitter(self._config.out / "data", self._config.held_out, self._config.seed).split(pilot)
             environment = Environment(pilot, self._config.out / "logs")
             folder = self._config.out / FOLDER
-            host_files.clear(folder)
             with environment.fleet() as fleet:
                 self._check_fit(parts["held-out"], environment, fleet)
+                host_files.clear(folder)
                 searches = Searches(
                     self._config, parts["search"], environment, self._state["search"], fleet, self._progress
                 )

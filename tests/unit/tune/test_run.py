@@ -102,7 +102,16 @@ def test_what_was_chosen_is_written_before_it_is_measured_and_the_next_run_measu
     assert confirmed.sound
 
 
-def test_nothing_is_searched_where_the_baseline_does_not_take_what_is_held_out(tune, monkeypatch):
+def test_a_refusal_of_what_is_held_out_searches_nothing_and_leaves_the_files_of_an_earlier_run(
+    tune, tmp_path, monkeypatch
+):
+    def files():
+        return {path.name: path.read_bytes() for path in (tmp_path / "out" / "tuned").iterdir()}
+
+    tune(lambda before: (Figures(), Figures(speedup=1.5)))
+    written = files()
+    assert {"serve.yaml", "tuned.json"} <= written.keys()
+
     def refuse(bench, state):
         raise ValueError("too long")
 
@@ -110,3 +119,4 @@ def test_nothing_is_searched_where_the_baseline_does_not_take_what_is_held_out(t
     monkeypatch.setattr(run, "Searches", None)
     with pytest.raises(ValueError, match="too long"):
         tune(None)
+    assert files() == written
