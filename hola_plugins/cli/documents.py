@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from hola_plugins.cli.ending import ends_with_2
+from hola_plugins.cli.home_folder import in_home
 from hola_plugins.cli.results_console import results_console
 from hola_plugins.terminal_text import clean_line
 
@@ -23,11 +24,14 @@ _STOPPED = "stopped; what was done is saved, the same command goes on"
 def index(
     folder: Annotated[Path, typer.Argument(help="The folder with your text, markdown and PDF files.")],
     index_folder: Annotated[
-        Path | None, typer.Option("--index", help="Where the index goes.", show_default="FOLDER/.hola")
+        Path | None,
+        typer.Option("--index", help="Where the index goes.", show_default="FOLDER/.hola", callback=in_home),
     ] = None,
     embedding: Annotated[
         str | None,
-        typer.Option(help="A sentence-transformers model, by path or hub id.", show_default="MiniLM"),
+        typer.Option(
+            help="A sentence-transformers model, by path or hub id.", show_default="MiniLM", callback=in_home
+        ),
     ] = None,
     chunk: Annotated[
         int | None, typer.Option(help="Most characters of a passage, 100 to 100,000.", show_default="800")

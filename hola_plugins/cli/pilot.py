@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from hola_plugins.cli.ending import ends_with_2
+from hola_plugins.cli.home_folder import in_home
 from hola_plugins.cli.progress_bar import progress_bar
 from hola_plugins.cli.results_console import results_console
 
@@ -29,11 +30,13 @@ def pilot(
     ] = True,
     serve_python: Annotated[
         Path | None,
-        typer.Option(help="Python of vLLM's environment.", show_default="as CONFIG says"),
+        typer.Option(help="Python of vLLM's environment.", show_default="as CONFIG says", callback=in_home),
     ] = None,
     compress_python: Annotated[
         Path | None,
-        typer.Option(help="Python of llmcompressor's environment.", show_default="as CONFIG says"),
+        typer.Option(
+            help="Python of llmcompressor's environment.", show_default="as CONFIG says", callback=in_home
+        ),
     ] = None,
 ) -> None:
     """Measures what each method brings on your own model, prompts and documents, and what to switch on.

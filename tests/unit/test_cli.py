@@ -188,6 +188,8 @@ def test_a_recipe_is_not_written_over_what_it_is_made_from(hola, tmp_path, monke
         (["compress", "~/model", "--budget", "45%"], ["--out", "--calibration", "--adapter", "--cache"]),
         (["draft", "--model", "~/model"], ["--out", "--prompts", "--held-out", "--start", "--cache"]),
         (["recipe", "~/model"], ["--out"]),
+        (["index", "docs"], ["--index", "--embedding"]),
+        (["pilot"], ["--serve-python", "--compress-python"]),
     ],
 )
 def test_a_tilde_that_the_shell_left_is_the_home_folder(hola, tmp_path, monkeypatch, command, options):
@@ -197,9 +199,11 @@ def test_a_tilde_that_the_shell_left_is_the_home_folder(hola, tmp_path, monkeypa
     name, *arguments = command
     read = get_command(app).commands[name].make_context(name, [*arguments, *given]).params
     home = str(tmp_path / "home")
-    assert str(read["source" if name == "recipe" else "model"]) == f"{home}/model"
+    if "~/model" in arguments:
+        assert str(read["source" if name == "recipe" else "model"]) == f"{home}/model"
     for option in options:
-        assert str(read[option.strip("-").replace("-", "_")]) == f"{home}/{option.strip('-')}"
+        parameter = "index_folder" if option == "--index" else option.strip("-").replace("-", "_")
+        assert str(read[parameter]) == f"{home}/{option.strip('-')}"
 
 
 def test_a_home_folder_that_is_not_known_is_named(hola):
