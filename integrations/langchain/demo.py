@@ -39,9 +39,10 @@ def copy_documentation(folder: Path) -> None:
 
 
 def _ask_directly(host: str) -> None:
-    """Has the clients of this process ask a host past the proxies of the environment."""
+    """Has the clients of this process ask a host past the proxies of the environment; ``*``, alone, names every host."""
     own = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    os.environ["no_proxy"] = f"{own},{host}" if own else host
+    if own != "*":
+        os.environ["no_proxy"] = f"{own},{host}" if own else host
 
 
 class Server:

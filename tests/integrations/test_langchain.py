@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import proxy_bypass_environment
 
 import demo
 import httpx
@@ -155,6 +156,18 @@ def test_citations_tell_cited_from_given(index: OpenIndex) -> None:
     first, second = rag_chain.citations("The inlet valve [1].", documents)
     assert first == "[1] pump.md"
     assert second.endswith("(given, not cited)")
+
+
+@pytest.mark.parametrize(("own", "elsewhere"), [("*", True), ("corp.example", False), (None, False)])
+def test_demo_asks_its_server_past_every_proxy_and_keeps_the_wildcard(
+    monkeypatch: pytest.MonkeyPatch, own: str | None, elsewhere: bool
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("no_proxy", own or "")
+    demo._ask_directly("127.0.0.1")
+    hosts = ("127.0.0.1", "elsewhere.example", own or "127.0.0.1")
+    assert [bool(proxy_bypass_environment(host)) for host in hosts] == [True, elsewhere, True]
 
 
 def test_demo_answers_over_the_projects_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
