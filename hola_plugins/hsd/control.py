@@ -1,9 +1,4 @@
-"""How many tokens of each draft are sent: the goodput control, or a fixed threshold without clocks.
-
-vLLM captures decode steps in full CUDA graphs for one length alone, that of the longest draft for every request
-("uniform decode"), and runs all others piece by piece, those without drafts too. Where the host does so, the control
-measures both kinds and has drafts filled up where that gives more tokens a second.
-"""
+"""How many tokens of each draft are sent: the goodput control, or a fixed threshold without clocks."""
 
 from __future__ import annotations
 
@@ -14,8 +9,9 @@ import numpy as np
 
 from hola_plugins.hsd.breaker import CircuitBreaker
 from hola_plugins.hsd.config import HSDConfig
+from hola_plugins.hsd.filling import Filling
 from hola_plugins.hsd.goodput import cut_drafts, keep_above
-from hola_plugins.hsd.level import ROOM, SLOT, Block, Int32
+from hola_plugins.hsd.level import Block, Int32
 from hola_plugins.hsd.step_time import StepTimeCurve, bin_of
 
 _LEAST_SURVIVAL = 0.02
@@ -34,12 +30,11 @@ class DraftControl:
         config: The settings.
         max_rows: The host's largest batch.
         max_draft: Longest draft.
-        full_graphs: Whether the host runs uniform steps in full graphs.
+        full_graphs: Whether the host runs a step in which every draft is the longest in one graph, others not.
 
     Attributes:
         sent_tokens: Drafted tokens that the last call sent, filling included.
-        fills: Whether the drafts of the last call are to be filled up to the longest.
-        filled_calls: Calls that filled drafts up.
+        filling: Whether drafts are filled up to the longest.
     """
 
     def __init__(
@@ -47,9 +42,6 @@ class DraftControl:
     ) -> None:
         self._settings = config.control
         self._max_draft = max_draft
-        self._full_graphs = full_graphs and config.control.fill
-        self.fills = False
-        self.filled_calls = 0
         self._static = config.deterministic or config.control.mode == "static"
         self._random = random.Random(0)
         self._waiting: Counter[int] = Counter()
@@ -58,6 +50,7 @@ class DraftControl:
         self._emitted = 0.0
         self._steps = 0.0
         self.curve = StepTimeCurve(max_rows * (1 + max_draft))
+        self.filling = Filling(self.curve, max_draft, allowed=full_graphs and config.control.fill)
         self.breaker = CircuitBreaker(config.control.breaker_ratio)
         self.threshold = config.control.survival if self._static else 0.1
 
@@ -79,8 +72,11 @@ class DraftControl:
         return self._spent / self._emitted if self._emitted else None
 
     def price(self, rows: int) -> float:
-        """Survival under which one more token of ``rows`` requests costs more time than it brings; 0 if unknown."""
-        if not self._steps:
+        """Survival under which one more token of ``rows`` requests costs more time than it brings; 0 if unknown.
+
+        It costs nothing either where it takes the place of filling, as it then does in most calls that follow.
+        """
+        if not self._steps or self.filling.chosen:
             return 0.0
         table = self.curve.table(rows)
         sent = min(rows + self.sent_tokens, len(table) - 2)
@@ -108,8 +104,8 @@ class DraftControl:
         self._waiting[bin_of(rows)] = 0
         sent = rows + self.sent_tokens
         tokens = min(tokens or sent, sent)
-        uniform = self._full_graphs and tokens == rows * (1 + self._max_draft)
-        if not self.curve.observe(rows, tokens, seconds, uniform=uniform):
+        self.filling.came(tokens == sent)
+        if not self.curve.observe(rows, tokens, seconds, uniform=self.filling.is_uniform(rows, tokens)):
             return
         self._spent = _FADING * self._spent + seconds + draft_seconds
         self._emitted = _FADING * self._emitted + emitted
@@ -125,7 +121,7 @@ class DraftControl:
         return self._static or self.breaker.allows()
 
     def cut(self, block: Block, rows: int, drafting: int) -> Int32:
-        """Gives the length of each draft that is sent, int32[rows], and sets `fills`.
+        """Gives the length of each draft that is sent, int32[rows], without what `filling` adds.
 
         Args:
             block: The finished block.
@@ -133,19 +129,18 @@ class DraftControl:
             drafting: Rows that take part in the next step.
         """
         sent = np.zeros(rows, dtype=np.int32)
-        self.fills = False
+        self.filling.next_call()
         if self._static:
             keep_above(block.state, block.chance, self.threshold, rows, sent)
         else:
             self._cut_for_goodput(block, rows, drafting, sent)
-        self.filled_calls += self.fills
-        self.sent_tokens = rows * self._max_draft if self.fills else sum(sent.tolist())
+        self.sent_tokens = rows * self._max_draft if self.filling.chosen else sum(sent.tolist())
         return sent
 
     def nothing_sent(self) -> None:
         """Notes a call that drafted nothing."""
         self.sent_tokens = 0
-        self.fills = False
+        self.filling.next_call()
 
     def _cut_for_goodput(self, block: Block, rows: int, drafting: int, sent: Int32) -> None:
         explored = self._random.random() if self._settings.explore else 1.0
@@ -155,26 +150,22 @@ class DraftControl:
             if not self._waits(drafting):
                 keep_above(block.state, block.chance, _SAFE_SURVIVAL, rows, sent)
             return
+        can_fill = self.filling.consider(block, rows, drafting)
         if explored < self._settings.explore:
-            keep_above(block.state, block.chance, 0.5 * self.threshold, rows, sent)
+            if can_fill and explored < 0.75 * self._settings.explore:
+                self.filling.choose_to_explore(rows)
+            lowest = 0.0 if self.filling.chosen else 0.5 * self.threshold
+            keep_above(block.state, block.chance, lowest, rows, sent)
             return
         threshold, goodput, expected = cut_drafts(
             block.state, block.chance, self.curve.table(drafting), drafting, rows, sent
         )
-        if self._may_fill(block, rows, drafting):
-            seconds = self.curve.uniform(rows, rows * (1 + self._max_draft))
-            self.fills = expected > goodput * seconds
-        if self.fills:
+        if can_fill:
+            self.filling.choose_if_faster(rows, expected, goodput)
+        if self.filling.chosen:
             threshold = 0.0
             keep_above(block.state, block.chance, threshold, rows, sent)
         self.threshold += 0.1 * (min(threshold, 1.0) - self.threshold)
-
-    def _may_fill(self, block: Block, rows: int, drafting: int) -> bool:
-        """Tells whether every request of the next step can have a longest draft, and the host has a graph for that."""
-        if not self._full_graphs or drafting < rows:
-            return False
-        state = block.state[:rows]
-        return bool((state[:, SLOT] >= 0).all() and (state[:, ROOM] == self._max_draft).all())
 
     def _has_baseline(self, requests: int) -> bool:
         """Tells whether steps without drafts were measured."""

@@ -183,7 +183,7 @@ class HierarchicalDrafter:
             self._totals.deadlines_missed += not kept
         sent = self.control.cut(block, rows, drafting)
         self._feedback.store(tokens, block, sent)
-        if self.control.fills:
+        if self.control.filling.chosen:
             fill_drafts(block.table, sent)
         drafts, cut = sanitise(block.window[:rows, WINDOW:], sent, room, self._limits.vocabulary)
         self._totals.sanitised += cut
@@ -231,12 +231,13 @@ class HierarchicalDrafter:
             "draft_us": self._times.percentiles(),
             "tokens": self._totals.as_dict(),
             "step_time_ms": self.control.curve.milliseconds(self._drafting),
+            "uniform_step_time_ms": self.control.curve.milliseconds(self._drafting, uniform=True),
             "control": {
                 "mode": self.control.mode,
                 "survival_floor": round(self.control.survival_floor, 4),
                 "breaker": self.control.breaker.state,
                 "breaker_trips": self.control.breaker.trips,
-                "filled_calls": self.control.filled_calls,
+                "filled_calls": self.control.filling.calls,
             },
             "store": {
                 "tokens": self.hierarchy.store.tokens,

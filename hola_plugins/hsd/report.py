@@ -51,8 +51,9 @@ def render_snapshot(snapshot: Mapping[str, Any]) -> RenderableType:
         Text(),
         _levels_table(_mapping(snapshot, "levels")),
         Text(),
-        _step_time_chart(_mapping(snapshot, "step_time_ms")),
+        _step_time_chart(_mapping(snapshot, "step_time_ms"), "tokens in the step"),
         Text(),
+        *_uniform_steps(_mapping(snapshot, "uniform_step_time_ms")),
         _state_table(snapshot),
     )
 
@@ -116,13 +117,18 @@ def _levels_table(levels: Mapping[str, Any]) -> RenderableType:
     return table
 
 
-def _step_time_chart(step_time: Mapping[str, Any]) -> RenderableType:
+def _uniform_steps(step_time: Mapping[str, Any]) -> list[RenderableType]:
+    """Draws the time of steps in which every request had a longest draft, where some were measured apart."""
+    return [_step_time_chart(step_time, "tokens, longest drafts alone"), Text()] if step_time else []
+
+
+def _step_time_chart(step_time: Mapping[str, Any], title: str) -> RenderableType:
     """Draws the learned step time over the tokens in the step, one bar a measured size."""
     points = sorted((_step_size(size), _number(step_time, size) or 0.0) for size in step_time)
     if not points:
         return Text("no step times yet", style="dim")
     longest = max(milliseconds for _, milliseconds in points) or 1.0
-    table = _table("tokens in the step", "step time ms")
+    table = _table(title, "step time ms")
     table.add_column("")
     for size, milliseconds in points:
         table.add_row(str(size), _decimal(milliseconds), Bar(longest, 0, milliseconds, width=_BAR_WIDTH))

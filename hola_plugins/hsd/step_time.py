@@ -27,7 +27,7 @@ _MOST_TIMES = 4.0
 _FIRST = 3
 """Steps of a kind of which the shortest counts: the first ones warm up, or had to wait."""
 _HOPED = 0.7
-"""Time of a uniform step before it is measured, as a share of the curve's."""
+"""Time of a uniform step before it is measured, as a share of that of a step without drafts."""
 
 
 def bin_of(tokens: int) -> int:
@@ -109,7 +109,7 @@ class StepTimeCurve:
         octave, where = _octave(requests), self._bin(tokens, uniform=True)
         if self._all_weights[octave, where] >= _FIRST:
             return float(self._all_means[octave, where])
-        return _HOPED * float(self.table(requests)[min(tokens, self._max_tokens)])
+        return _HOPED * float(self.table(requests)[requests])
 
     def _bin(self, tokens: int, uniform: bool = False) -> int:
         """Numbers a step's kind: the bins of the curve, then those of uniform steps."""
@@ -128,13 +128,14 @@ class StepTimeCurve:
         table = self.table(requests)
         return float(table[min(tokens, len(table) - 1)] * self._drift[octave])
 
-    def milliseconds(self, requests: int) -> dict[str, float]:
-        """Gives the measured points of one curve: tokens to milliseconds."""
+    def milliseconds(self, requests: int, *, uniform: bool = False) -> dict[str, float]:
+        """Gives the measured points of one curve, or of uniform steps: tokens to milliseconds."""
         octave = _octave(requests)
         scale = 1e3 * self._drift[octave]
+        first = self._bins if uniform else 0
         return {
-            str(round(self._centre[where])): round(float(self._mean[octave, where] * scale), 3)
-            for where in np.flatnonzero(self._weight[octave])
+            str(round(self._centre[where])): round(float(self._all_means[octave, first + where] * scale), 3)
+            for where in np.flatnonzero(self._all_weights[octave, first : first + self._bins])
         }
 
     def _fit(self, octave: int) -> Float64:

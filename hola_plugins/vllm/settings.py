@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion
 
 from hola_plugins.hsd.config import ConfigError, HSDConfig, load_config
 
@@ -74,7 +75,7 @@ def _refuse_recurrent(version: str, device: str) -> None:
     """Refuses models with recurrent layers (Mamba, GDN) where vLLM computes them wrong beside drafts."""
     if device == "cpu":
         wrong, remedy = "on a CPU vLLM does not take rejected drafts out of the state", ""
-    elif version in _WRONG_WITH_STATE:
+    elif _loses_state(version):
         wrong = f"vLLM {version} loses accepted drafts from the state in a step without any (vllm-project/vllm#52942)"
         remedy = "take vLLM 0.32 or newer, or "
     else:
@@ -85,10 +86,23 @@ def _refuse_recurrent(version: str, device: str) -> None:
     )
 
 
+def _loses_state(version: str) -> bool:
+    """Tells whether this vLLM leaves recurrent state behind; a build without a version counts as a new one."""
+    try:
+        return _WRONG_WITH_STATE.contains(version)
+    except InvalidVersion:
+        return False
+
+
 def has_full_graphs(compilation: Any, max_draft: int | None, longest: int) -> bool:
-    """Tells whether vLLM has full CUDA graphs of decode steps in which every request brings a longest draft."""
-    decode_mode = getattr(getattr(compilation, "cudagraph_mode", None), "decode_mode", None)
-    return decode_mode is not None and decode_mode().name == "FULL" and (max_draft or longest) >= longest
+    """Tells whether vLLM has full CUDA graphs for decode steps in which every request brings a longest draft, and for no others.
+
+    It may leave them out later, where the attention has none; measured times tell then.
+    """
+    mode = getattr(compilation, "cudagraph_mode", None)
+    if mode is None or (max_draft or longest) < longest:
+        return False
+    return bool(mode.separate_routine() and mode.decode_mode().name == "FULL")
 
 
 def _meant_for_hsd(key: str) -> bool:

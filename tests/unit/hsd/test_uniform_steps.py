@@ -11,6 +11,8 @@ import pytest
 from hola_plugins.hsd import drafter as module
 from hola_plugins.hsd.config import HSDConfig
 from hola_plugins.hsd.drafter import HierarchicalDrafter
+from hola_plugins.hsd.filling import Filling
+from hola_plugins.hsd.level import ROOM, SLOT, Block
 from hola_plugins.hsd.sanitiser import DraftLimits
 from hola_plugins.hsd.step_time import StepTimeCurve
 
@@ -132,4 +134,61 @@ def test_a_uniform_step_stands_beside_the_curve() -> None:
     assert curve.table(1)[8] >= 0.007
     assert curve.uniform(1, 8) == pytest.approx(0.005)
     assert curve.milliseconds(1) == {"1": 7.0}
-    assert curve.uniform(2, 16) == pytest.approx(0.7 * curve.table(2)[16])
+    assert curve.uniform(2, 16) == pytest.approx(0.7 * curve.table(2)[2])
+
+
+def filling() -> tuple[Filling, Block]:
+    """Makes the choice for one request that can have a longest draft, with steps of both kinds measured."""
+    curve = StepTimeCurve(32)
+    for _ in range(3):
+        curve.observe(1, 1, 0.007)
+        curve.observe(1, 7, 0.0077)
+        curve.observe(1, 8, 0.005, uniform=True)
+    block = HierarchicalDrafter(HSDConfig(), DraftLimits(LONGEST, VOCABULARY, LENGTH), 1)._block
+    block.state[0, [SLOT, ROOM]] = 0, LONGEST
+    return Filling(curve, LONGEST, allowed=True), block
+
+
+def test_nothing_is_filled_up_while_steps_do_not_come_as_sent_and_again_once_they_do() -> None:
+    choice, block = filling()
+
+    def chosen(as_sent: bool) -> bool:
+        choice.came(as_sent=as_sent)
+        choice.next_call()
+        assert choice.consider(block, rows=1, drafting=1)
+        choice.choose_if_faster(rows=1, expected=1.0, goodput=1.0 / 0.007)
+        return choice.chosen
+
+    assert chosen(True)
+    assert [chosen(False) for _ in range(40)][-1] is False
+    assert [chosen(True) for _ in range(40)][-1] is True
+
+
+def test_a_step_with_a_prompt_in_it_is_not_filled_up() -> None:
+    choice, block = filling()
+    assert not choice.consider(block, rows=1, drafting=0)
+
+
+@pytest.mark.parametrize(("uniform", "explored"), [(0.005, True), (0.0104, True), (0.0106, False)])
+def test_what_is_known_to_cost_much_is_not_explored(uniform: float, explored: bool) -> None:
+    curve = StepTimeCurve(32)
+    for _ in range(3):
+        curve.observe(1, 1, 0.007)
+        curve.observe(1, 8, uniform, uniform=True)
+    choice = Filling(curve, LONGEST, allowed=True)
+    choice.choose_to_explore(1)
+    assert choice.chosen is explored
+
+
+def test_a_token_in_the_place_of_filling_costs_nothing_and_both_kinds_of_steps_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host = Host(monkeypatch, 4, uniform=0.005, other=0.007)
+    while not host.drafter.control.filling.chosen:
+        host.step()
+    assert host.drafter.control.price(4) == 0.0
+    for _ in range(5):
+        host.step()
+    snapshot = host.drafter.snapshot()
+    assert snapshot["uniform_step_time_ms"] == {"32": pytest.approx(5.0)}
+    assert snapshot["step_time_ms"]["4"] == pytest.approx(7.0)

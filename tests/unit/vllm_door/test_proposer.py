@@ -206,7 +206,7 @@ def test_models_with_recurrent_layers_are_taken_where_vllm_serves_them(version):
     [
         ("NONE", None, False),
         ("PIECEWISE", None, False),
-        ("FULL", None, True),
+        ("FULL", None, False),
         ("FULL_AND_PIECEWISE", None, True),
         ("FULL_DECODE_ONLY", 7, True),
         ("FULL_DECODE_ONLY", 6, False),
