@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
 from hola_plugins.corpus.settings import (
     CorpusSettings,
@@ -24,7 +23,7 @@ def test_settings_are_remembered_and_changed_one_by_one(tmp_path):
 
 
 def test_a_chunk_out_of_range_is_refused(tmp_path):
-    with pytest.raises(ValidationError, match="greater than or equal to 100"):
+    with pytest.raises(ValueError, match=r"'chunk' = 5: .*greater than or equal to 100"):
         updated_settings(tmp_path, None, 5)
 
 
