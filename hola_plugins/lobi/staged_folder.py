@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,9 @@ ADAPTER = "adapter"
 
 _MARK = "config.json"
 """A folder without this file is no checkpoint and is never replaced."""
+
+_CLOSED = {stat.S_IFREG: 0o600, stat.S_IFDIR: 0o700}
+"""Rights by kind of what a library made for its user alone."""
 
 _TEMPLATES = "additional_chat_templates"
 """The folder in which a tokenizer of several chat templates is saved."""
@@ -64,9 +68,9 @@ def staging_of(target: Path) -> Path:
 def staged_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Gives an empty folder beside the target, which takes its place when the block ends without an error.
 
-    Its files and folders get the rights that the umask gives, whatever the library that wrote them gave; safetensors
-    lets nobody else read. What a killed run left there is removed by the next run of the same target. Where the
-    block has ended and the place cannot be taken, the folder stays.
+    What a library in it made for its user alone, as safetensors does, gets the rights of a new file there; the folder
+    itself gets those of the one that it replaces. What a killed run left there is removed by the next run of the
+    same target. Where the block has ended and the place cannot be taken, the folder stays.
 
     Args:
         target: Where the folder is to be.
@@ -124,7 +128,7 @@ def _finish(staging: Path, target: Path, *, replace: bool) -> None:
     """Moves the folder to the target, or says where it is."""
     stays = f"what was made is complete in {staging}: move it before another run clears that folder"
     try:
-        _follow_umask(staging)
+        _open_closed(staging)
         check_place(target, replace=replace)
         _take_place(staging, target)
     except LoBiError as error:
@@ -133,17 +137,31 @@ def _finish(staging: Path, target: Path, *, replace: bool) -> None:
         raise OSError(f"{target} was not written: {error}; {stays}") from error
 
 
-def _follow_umask(folder: Path) -> None:
-    """Gives the files and folders in a folder the rights of new ones."""
-    withheld = os.umask(0o077)
-    os.umask(withheld)
+def _open_closed(folder: Path) -> None:
+    """Gives files and folders in a folder that a library closed to others the rights of new ones, where they take them."""
+    usual = _rights_of_new(folder)
     for path in folder.rglob("*"):
-        if not path.is_symlink():
-            path.chmod((0o777 if path.is_dir() else 0o666) & ~withheld)
+        mode = path.lstat().st_mode
+        kind, rights = stat.S_IFMT(mode), mode & 0o777
+        if rights == _CLOSED.get(kind) != usual[kind] & 0o777:
+            with suppress(PermissionError):
+                path.chmod(usual[kind])
+
+
+def _rights_of_new(folder: Path) -> dict[int, int]:
+    """Gives the rights that a folder's system gives to a new file and a new folder in it."""
+    probe = Path(folder, ".rights")
+    probe.mkdir()
+    (probe / "file").touch()
+    modes = [path.stat().st_mode for path in (probe, probe / "file")]
+    shutil.rmtree(probe)
+    return {stat.S_IFMT(mode): stat.S_IMODE(mode) for mode in modes}
 
 
 def _take_place(staging: Path, target: Path) -> None:
     """Moves the folder to the target; what was there goes once it has, and comes back where it cannot."""
+    with suppress(FileNotFoundError, PermissionError):
+        shutil.copymode(target, staging)
     with suppress(OSError):
         target.rmdir()
     if not target.exists():

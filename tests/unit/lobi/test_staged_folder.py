@@ -56,6 +56,46 @@ def test_whoever_may_read_a_new_file_may_read_what_a_library_wrote_for_its_user_
     assert outside.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_folder_that_its_owner_closed_stays_closed(tmp_path: Path) -> None:
+    target = tmp_path / "small"
+    for text in (None, "old"):
+        target.mkdir(0o700, exist_ok=True)
+        assert text is None or (target / "config.json").read_text() == text
+        with staged_folder(target, replace=True) as folder:
+            (folder / "config.json").write_text("old")
+        assert target.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_was_given_other_rights_keeps_them(tmp_path: Path) -> None:
+    tmp_path.chmod(0o2755)
+    with staged_folder(tmp_path / "small") as folder:
+        (folder / "config.json").write_text("{}")
+        (folder / "config.json").chmod(0o640)
+        for name, rights in ((TEMPLATES, 0o777), ("adapter", 0o700)):
+            (folder / name).mkdir(rights)
+    assert (tmp_path / "small" / "config.json").stat().st_mode & 0o777 == 0o640
+    assert all((tmp_path / "small" / name).stat().st_mode & 0o2000 for name in (TEMPLATES, "adapter"))
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_system_that_changes_no_rights_loses_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    target = tmp_path / "small"
+    if replace:
+        target.mkdir()
+        fill(target, "old")
+    for holder in (Path, os):
+        monkeypatch.setattr(holder, "chmod", refuse)
+    with staged_folder(target, replace=replace) as folder:
+        fill(folder, "new")
+        (folder / "model.safetensors").touch(0o600)
+    assert names(target) == [TEMPLATES, "config.json", "model.safetensors"]
+
+
 @pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()])
 def test_an_error_leaves_what_was_there(tmp_path: Path, error: BaseException) -> None:
     target = tmp_path / "small"
