@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,20 +151,29 @@ def _document(record: Any, where: str) -> Document:
                 {"role": "user", "content": record[asked]},
                 {"role": "assistant", "content": record[said]},
             ]
-    if chat := messages_of(record, where):
+    if chat := _chat(record, where):
         return chat
     if isinstance(record.get("prompt"), str):
         return str(record["prompt"])
     raise LoBiError(f"{where} must hold {RECORDS}; it has {', '.join(map(repr, record)) or 'nothing'}")
 
 
-def messages_of(record: Mapping[str, Any], where: str) -> list[dict[str, str]]:
-    """Gives the messages of a record, role and content of each; none where it holds no chat.
+def _chat(record: dict[str, Any], where: str) -> list[dict[str, str]]:
+    """Gives the messages of a record; none where they cannot be read and a prompt is beside them."""
+    try:
+        return messages_of(record.get("messages"), where)
+    except LoBiError:
+        if isinstance(record.get("prompt"), str):
+            return []
+        raise
+
+
+def messages_of(messages: Any, where: str) -> list[dict[str, str]]:
+    """Gives role and content of each message of a chat; none where it is none.
 
     Raises:
         LoBiError: If a message has no role, or something else than text; the message names it.
     """
-    messages = record.get("messages")
     if not isinstance(messages, list):
         return []
     return [_message(one, f"{where}: message {number}") for number, one in enumerate(messages, 1)]
@@ -176,7 +185,7 @@ def _message(message: Any, where: str) -> dict[str, str]:
     role, content = given.get("role"), given.get("content")
     parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     texts = [str(part["text"]) for part in parts if _is_text(part)]
-    if isinstance(role, str) and len(texts) == len(parts):
+    if isinstance(role, str) and texts and len(texts) == len(parts):
         return {"role": role, "content": "\n".join(texts)}
     raise LoBiError(f"{where} has no role, or no text content (tool calls, images): leave it out")
 

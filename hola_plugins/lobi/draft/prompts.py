@@ -104,10 +104,18 @@ def _prompt(record: Any, where: str) -> Document:
             return str(record[key])
     if isinstance(record.get("text"), str):
         return _beginning(record["text"])
-    chat = messages_of(record, where)
-    if asked := chat[:-1] if chat and chat[-1]["role"] == "assistant" else chat:
-        return asked
+    if chat := messages_of(_unanswered(record.get("messages")), where):
+        return chat
     raise LoBiError(f"{where} must hold {_RECORDS}; it has {', '.join(map(repr, record)) or 'nothing'}")
+
+
+def _unanswered(messages: Any) -> Any:
+    """Leaves out the answer at the end of a chat, which need not be text."""
+    match messages:
+        case [*asked, {"role": "assistant"}]:
+            return asked
+        case _:
+            return messages
 
 
 def _beginning(text: str) -> str:

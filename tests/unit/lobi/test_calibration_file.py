@@ -21,6 +21,8 @@ RECORDS: list[tuple[dict[str, Any], Any]] = [
     ({"prompt": "Which valve?", "completion": "The inlet valve."}, CHAT),
     ({"prompt": "Which valve?", "answer": "The inlet valve."}, CHAT),
     ({"id": 7, "prompt": "Which valve?"}, "Which valve?"),
+    ({"prompt": "Which valve?", "messages": [{"role": "assistant", "content": None}]}, "Which valve?"),
+    ({"prompt": "Which valve?", "messages": CHAT}, CHAT),
     ({"question": "Which valve?", "answer": "The inlet valve."}, CHAT),
     ({"messages": CHAT, "id": 7}, CHAT),
     (

@@ -47,6 +47,12 @@ def test_every_kind_of_record_gives_its_prompt(tmp_path, kind):
     assert read_prompts(path) == ["Which valve?", "Which pump?", chat[:1], long[:399]]
 
 
+def test_an_answer_that_is_no_text_is_left_out_like_any_other(tmp_path):
+    asked = [{"role": "user", "content": "Which valve?"}]
+    called = {"role": "assistant", "content": None, "tool_calls": [{"name": "valves"}]}
+    assert read_prompts(lines(tmp_path / "prompts.jsonl", {"messages": [*asked, called]})) == [asked]
+
+
 def test_a_text_file_gives_the_beginnings_of_its_pieces(tmp_path):
     path = tmp_path / "text.txt"
     path.write_text("\n\n".join(f"Paragraph {number}. " + "x" * 1500 for number in range(6)))
@@ -62,6 +68,7 @@ def test_a_text_file_gives_the_beginnings_of_its_pieces(tmp_path):
         ('["a"]\n', "line 1 must be an object"),
         ('{"messages": [{"role": "assistant", "content": "b"}]}\n', "line 1 must hold a 'prompt'"),
         ('{"messages": [{"role": "user", "content": null}]}\n', r"line 1: message 1 .* no text content"),
+        ('{"messages": [{"role": "user", "content": []}]}\n', r"line 1: message 1 .* no text content"),
         ('{"messages": []}\n', "line 1 must hold a 'prompt'"),
     ],
 )
