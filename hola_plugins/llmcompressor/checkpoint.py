@@ -27,6 +27,7 @@ from hola_plugins.lobi.default_text import NAME, default_documents, digest
 from hola_plugins.lobi.model_source import (
     check_dense,
     check_unquantised,
+    copy_generation_config,
     read_config,
     read_tokenizer,
     size_on_disk,
@@ -144,6 +145,7 @@ def compress_checkpoint(
                 dataset=DataLoader(fitting, batch_size=1),
                 output_dir=str(folder),
             )
+            copy_generation_config(source.model, folder)
         except (OSError, SafetensorError) as error:
             raise OSError(f"{target} was not written: {error}; is the disk full?") from error
         seconds = time.perf_counter() - began

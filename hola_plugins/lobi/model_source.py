@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import GENERATION_CONFIG_NAME, cached_file
 
 from hola_plugins.lobi.config import LoBiError
 
-logger = logging.getLogger(__name__)
-
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 """Where configs of transformers have the number of experts."""
+
+_SAMPLING = (
+    "temperature",
+    "top_k",
+    "top_p",
+    "top_h",
+    "min_p",
+    "typical_p",
+    "epsilon_cutoff",
+    "eta_cutoff",
+)
+"""Settings of a generation config that transformers does not save without do_sample, and an engine reads all the same."""
 
 _SHOWN = 160
 """Characters of foreign messages that an error repeats."""
@@ -69,23 +80,35 @@ def load_model(model: str) -> tuple[Any, torch.dtype]:
 
 
 def made_savable(model: Any) -> Any:
-    """Gives a model whose generation config transformers saves: one that samples says so, as many do not.
+    """Gives a model that transformers saves: one that is greedy has no settings of sampling.
+
+    What is taken away, `copy_generation_config` puts beside the weights again.
 
     Raises:
         LoBiError: If its generation_config.json cannot be saved again.
     """
+    settings = model.generation_config
     try:
-        model.generation_config.validate(strict=True)
-    except ValueError:
-        model.generation_config.do_sample = True
-        try:
-            model.generation_config.validate(strict=True)
-        except ValueError as error:
-            raise LoBiError(f"{model.name_or_path}: mend generation_config.json. {error}") from None
-        logger.warning(
-            "generation_config.json has settings of sampling without do_sample: true, which is added"
-        )
+        if not settings.do_sample:
+            settings.update(**dict.fromkeys(_SAMPLING))
+        settings.validate(strict=True)
+    except ValueError as error:
+        raise LoBiError(f"{model.name_or_path}: mend generation_config.json. {error}") from None
     return model
+
+
+def copy_generation_config(model: str, folder: Path) -> None:
+    """Gives a saved model the generation_config.json of the one that it was made of, if that has one.
+
+    Args:
+        model: Path or hub id of what was loaded; nothing is fetched any more.
+        folder: The saved model.
+    """
+    found = cached_file(
+        model, GENERATION_CONFIG_NAME, local_files_only=True, _raise_exceptions_for_missing_entries=False
+    )
+    if found is not None:
+        shutil.copyfile(found, folder / GENERATION_CONFIG_NAME)
 
 
 def is_quantised(config: Any) -> bool:

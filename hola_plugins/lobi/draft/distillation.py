@@ -131,7 +131,8 @@ class _Training:
                 return
 
     def finish(self) -> Learned:
-        """Puts the best parameters back."""
+        """Puts the best parameters back, and drops their gradients."""
+        self._optimiser.zero_grad()
         with torch.no_grad():
             for parameter, best in zip(self._trained, self._best, strict=True):
                 parameter.copy_(best)

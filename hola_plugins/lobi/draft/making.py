@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from hola_plugins.lobi.calibration import Calibration
 from hola_plugins.lobi.candidate_cuts import candidate_cuts
 from hola_plugins.lobi.compression import check_finite
 from hola_plugins.lobi.config import LoBiConfig
@@ -23,7 +24,8 @@ from hola_plugins.lobi.draft.lesson import Lesson, hear_target
 from hola_plugins.lobi.draft.shape import Extent, choose_shape
 from hola_plugins.lobi.draft.source import DraftSource
 from hola_plugins.lobi.draft.start import load_start
-from hola_plugins.lobi.model_source import load_model, made_savable
+from hola_plugins.lobi.model_source import copy_generation_config, load_model, made_savable
+from hola_plugins.lobi.provenance import provenance
 from hola_plugins.lobi.saliency import lora_saliency
 from hola_plugins.lobi.structure import Structure, read_structure
 
@@ -41,23 +43,29 @@ class Made:
     Attributes:
         lesson: What it learned from and is measured on.
         extent: Its size.
+        target: The target's.
+        dtype: Of the target's checkpoint, and of the draft's as it was before it is quantised.
         cut: What remained of the target; None where a model was started from.
         kept_layers: Numbers of the target's layers that remain.
         before: Acceptance on the held-out answers before training.
         learned: What training did.
         costs: Of a pass of the draft and of its target, both in ``timed_in``.
         timed_in: Dtype in which they were timed: a draft's as it was before it is quantised.
+        provenance: Where it came from, see `provenance`; device and dtype are those of the target.
         seconds: Time of each stage.
     """
 
     lesson: Lesson
     extent: Extent
+    target: Extent
+    dtype: torch.dtype
     cut: Cut | None
     kept_layers: list[int]
     before: Acceptance
     learned: Learned
     costs: tuple[Cost, Cost]
     timed_in: torch.dtype
+    provenance: dict[str, Any]
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -105,11 +113,24 @@ def make_draft(
     with _timed(seconds, "training"):
         learned = _train(draft.float(), lesson, config)
     draft.to(dtype).save_pretrained(folder)
+    copy_generation_config(start or source.model, folder)
     source.tokenizer.save_pretrained(folder)
     whole = target if given is not None else load_model(source.model)[0]
     draft_cost, target_cost = measure_costs([draft.to(whole.dtype), whole])
-    costs = (draft_cost, target_cost)
-    return Made(lesson, Extent.of(draft), cut, kept, before, learned, costs, whole.dtype, seconds)
+    return Made(
+        lesson,
+        Extent.of(draft),
+        Extent.of(whole),
+        dtype,
+        cut,
+        kept,
+        before,
+        learned,
+        (draft_cost, target_cost),
+        whole.dtype,
+        _provenance(whole, lesson),
+        seconds,
+    )
 
 
 def _check_budget(low: LoBiConfig, model: Any, cut: Cut | None, dtype: torch.dtype) -> None:
@@ -137,6 +158,14 @@ def _train(draft: Any, lesson: Lesson, config: DraftConfig) -> Learned:
         lambda model: measure_acceptance(model, lesson.checks).rate,
         config,
     )
+
+
+def _provenance(target: Any, lesson: Lesson) -> dict[str, Any]:
+    """Notes what was read: the target and its answers."""
+    fitting, held_out = (
+        tuple(batch.text for batch in answers) for answers in (lesson.fitting, lesson.held_out)
+    )
+    return provenance(target, Calibration(fitting, held_out))
 
 
 @contextmanager

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hola_plugins.files.whole_file import write_json
-from hola_plugins.lobi.calibration import Calibration
 from hola_plugins.lobi.draft.acceptance import measure_acceptance
 from hola_plugins.lobi.draft.config import DraftConfig
 from hola_plugins.lobi.draft.making import Made
 from hola_plugins.lobi.draft.payoff import expect_payoff, verdict
-from hola_plugins.lobi.draft.shape import Extent
 from hola_plugins.lobi.draft.source import DraftSource
 from hola_plugins.lobi.model_source import is_quantised, load_model, size_on_disk
-from hola_plugins.lobi.provenance import provenance
 
 REPORT_FILE = "draft.json"
 """The report's name in the checkpoint."""
@@ -38,19 +35,16 @@ def report_draft(
         What draft.json holds; draft lengths are keys, so they are strings.
     """
     draft, _ = load_model(str(folder))
-    target, dtype = load_model(source.model)
-    extent = Extent.of(target)
     found = measure_acceptance(draft, made.lesson.held_out)
     draft_cost, target_cost = made.costs
     payoff = expect_payoff(found, draft_cost, target_cost)
-    text = Calibration(_rows(made.lesson.fitting), _rows(made.lesson.held_out))
     report = {
         "model": source.model,
         "start": start,
         "settings": config.model_dump(),
-        "provenance": provenance(target, text),
+        "provenance": made.provenance,
         "prompts": source.made_of,
-        "target": asdict(extent) | {"bytes": extent.parameters * dtype.itemsize},
+        "target": asdict(made.target) | {"bytes": made.target.parameters * made.dtype.itemsize},
         "draft": asdict(made.extent) | {"bytes": size_on_disk(folder)},
         "cut": made.cut and {"channels": made.cut.channels, "kv_heads": made.cut.kv_heads},
         "kept_layers": made.kept_layers,
@@ -71,8 +65,3 @@ def _timed(draft: Any, made: Made) -> str:
     dtype = str(made.timed_in).removeprefix("torch.")
     before = ", the draft before it was quantised" if is_quantised(draft.config) else ""
     return f"in transformers, in {dtype}{before}"
-
-
-def _rows(batches: list[Any]) -> tuple[Any, ...]:
-    """Gives the token rows of answers."""
-    return tuple(batch.text for batch in batches)
