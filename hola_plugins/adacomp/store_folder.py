@@ -130,7 +130,8 @@ def _read_files(folder: Path, manifest: Manifest) -> Snapshot:
         raise StoreError(f"{folder.parent} is damaged: its manifest lists no {DOCS} or no {VECTORS}")
     with opened(folder, DOCS, manifest.files[DOCS]) as file:
         passages = read_passages(file, folder / DOCS)
-    arrays = {name.removesuffix(".npy"): array for name, array in _read_arrays(folder, manifest.files)}
+    files = _without_other_bm25(manifest.files)
+    arrays = {name.removesuffix(".npy"): array for name, array in _read_arrays(folder, files)}
     vectors = arrays.pop(VECTORS.removesuffix(".npy"))
     wanted = (manifest.count, manifest.dimension)
     if vectors.shape != wanted or vectors.dtype != np.float32 or len(passages) != manifest.count:
@@ -140,6 +141,13 @@ def _read_files(folder: Path, manifest: Manifest) -> Snapshot:
         )
     lexical = {name: arrays.pop(name) for name in LEXICAL_NAMES if name in arrays}
     return Snapshot(manifest.index, passages, vectors, arrays, lexical or None)
+
+
+def _without_other_bm25(files: Mapping[str, FileEntry]) -> dict[str, FileEntry]:
+    """Leaves out the files of a BM25 index that is not of today's arrays; one is made of the texts when it is wanted."""
+    ours = {f"{name}.npy" for name in LEXICAL_NAMES}
+    read = ours if ours <= files.keys() else set()
+    return {name: entry for name, entry in files.items() if name in read or not name.startswith("bm25_")}
 
 
 def _read_arrays(folder: Path, files: Mapping[str, FileEntry]) -> Iterator[tuple[str, NDArray[Any]]]:

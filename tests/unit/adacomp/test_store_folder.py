@@ -285,19 +285,14 @@ def test_links_to_a_layer_that_the_node_lacks_are_refused(tmp_path):
         ("bm25_starts", lambda starts: starts[:-1]),
         ("bm25_starts", lambda starts: starts[::-1]),
         ("bm25_starts", lambda starts: starts + 1),
-        ("bm25_starts", None),
         ("bm25_heads", lambda heads: heads[:-1]),
         ("bm25_heads", lambda heads: heads + 1_000_000),
         ("bm25_heads", lambda heads: heads - 2),
-        ("bm25_heads", None),
     ],
 )
 def test_a_bm25_index_that_does_not_fit_is_refused_whatever_its_hash_says(tmp_path, name, change):
     snapshot = make_store().snapshot()
-    lexical = dict(snapshot.lexical)
-    array = lexical.pop(name)
-    if change is not None:
-        lexical[name] = change(array)
+    lexical = {**snapshot.lexical, name: change(snapshot.lexical[name])}
     write_store(tmp_path, replace(snapshot, lexical=lexical), MODEL)
     with pytest.raises(ValueError, match=r"BM25|utf-8"):
         load(tmp_path)
@@ -309,6 +304,28 @@ def test_a_store_without_a_bm25_index_builds_it(tmp_path):
     scores = load(tmp_path).lexical().scores("text 7")
     assert scores[7] > 0
     np.testing.assert_array_equal(scores, store.lexical().scores("text 7"))
+
+
+def test_a_bm25_index_that_lacks_an_array_is_refused():
+    snapshot = make_store().snapshot()
+    lexical = {name: array for name, array in snapshot.lexical.items() if name != "bm25_heads"}
+    with pytest.raises(ValueError, match="the BM25 index lacks bm25_heads"):
+        PassageStore.restore(replace(snapshot, lexical=lexical))
+
+
+@each_kind
+def test_a_store_with_other_bm25_arrays_builds_its_own_and_saves_it(kind, tmp_path):
+    store = make_store(kind)
+    snapshot = store.snapshot()
+    lexical = dict(snapshot.lexical)
+    counts = lexical.pop("bm25_counts")
+    former = {**lexical, "bm25_heads": lexical["bm25_heads"][:1], "bm25_scores": counts.astype(np.float32)}
+    write_store(tmp_path, replace(snapshot, lexical=former), MODEL)
+    loaded = load(tmp_path)
+    np.testing.assert_array_equal(loaded.lexical().scores("text 7"), store.lexical().scores("text 7"))
+    assert loaded.search([1.0] * DIMENSION, 5)[0] == store.search([1.0] * DIMENSION, 5)[0]
+    write_store(tmp_path, loaded.snapshot(), MODEL)
+    assert {path.stem for path in tmp_path.glob("data-*/bm25_*")} == set(snapshot.lexical)
 
 
 def test_nan_in_a_stored_vector_is_refused(saved):
