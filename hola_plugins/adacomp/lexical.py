@@ -35,14 +35,14 @@ class Asked:
     Attributes:
         scores: BM25 score of every passage, float32[n], 0 where no telling word is shared.
         rarity: Worth of each distinct word of the question, float32[w].
-        holders: Row of a passage for every telling word that it holds, int[entries].
+        holders: Row of a passage for every telling word that it holds, int64[entries].
         columns: That word, by its place in the question, int64[entries].
         index: The index asked.
     """
 
     scores: Float32
     rarity: Float32
-    holders: NDArray[Any]
+    holders: Int64
     columns: Int64
     index: LexicalIndex
 
@@ -130,16 +130,14 @@ class LexicalIndex:
             slice(start, start + count)
             for start, count in zip(starts[numbers[telling]].tolist(), counts[telling].tolist(), strict=True)
         ]
-        holders = _joined(self._postings.rows, parts)
+        holders = _joined(self._postings.rows, parts).astype(np.intp)
         times = np.fromiter(asked.values(), dtype=np.float32, count=len(asked))[telling]
-        weight = _inverse_frequency(counts[telling], len(self))
-        frequency = _joined(self._postings.counts, parts)
-        values = frequency / (frequency + self._norm[holders]) * np.repeat(weight, counts[telling])
-        values = values.astype(np.float32)
+        weight = times * _inverse_frequency(counts[telling], len(self))
+        values = _joined(self._postings.counts, parts).astype(np.float32)
+        values /= values + self._norm[holders]
+        values *= np.repeat(weight, counts[telling])
         scores = np.zeros(len(self), dtype=np.float32)
-        np.add.at(
-            scores, holders, values if (times == 1.0).all() else values * np.repeat(times, counts[telling])
-        )
+        np.add.at(scores, holders, values)
         return Asked(scores, worth, holders, np.repeat(telling, counts[telling]), self)
 
     def scores(self, query: str) -> Float32:
@@ -230,6 +228,7 @@ def _inverse_frequency(holding: NDArray[np.int64], passages: int) -> Float32:
     return np.log(1.0 + (passages - holding + 0.5) / (holding + 0.5)).astype(np.float32)
 
 
-def _length_norm(lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+def _length_norm(lengths: NDArray[np.float64]) -> Float32:
     """Gives how many times a word must stand in each passage to count half, more in a long one."""
-    return _K1 * (1.0 - _B + _B * lengths / (lengths.mean() or 1.0)) if len(lengths) else lengths
+    mean = lengths.mean() if lengths.any() else 1.0
+    return (_K1 * (1.0 - _B + _B * lengths / mean)).astype(np.float32)
