@@ -50,7 +50,7 @@ class PassageStore:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "a store is neither pickled nor copied: save it to a folder, and load it from there where it is wanted"
+            "the content of a store is neither pickled nor copied: save it to a folder, and load it from there where it is wanted"
         )
 
     @property

@@ -32,7 +32,8 @@ class FaissStore(VectorStore):
 
     Flat, hence exact, by default; `IndexSettings(kind="ivf")` and `"hnsw"` search approximately. A filter is
     applied before the search, so that k documents come back if k match. Scores are cosines: higher is nearer.
-    Any number of threads may search while others add and delete.
+    Any number of threads may search while others add and delete. `copy.copy` gives another store of the same
+    content; a store is not pickled.
 
         store = FaissStore.from_documents(documents, embedding)
         store.save("index")
@@ -53,6 +54,11 @@ class FaissStore(VectorStore):
 
     def __len__(self) -> int:
         return len(self.passages)
+
+    def __copy__(self) -> Self:
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def __reduce__(self) -> NoReturn:
         self.passages.__reduce__()

@@ -208,12 +208,26 @@ def test_a_batch_size_below_one_is_refused(store):
     assert len(store) == 4
 
 
-@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_store_is_neither_pickled_nor_copied(store, copier):
-    retriever = AdaCompRetriever.from_vectorstore(store)
-    for one in (store, store.passages, *([] if copier is copy.copy else [retriever])):
+@pytest.mark.parametrize("copier", [copy.deepcopy, pickle.dumps])
+def test_the_content_of_a_store_is_neither_pickled_nor_copied(store, copier):
+    for one in (store, store.passages, AdaCompRetriever.from_vectorstore(store)):
         with pytest.raises(TypeError, match="save it to a folder, and load it from there"):
             copier(one)
+
+
+def test_a_shallow_copy_of_a_store_has_the_same_content(store):
+    class Tenant(FaissStore):
+        tenant = "a"
+
+    one = Tenant(store.embeddings)
+    one.tenant = "b"
+    two = copy.copy(one)
+    two.add_texts(["the red valve"])
+    assert type(two) is Tenant
+    assert two.tenant == "b"
+    assert len(one) == 1
+    with pytest.raises(TypeError, match="save it to a folder, and load it from there"):
+        copy.copy(one.passages)
 
 
 class _Broken(HashedWords):
