@@ -29,8 +29,12 @@ class AuditTrail:
         self._ends_whole = False
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
-    def __reduce__(self) -> tuple[type[AuditTrail], tuple[Path]]:
-        return AuditTrail, (self.path,)
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None, "_ends_whole": False}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+        self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Appends one record, with the time in UTC before it; what JSON has no word for is written as its text.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import VectorStore
@@ -33,8 +34,11 @@ class RetrieverState:
         self._lock = threading.Lock()
         self._directions: OrderedDict[int, tuple[VectorStore, ScoreDirection]] = OrderedDict()
 
-    def __reduce__(self) -> tuple[type[RetrieverState], tuple[Calibration | None]]:
-        return RetrieverState, (self.calibration,)
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None, "_directions": OrderedDict()}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
     def direction(self, store: VectorStore) -> ScoreDirection:
         """Gives what is known of the scores of this very store; a store that is kept keeps its identity."""

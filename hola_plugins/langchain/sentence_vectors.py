@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from langchain_core.embeddings import Embeddings
@@ -16,14 +17,17 @@ _REMEMBERED = 4096
 
 
 class SentenceVectors:
-    """The embeddings of the sentences seen last, by model, for any number of threads; a deep copy begins empty."""
+    """The embeddings of the sentences seen last, by model, for any number of threads; a copy begins empty."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._vectors: OrderedDict[tuple[int, str], tuple[Embeddings, Float32]] = OrderedDict()
 
-    def __reduce__(self) -> tuple[type[SentenceVectors], tuple[()]]:
-        return SentenceVectors, ()
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None, "_vectors": OrderedDict()}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
 
     def embed(self, sentences: Sequence[str], embeddings: Embeddings) -> Float32:
         """Gives one vector a sentence, float32[n, d]; embeds those that are not remembered, in one call."""

@@ -15,6 +15,8 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from hola_plugins.adacomp.audit import AuditTrail
 from hola_plugins.langchain import AdaCompRetriever, AnswerGuard, SentenceCompressor
+from hola_plugins.langchain.retriever_state import RetrieverState
+from hola_plugins.langchain.sentence_vectors import SentenceVectors
 
 DOCUMENTS = [
     Document(
@@ -75,6 +77,59 @@ def test_copied_audit_trails_write_whole_lines_into_one_file(copier, tmp_path):
     copier(trail).write({"n": 2})
     trail.write({"n": 3})
     assert [json.loads(line)["n"] for line in path.read_text().splitlines()] == [1, 2, 3]
+
+
+class TenantTrail(AuditTrail):
+    """Writes no question, and whose it was."""
+
+    def __init__(self, path, tenant):
+        super().__init__(path)
+        self.tenant = tenant
+
+    def write(self, record):
+        super().write({**record, "query": "", "tenant": self.tenant})
+
+
+class TenantState(RetrieverState):
+    """A state with a field more."""
+
+
+class TenantVectors(SentenceVectors):
+    """Vectors with a field more."""
+
+
+@copied
+def test_a_copied_audit_trail_of_a_class_of_its_own_stays_one(copier, tmp_path):
+    path = tmp_path / "audit" / "audit.jsonl"
+    store = InMemoryVectorStore.from_documents(DOCUMENTS, HashedWords())
+    retriever = AdaCompRetriever.from_vectorstore(store, audit=TenantTrail(path, "a"))
+    answered = copier(retriever)
+    path.parent.rmdir()
+    copier(answered).invoke("a secret valve")
+    record = json.loads(path.read_text())
+    assert (record["query"], record["tenant"]) == ("", "a")
+
+
+@pytest.mark.parametrize("copier", [copy.copy, copy.deepcopy, unpickled])
+@pytest.mark.parametrize("kind", [TenantState, TenantVectors])
+def test_what_a_copied_part_of_a_retriever_has_besides_is_copied(copier, kind):
+    part = kind()
+    part.tenant = "a"
+    found = copier(part)
+    assert type(found) is kind
+    assert found.tenant == "a"
+
+
+@copied
+def test_copies_forget_what_they_kept_by_the_identity_of_another(copier):
+    store, model = InMemoryVectorStore.from_documents(DOCUMENTS, HashedWords()), HashedWords()
+    state, vectors = RetrieverState(), SentenceVectors()
+    direction = state.direction(store)
+    vectors.embed(["The valve closes."], model)
+    assert copier(state).direction(store) is not direction
+    assert not copier(vectors)._vectors
+    assert state.direction(store) is direction
+    assert len(vectors._vectors) == 1
 
 
 @copied
