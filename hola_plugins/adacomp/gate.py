@@ -56,6 +56,6 @@ def evidence_floor(evidence_of_labelled: Sequence[float], false_skips: float) ->
         false_skips: Share of such questions that may be turned away, in (0, 1).
 
     Returns:
-        The floor; -inf, a gate that never closes, with fewer than 1 / false_skips questions.
+        The floor; -inf, a gate that never closes, with fewer than 1 / false_skips - 1 questions.
     """
     return coverage_threshold(evidence_of_labelled, 1.0 - false_skips)
