@@ -20,11 +20,15 @@ _ABBREVIATIONS = frozenset((
 _BEFORE_NUMBERS = frozenset(("abs", "art", "ch", "kap", "no", "nos", "núm", "sec", "tab", "v", "ziff"))
 """Those that are words of their own, or end sentences, unless a number follows."""
 
-_LAST_WORD = re.compile(r"((?:(?<!\w)[^\W\d_]\.\s)*)([^\s(\[\"'“‘]+)$")  # noqa: RUF001
-"""What stands before a stop, after the parts of one abbreviation that are written apart, like `z.` of `z. B.`."""
+_LAST_WORD = re.compile(r"((?:(?<!\w)[^\W\d_]\.\s)*|(?<!\w)\d{1,2}\.\s)([^\s(\[\"'“‘]+)$")  # noqa: RUF001
+"""What stands before a stop, after the parts of one abbreviation that are written apart, like `z.` of `z. B.` and `3.` of `3. 5.`."""
 
 _NEXT_PART = re.compile(r"[^\W\d_]{1,3}\.")
 _NUMBER = re.compile(r"[\d§]")
+
+_DAY_AND_MONTH = re.compile(r"\d{1,2}\.\s?\d{1,2}")
+_YEAR = re.compile(r"\d{2}(?:\d{2})?\b")
+_MONTH_AND_YEAR = re.compile(rf"\d{{1,2}}\.\s*{_YEAR.pattern}")
 
 _COUNTED = re.compile(
     r"(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember"
@@ -50,8 +54,10 @@ def continues(text: str, start: int, stop: int, end: int) -> bool:
 
 def _expects(parts: str, word: str, following: str) -> bool:
     """Says whether an abbreviation, an initial or a number takes what follows."""
+    if _DAY_AND_MONTH.fullmatch(parts + word) and _YEAR.match(following):
+        return True
     if len(word) <= 2 and word.isdigit():
-        return bool(_COUNTED.match(following))
+        return bool(_COUNTED.match(following) or _MONTH_AND_YEAR.match(following))
     if word.casefold() in _BEFORE_NUMBERS and _NUMBER.match(following):
         return True
     if len(word) == 1 and (word.isupper() or _NEXT_PART.match(following)):

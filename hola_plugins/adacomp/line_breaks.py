@@ -1,8 +1,9 @@
 """Line breaks that end a sentence, told from those that only wrap a paragraph.
 
 Blank lines end one, and so does a line before a record: an item, a row of a table, a message, an entry of a log.
-Otherwise lines are wrapped where they are about as long as the paragraph is wide: the first word of the next line
-would not have fitted.
+What may as well be a word of prose, a date or `needed:`, is a record after another one, a colon or a line that
+is not filled. Otherwise lines are wrapped where they are about as long as the paragraph is wide: the first word of
+the next line would not have fitted. In doubt, a filled line wraps.
 """
 
 from __future__ import annotations
@@ -15,20 +16,23 @@ from hola_plugins.adacomp.words import UNSPACED_SIGN
 
 _BLANK = re.compile(r"\n\s*\n")
 
+_ITEM = re.compile(r"\s*[-*•#|{]|.*?\S(?:\t|\ \|\ )")
+"""How an item, a heading, a row of a table or JSON begins, or what parts its fields."""
+
 _RECORD = re.compile(
     r"""\s*(?:
-        [-*•#|{]                                                # item, heading, row of a table, JSON
-        | \(?\d{1,3}[.)](?:\s|$)                                # numbered item
-        | \[[^\[\]]{1,30}\] | <[^<>]{1,30}>\s                   # [10:21], [INFO], <name>
+        \(?\d{1,3}[.)](?:\s|$)                                 # numbered item
+        | \[[^\[\]]{1,30}\](?!\() | <[^<>]{1,30}>\s            # [10:21], [INFO], <name>
         | (?:[A-Z][a-z]{2}\ {1,2}\d{1,2}\ )?\d{1,2}:\d{2}       # 10:21, May  3 10:21
         | \d{1,4}[-/.]\d{1,4}[-/.]\d{1,4}                       # 2024-05-03, 3.5.2024, 10.0.0.1
         | (?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL)\b
         | [^\W\d_][\w.'-]{0,30}(?::(?=\s|$)|：)                 # Name: or key:
         | [A-Z][\w.'-]{0,30}(?:\ [\w.'-]{1,30}){1,2}:(?:\s|$)   # Name of two or three words:
-    )|.*?\S(?:\t|\ \|\ )""",  # noqa: RUF001
+        | (?:[^,]*,(?=\S)){2}                                   # fields of CSV
+    )""",  # noqa: RUF001
     re.VERBOSE,
 )
-"""How a line begins that is a record by itself, or what parts its fields."""
+"""How a line begins that is a record, or a line of prose that begins with a date, a note or a word and a colon."""
 
 _FILLED = 0.85
 """Share of a paragraph's width that a wrapped line and the next word take at least: letters differ in width."""
@@ -37,16 +41,32 @@ _READS_ON = 0.5
 """The same where the next line begins with a small letter."""
 
 _LISTED = 4
-"""Lines after the first that make a list when each begins with a capital or a digit."""
+"""Lines after the first that make a list when each begins with a capital or a digit and not all are filled."""
+
+_NARROWEST = 20
+"""Letters of a line in the narrowest column of prose; filled lines that are shorter may make a list."""
 
 
 def blocks(text: str) -> Iterator[str]:
     """Gives the parts of a text between the line breaks that end a sentence, in order."""
     for paragraph in _BLANK.split(text.strip()):
         lines = paragraph.split("\n")
-        starts = [0, *(row for row, line in enumerate(lines) if row and _RECORD.match(line))]
-        for start, end in pairwise([*starts, len(lines)]):
+        for start, end in pairwise([0, *_records(lines), len(lines)]):
             yield from _unwrapped(lines[start:end])
+
+
+def _records(lines: Sequence[str]) -> Iterator[int]:
+    """Gives the rows after the first at which a record starts."""
+    width = _width(lines)
+    for row, (before, line) in enumerate(pairwise(lines), 1):
+        if _ITEM.match(line) or (_RECORD.match(line) and not _reads_on(before, line, width)):
+            yield row
+
+
+def _reads_on(before: str, line: str, width: int) -> bool:
+    """Says whether a line that begins like a record is prose: the one before is filled and announces none."""
+    is_record = _ITEM.match(before) or _RECORD.match(before) or before.rstrip().endswith((":", "："))  # noqa: RUF001
+    return not is_record and _fills(before, line, width)
 
 
 def _unwrapped(lines: Sequence[str]) -> Iterator[str]:
@@ -60,16 +80,30 @@ def _unwrapped(lines: Sequence[str]) -> Iterator[str]:
 
 
 def _wraps(lines: Sequence[str]) -> list[bool]:
-    """Says of each line break whether it wraps; none does where most do not."""
-    following = [line.lstrip() for line in lines[1:]]
-    if len(following) >= _LISTED and all(line[:1].isupper() or line[:1].isdigit() for line in following):
-        return [False] * len(following)
+    """Says of each line break whether it wraps; none does where most do not, nor in a list."""
     width = _width(lines)
     found = [
-        len(line.rstrip()) + 1 + _first_word(after) > width * (_READS_ON if after[:1].islower() else _FILLED)
-        for line, after in zip(lines, following, strict=False)
+        _fills(line, after, width, _READS_ON if after.lstrip()[:1].islower() else _FILLED)
+        for line, after in pairwise(lines)
     ]
-    return found if 2 * sum(found) >= len(found) else [False] * len(found)
+    is_wrapped = (all(found) and width >= _NARROWEST) or (
+        2 * sum(found) >= len(found) and not _is_list(lines)
+    )
+    return found if is_wrapped else [False] * len(found)
+
+
+def _is_list(lines: Sequence[str]) -> bool:
+    """Says whether each line after the first begins with a capital, which tells nothing among capitals."""
+    starts = [line.lstrip()[:1] for line in lines[1:]]
+    if len(starts) < _LISTED or not all(start.isupper() or start.isdigit() for start in starts):
+        return False
+    text = "".join(lines)
+    return sum(map(str.isupper, text)) <= sum(map(str.islower, text))
+
+
+def _fills(line: str, after: str, width: int, share: float = _FILLED) -> bool:
+    """Says whether a line and the first word after it take a share of the width."""
+    return len(line.rstrip()) + 1 + _first_word(after.lstrip()) > width * share
 
 
 def _width(lines: Sequence[str]) -> int:

@@ -23,6 +23,8 @@ GOES_ON = [
     "Madame ou Mme. Martin, p. ex. Anne.",
     "हमारे डॉ. शर्मा आए।",
     "J. R. R. Tolkien wrote it.",
+    "Die Frist endet am 3. 5. 2024 um 12 Uhr.",
+    "Die Frist endet am 03.05. 2024, am 3. 5.24 oder am\n3. 5. 24 um 12 Uhr.",
 ]
 ENDS = [
     ["It began in 2012.", "The rest came later."],
@@ -32,6 +34,8 @@ ENDS = [
     ["Wait a sec.", "He comes."],
     ["We study modern art.", "It is old."],
     ["Ludwig kam am 3. Mai.", "Er ging."],
+    ["Die Frist endet am 3. 5. 2024.", "Er ging."],
+    ["He was 12.", "5 people came."],
     ["Sie lebten in EE. UU.", "Hoy no."],
 ]
 
@@ -82,6 +86,16 @@ RECORDS = {
     "CSV": ["Name,City,Age", "Bob,Paris,33", "Dora,Bern,66", "Emil,Kiel,77", "Fay,Cork,88"],
     "YAML": ["name: valve", "price: 12", "stock:", "minimum: 4"],
     "JSON lines": ['{"part": "valve"}', '{"part": "pump"}'],
+    "CSV with spaces": [
+        "Dora Lee,New Bern,66",
+        "Emil Ott,Kiel,77",
+        "Fay,Cork,88",
+        "Gus,Ulm,99",
+        "Hal,Bonn,10",
+    ],
+    "names": ["Berlin", "Paris", "London", "Madrid", "Rome", "Vienna"],
+    "announced list": ["Two parts are sold here:", "1. the red valve", "2. the green valve"],
+    "announced log": ["The log of the night:", "10:21 pump started", "10:22 pump ended"],
     "list": ["Two parts are sold", "- the red valve", "2. the green valve"],
     "no full stops": [
         "The red valve closes before the green valve and the pump",
@@ -119,11 +133,68 @@ def test_a_wrapped_paragraph_stays_whole(width):
 
 
 @settings(deadline=None)
-@given(st.lists(WORD | WORD.map(str.title), min_size=1), st.integers(11, 90))
+@given(st.lists(WORD | WORD.map(str.title) | WORD.map(str.upper), min_size=1), st.integers(32, 90))
 def test_no_line_of_a_wrapped_paragraph_ends_it(words, width):
     wrapped = textwrap.fill(" ".join(["the", *words]), width)
-    capitals = [line[0].isupper() for line in wrapped.split("\n")[1:]]
-    assert list(blocks(wrapped)) == [wrapped] or (len(capitals) > 3 and all(capitals))
+    assert list(blocks(wrapped)) == [wrapped]
+
+
+@settings(deadline=None)
+@given(st.lists(WORD, min_size=1), st.integers(11, 31))
+def test_no_line_in_small_letters_of_a_narrow_column_ends_it(words, width):
+    wrapped = textwrap.fill(" ".join(words), width)
+    assert list(blocks(wrapped)) == [wrapped]
+
+
+SIGNS = [
+    "needed:",
+    "Green Red:",
+    "10:30",
+    "[12]",
+    "3.5.2024",
+    "25.",
+    "ERROR",
+    "<red>",
+    "[text](https://example.org/)",
+    "1,200,000",
+]
+
+
+@settings(deadline=None)
+@given(st.lists(WORD, min_size=1), st.sampled_from(SIGNS), st.lists(WORD), st.integers(32, 90))
+def test_a_sign_of_a_record_after_a_filled_line_ends_no_paragraph(before, sign, after, width):
+    wrapped = textwrap.fill(" ".join([*before, sign, *after]), width)
+    assert list(blocks(wrapped)) == [wrapped]
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_a_sign_of_a_record_at_the_start_of_a_wrapped_line_is_prose(sign):
+    text = f"It was all that was left of the parts of the day\n{sign} and what came later"
+    assert split_sentences(text) == [text]
+
+
+CAPITALS = """THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT, ARISING FROM, OUT OF OR
+IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE,
+WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE"""
+
+
+def test_a_wrapped_paragraph_in_capitals_stays_whole():
+    assert split_sentences(CAPITALS) == [CAPITALS]
+
+
+def test_a_short_line_among_capitals_leaves_the_others_together():
+    short = "THIS IS PROVIDED WITHOUT WARRANTY"
+    assert split_sentences(f"{short}\n{CAPITALS}") == [short, CAPITALS]
+
+
+def test_a_narrow_column_with_a_noun_at_each_start_stays_whole():
+    text = (
+        "Der Vermieter schuldet dem\nMieter die Rückgabe der\nKaution samt den üblichen\n"
+        "Zinsen, sobald die letzte\nAbrechnung vorliegt und das\nZimmer geräumt ist."
+    )
+    assert split_sentences(text) == [text]
 
 
 def test_a_line_that_is_too_long_leaves_a_wrapped_paragraph_whole():
