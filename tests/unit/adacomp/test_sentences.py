@@ -124,6 +124,7 @@ PROSE = (
     "of the kitchen until nothing is left in it. The pump behind it holds for ten years where the water is soft"
 )
 WORD = st.text("abcdefgh", min_size=1, max_size=11)
+CASES = st.sampled_from([str, str.title, str.upper])
 
 
 @pytest.mark.parametrize("width", [30, 50, 72, 90])
@@ -133,9 +134,9 @@ def test_a_wrapped_paragraph_stays_whole(width):
 
 
 @settings(deadline=None)
-@given(st.lists(WORD | WORD.map(str.title) | WORD.map(str.upper), min_size=1), st.integers(32, 90))
-def test_no_line_of_a_wrapped_paragraph_ends_it(words, width):
-    wrapped = textwrap.fill(" ".join(["the", *words]), width)
+@given(st.lists(WORD | WORD.map(str.title), min_size=40), CASES, st.integers(32, 90))
+def test_no_line_of_a_wrapped_paragraph_ends_it(words, case, width):
+    wrapped = textwrap.fill(case(" ".join(words)), width)
     assert list(blocks(wrapped)) == [wrapped]
 
 
