@@ -86,19 +86,22 @@ def _wraps(lines: Sequence[str]) -> list[bool]:
         _fills(line, after, width, _READS_ON if after.lstrip()[:1].islower() else _FILLED)
         for line, after in pairwise(lines)
     ]
-    is_wrapped = (all(found) and width >= _NARROWEST) or (
-        2 * sum(found) >= len(found) and not _is_list(lines)
-    )
+    is_wrapped = 2 * sum(found) >= len(found) and not _is_list(lines, width)
     return found if is_wrapped else [False] * len(found)
 
 
-def _is_list(lines: Sequence[str]) -> bool:
-    """Says whether each line after the first begins with a capital, which tells nothing among capitals."""
+def _is_list(lines: Sequence[str], width: int) -> bool:
+    """Says whether each line after the first begins with a capital, though it had room on the line before.
+
+    Nothing can be told among capitals.
+    """
     starts = [line.lstrip()[:1] for line in lines[1:]]
     if len(starts) < _LISTED or not all(start.isupper() or start.isdigit() for start in starts):
         return False
     text = "".join(lines)
-    return sum(map(str.isupper, text)) <= sum(map(str.islower, text))
+    if sum(map(str.isupper, text)) > sum(map(str.islower, text)):
+        return False
+    return width < _NARROWEST or not all(_fills(line, after, width, 1.0) for line, after in pairwise(lines))
 
 
 def _fills(line: str, after: str, width: int, share: float = _FILLED) -> bool:

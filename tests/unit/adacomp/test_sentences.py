@@ -94,6 +94,13 @@ RECORDS = {
         "Hal,Bonn,10",
     ],
     "names": ["Berlin", "Paris", "London", "Madrid", "Rome", "Vienna"],
+    "sentences of like length": [
+        "The pump was built by hand in a small town in the north of Norway",
+        "It was sold to a farm where it ran for more than ten years",
+        "No one had to grease it as the water of the farm was so soft",
+        "The valve was closed by hand once a year before the first snow",
+        "A hose as long as the road took the water down to the sea",
+    ],
     "announced list": ["Two parts are sold here:", "1. the red valve", "2. the green valve"],
     "announced log": ["The log of the night:", "10:21 pump started", "10:22 pump ended"],
     "list": ["Two parts are sold", "- the red valve", "2. the green valve"],
