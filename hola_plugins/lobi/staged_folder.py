@@ -23,6 +23,9 @@ _MARK = "config.json"
 _CLOSED = {stat.S_IFREG: 0o600, stat.S_IFDIR: 0o700}
 """Rights by kind of what a library made for its user alone."""
 
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""Rights of all but the user."""
+
 _TEMPLATES = "additional_chat_templates"
 """The folder in which a tokenizer of several chat templates is saved."""
 
@@ -69,8 +72,9 @@ def staged_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Gives an empty folder beside the target, which takes its place when the block ends without an error.
 
     What a library in it made for its user alone, as safetensors does, gets the rights of a new file there; the folder
-    itself gets those of the one that it replaces. What a killed run left there is removed by the next run of the
-    same target. Where the block has ended and the place cannot be taken, the folder stays.
+    itself gets those of the one that it replaces, and is closed to others from the start where that one is. What a
+    killed run left there is removed by the next run of the same target. Where the block has ended and the place cannot
+    be taken, the folder stays.
 
     Args:
         target: Where the folder is to be.
@@ -83,6 +87,7 @@ def staged_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     target, staging = target.resolve(), staging_of(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with _locked(staging):
+        _close_like(target, staging)
         try:
             yield staging
         except BaseException:
@@ -117,6 +122,13 @@ def _lock(handle: int, staging: Path) -> None:
     raise LoBiError(f"another run is filling {staging}: wait for it, or give another folder")
 
 
+def _close_like(target: Path, staging: Path) -> None:
+    """Closes the folder to others where the target is closed to them, if the system changes rights."""
+    if target.exists() and not target.stat().st_mode & _OTHERS:
+        with suppress(OSError):
+            staging.chmod(stat.S_IMODE(staging.stat().st_mode) & ~_OTHERS)
+
+
 def _foreign_folder(target: Path) -> Path | None:
     """Finds a folder in a checkpoint that no run made."""
     made = {Path(_TEMPLATES), Path(ADAPTER)} if (target / RECIPE_FILE).is_file() else {Path(_TEMPLATES)}
@@ -144,7 +156,7 @@ def _open_closed(folder: Path) -> None:
         mode = path.lstat().st_mode
         kind, rights = stat.S_IFMT(mode), mode & 0o777
         if rights == _CLOSED.get(kind) != usual[kind] & 0o777:
-            with suppress(PermissionError):
+            with suppress(OSError):
                 path.chmod(usual[kind])
 
 
@@ -159,9 +171,16 @@ def _rights_of_new(folder: Path) -> dict[int, int]:
 
 
 def _take_place(staging: Path, target: Path) -> None:
+    """Moves the folder to the target, which keeps its rights if the system changes rights."""
+    rights = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    _move(staging, target)
+    if rights is not None:
+        with suppress(OSError):
+            target.chmod(rights)
+
+
+def _move(staging: Path, target: Path) -> None:
     """Moves the folder to the target; what was there goes once it has, and comes back where it cannot."""
-    with suppress(FileNotFoundError, PermissionError):
-        shutil.copymode(target, staging)
     with suppress(OSError):
         target.rmdir()
     if not target.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -56,14 +57,27 @@ def test_whoever_may_read_a_new_file_may_read_what_a_library_wrote_for_its_user_
     assert outside.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_folder_that_its_owner_closed_stays_closed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rights", [0o700, 0o711])
+def test_a_folder_keeps_the_rights_that_its_owner_gave_it(tmp_path: Path, rights: int) -> None:
     target = tmp_path / "small"
     for text in (None, "old"):
-        target.mkdir(0o700, exist_ok=True)
+        target.mkdir(rights, exist_ok=True)
+        target.chmod(rights)
         assert text is None or (target / "config.json").read_text() == text
         with staged_folder(target, replace=True) as folder:
             (folder / "config.json").write_text("old")
-        assert target.stat().st_mode & 0o777 == 0o700
+        assert target.stat().st_mode & 0o777 == rights
+
+
+def test_what_replaces_a_closed_folder_is_closed_while_it_is_made(tmp_path: Path) -> None:
+    target = tmp_path / "small"
+    target.mkdir(0o700)
+    fill(target, "old")
+    staging_of(target).mkdir()
+    staging_of(target).chmod(0o2755)
+    with staged_folder(target, replace=True) as folder:
+        assert folder.stat().st_mode & 0o7777 == 0o2700
+        fill(folder, "new")
 
 
 def test_what_was_given_other_rights_keeps_them(tmp_path: Path) -> None:
@@ -77,16 +91,17 @@ def test_what_was_given_other_rights_keeps_them(tmp_path: Path) -> None:
     assert all((tmp_path / "small" / name).stat().st_mode & 0o2000 for name in (TEMPLATES, "adapter"))
 
 
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
 @pytest.mark.parametrize("replace", [True, False])
 def test_a_system_that_changes_no_rights_loses_no_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: bool, code: int
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
+        raise OSError(code, os.strerror(code))
 
     target = tmp_path / "small"
     if replace:
-        target.mkdir()
+        target.mkdir(0o700)
         fill(target, "old")
     for holder in (Path, os):
         monkeypatch.setattr(holder, "chmod", refuse)
@@ -258,12 +273,13 @@ def test_a_link_stays_and_what_it_names_is_replaced(tmp_path: Path) -> None:
     assert names(target.parent) == ["small"]
 
 
-def test_a_place_that_does_not_let_go_of_what_is_there_leaves_no_folder_behind(
+def test_a_place_that_does_not_let_go_of_what_is_there_leaves_no_folder_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "small"
     target.mkdir()
     fill(target, "old")
+    target.chmod(0o555)
     rename = Path.rename
 
     def refuse(path: Path, place: Path) -> Path:
@@ -275,6 +291,7 @@ def test_a_place_that_does_not_let_go_of_what_is_there_leaves_no_folder_behind(
     with pytest.raises(OSError, match="busy"), staged_folder(target, replace=True) as folder:
         fill(folder, "new")
     assert names(tmp_path) == [staging_of(target).name, "small"]
+    assert staging_of(target).stat().st_mode & 0o700 == 0o700
 
 
 def test_a_folder_of_another_run_is_not_cleared_where_the_locked_one_was_moved(
