@@ -15,6 +15,7 @@ from hola_plugins.pilot.report.wording import interval, listed, pairs, two_stage
 _Remedy: TypeAlias = Callable[[Sequence[Comparison], Fraction], str]
 """Says of comparisons of one measure what would do, given the prompts a repeat."""
 
+_LIKELY = "a gain is likely, not yet sure after the correction"
 _RATIO = f"{100 * NARROW_RATIO:.0f} % either way"
 _SCORE = f"{100 * NARROW_SCORE:.0f} points either way"
 
@@ -47,10 +48,8 @@ def _remedy(comparison: Comparison) -> _Remedy:
     """Gives what says what would do."""
     if not comparison.decidable:
         return _lacking
-    if comparison.unit == "turn" and comparison.estimate.units >= MOST_REPEATS:
-        return _nothing
     if comparison.likely:
-        return _surer
+        return _unsure if comparison.unit == "turn" and comparison.estimate.units >= MOST_REPEATS else _surer
     if comparison.unit != "turn":
         return _more_units
     return _nothing if repeats_wanted(comparison) is None else _more_repeats
@@ -69,7 +68,12 @@ def _surer(group: Sequence[Comparison], prompts: Fraction) -> str:
         more = "more repeats, and as many prompts,"
     else:
         more = _repeats(group, prompts)
-    return f"a gain is likely, not yet sure after the correction; {more} may make it sure"
+    return f"{_LIKELY}; {more} may make it sure"
+
+
+def _unsure(_group: Sequence[Comparison], _: Fraction) -> str:
+    """Says that a likely gain has all the repeats that may be."""
+    return f"{_LIKELY}, and {MOST_REPEATS} repeats are the most"
 
 
 def _more_units(group: Sequence[Comparison], _: Fraction) -> str:

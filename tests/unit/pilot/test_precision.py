@@ -98,7 +98,11 @@ def test_a_likely_gain_whose_repeats_are_not_known_names_no_number():
 def test_a_likely_gain_of_the_most_repeats_is_not_told_to_take_more():
     gain = latency(100, 0.5, ratio=0.8)
     assert gain.likely
-    assert "even 100 repeats, the most, " in said_of(gain)[0]
+    said = said_of(gain, latency(99, 0.5, ratio=0.8, stage="lobi"))
+    assert said[0].endswith(
+        " %): a gain is likely, not yet sure after the correction, and 100 repeats are the most."
+    )
+    assert said[1].endswith(SURE.format("more repeats, and as many prompts,"))
 
 
 def test_what_decides_nothing_is_said_without_an_interval():
