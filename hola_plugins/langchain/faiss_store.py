@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self
@@ -20,6 +18,7 @@ from hola_plugins.adacomp.passage import Passage
 from hola_plugins.adacomp.passage_store import PassageStore
 from hola_plugins.adacomp.source import Float32
 from hola_plugins.adacomp.store_folder import read_store, write_store
+from hola_plugins.langchain.added_texts import batches_of, passages_of
 from hola_plugins.langchain.fingerprints import fingerprint
 from hola_plugins.langchain.metadata_filter import MetadataFilter, passing
 from hola_plugins.langchain.sources import as_document
@@ -91,9 +90,9 @@ class FaissStore(VectorStore):
             ValueError: Lists of different lengths, a batch_size below 1, or embeddings that cannot be used;
                 nothing is added.
         """
-        passages = _passages(list(texts), metadatas, ids)
+        passages = passages_of(list(texts), metadatas, ids)
         embed = self._embedding.embed_documents
-        vectors = [vector for batch in _batches(passages, batch_size) for vector in embed(batch)]
+        vectors = [vector for batch in batches_of(passages, batch_size) for vector in embed(batch)]
         return self._add(passages, vectors)
 
     async def aadd_texts(
@@ -105,9 +104,9 @@ class FaissStore(VectorStore):
         batch_size: int | None = None,
     ) -> list[str]:
         """Does as `add_texts`, with the model's own asynchronous embedding."""
-        passages = _passages(list(texts), metadatas, ids)
+        passages = passages_of(list(texts), metadatas, ids)
         embed = self._embedding.aembed_documents
-        vectors = [vector for batch in _batches(passages, batch_size) for vector in await embed(batch)]
+        vectors = [vector for batch in batches_of(passages, batch_size) for vector in await embed(batch)]
         return await run_in_executor(None, self._add, passages, vectors)
 
     def delete(self, ids: Sequence[str] | None = None) -> bool:
@@ -273,34 +272,3 @@ class FaissStore(VectorStore):
     def _select_relevance_score_fn(self) -> Any:
         """Maps a cosine to LangChain's relevance, 0 to 1, higher is nearer."""
         return lambda cosine: min(max((1.0 + cosine) / 2.0, 0.0), 1.0)
-
-
-def _passages(
-    texts: list[str], metadatas: list[dict[str, Any]] | None, ids: Sequence[str | None] | None
-) -> list[Passage]:
-    """Pairs texts, metadata and ids; what was not given is made up."""
-    for name, values in (("metadatas", metadatas), ("ids", ids)):
-        if values is not None and len(values) != len(texts):
-            raise ValueError(f"{len(texts)} texts need as many {name}, got {len(values)}")
-    return [
-        Passage(
-            id=_id_text(ids[place] if ids else None),
-            text=text,
-            metadata=copy.deepcopy(metadatas[place] or {}) if metadatas else {},
-        )
-        for place, text in enumerate(texts)
-    ]
-
-
-def _batches(passages: Sequence[Passage], size: int | None) -> list[list[str]]:
-    """Gives the texts in lists of at most this size."""
-    if size is not None and size < 1:
-        raise ValueError(f"batch_size must be at least 1, or None for one call, got {size}")
-    texts = [passage.text for passage in passages]
-    step = size or len(texts) or 1
-    return [texts[start : start + step] for start in range(0, len(texts), step)]
-
-
-def _id_text(given: object) -> str:
-    """Gives an id as the text that LangChain makes of it; makes one up where there is none."""
-    return str(uuid.uuid4()) if given is None or given == "" else str(given)
