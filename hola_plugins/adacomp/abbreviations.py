@@ -26,9 +26,10 @@ _LAST_WORD = re.compile(r"((?:(?<!\w)[^\W\d_]\.\s)*|(?<!\w)\d{1,2}\.\s)([^\s(\[\
 _NEXT_PART = re.compile(r"[^\W\d_]{1,3}\.")
 _NUMBER = re.compile(r"[\d§]")
 
-_DAY_AND_MONTH = re.compile(r"\d{1,2}\.\s?\d{1,2}")
-_YEAR = re.compile(r"\d{2}(?:\d{2})?\b")
-_MONTH_AND_YEAR = re.compile(rf"\d{{1,2}}\.\s*{_YEAR.pattern}")
+_MONTH_AND_YEAR = re.compile(r"\d{1,2}\.\s*\d{2}(?:\d{2})?\b")
+
+_DATE = re.compile(r"(?:\d{1,2}\.\s\d{1,2}\.\s(?:\d{2})?|(?:0\d\.[01]\d|[0-3]\d\.0\d)\.\s(?:19|20))\d{2}\b")
+"""A date of which the parts are written apart, or only its year, as in `03.05. 2024`; `3.5.` may be a decimal."""
 
 _COUNTED = re.compile(
     r"(?:Januar|Jänner|Februar|März|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember"
@@ -54,7 +55,7 @@ def continues(text: str, start: int, stop: int, end: int) -> bool:
 
 def _expects(parts: str, word: str, following: str) -> bool:
     """Says whether an abbreviation, an initial or a number takes what follows."""
-    if _DAY_AND_MONTH.fullmatch(parts + word) and _YEAR.match(following):
+    if _DATE.match(f"{parts}{word}. {following}"):
         return True
     if len(word) <= 2 and word.isdigit():
         return bool(_COUNTED.match(following) or _MONTH_AND_YEAR.match(following))

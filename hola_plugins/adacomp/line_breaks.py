@@ -1,9 +1,9 @@
 """Line breaks that end a sentence, told from those that only wrap a paragraph.
 
 Blank lines end one, and so does a line before a record: an item, a row of a table, a message, an entry of a log.
-What may as well be a word of prose, a date or `needed:`, is a record after another one, a colon or a line that
-is not filled. Otherwise lines are wrapped where they are about as long as the paragraph is wide: the first word of
-the next line would not have fitted. In doubt, a filled line wraps.
+What may as well be a word of prose, a date or `needed:`, is a record in a paragraph that has one already, after a
+colon or after a line that is not filled. Otherwise lines are wrapped where they are about as long as the paragraph
+is wide: the first word of the next line would not have fitted. In doubt, a filled line wraps.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _RECORD = re.compile(
         | (?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|FATAL)\b
         | [^\W\d_][\w.'-]{0,30}(?::(?=\s|$)|：)                 # Name: or key:
         | [A-Z][\w.'-]{0,30}(?:\ [\w.'-]{1,30}){1,2}:(?:\s|$)   # Name of two or three words:
-        | (?:[^,]*,(?=\S)){2}                                   # fields of CSV
+        | (?!.*(?:,\ |\ \d+,\d|\d,\d{3}(?!\d)))                 # fields of CSV, no numbers in prose,
+          (?:[^,]*[!-\u0dff],(?=[!-\u0dff])){2}                #   in scripts that write spaces
     )""",  # noqa: RUF001
     re.VERBOSE,
 )
@@ -58,15 +59,22 @@ def blocks(text: str) -> Iterator[str]:
 def _records(lines: Sequence[str]) -> Iterator[int]:
     """Gives the rows after the first at which a record starts."""
     width = _width(lines)
+    seen = _is_record(lines[0])
     for row, (before, line) in enumerate(pairwise(lines), 1):
-        if _ITEM.match(line) or (_RECORD.match(line) and not _reads_on(before, line, width)):
-            yield row
+        if _is_record(line):
+            if seen or _ITEM.match(line) or not _reads_on(before, line, width):
+                yield row
+            seen = True
+
+
+def _is_record(line: str) -> bool:
+    """Says whether a line begins like a record."""
+    return bool(_ITEM.match(line) or _RECORD.match(line))
 
 
 def _reads_on(before: str, line: str, width: int) -> bool:
-    """Says whether a line that begins like a record is prose: the one before is filled and announces none."""
-    is_record = _ITEM.match(before) or _RECORD.match(before) or before.rstrip().endswith((":", "："))  # noqa: RUF001
-    return not is_record and _fills(before, line, width)
+    """Says whether the first line that begins like a record is prose: the one before is filled and announces none."""
+    return not before.rstrip().endswith((":", "：")) and _fills(before, line, width)  # noqa: RUF001
 
 
 def _unwrapped(lines: Sequence[str]) -> Iterator[str]:
@@ -91,17 +99,19 @@ def _wraps(lines: Sequence[str]) -> list[bool]:
 
 
 def _is_list(lines: Sequence[str], width: int) -> bool:
-    """Says whether each line after the first begins with a capital, though it had room on the line before.
+    """Says whether each line after the first begins with a capital, though it is short or had room on the line before.
 
-    Nothing can be told among capitals.
+    Of longer lines in capitals nothing can be told.
     """
     starts = [line.lstrip()[:1] for line in lines[1:]]
     if len(starts) < _LISTED or not all(start.isupper() or start.isdigit() for start in starts):
         return False
+    if width < _NARROWEST:
+        return True
     text = "".join(lines)
     if sum(map(str.isupper, text)) > sum(map(str.islower, text)):
         return False
-    return width < _NARROWEST or not all(_fills(line, after, width, 1.0) for line, after in pairwise(lines))
+    return not all(_fills(line, after, width, 1.0) for line, after in pairwise(lines))
 
 
 def _fills(line: str, after: str, width: int, share: float = _FILLED) -> bool:

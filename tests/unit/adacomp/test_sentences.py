@@ -37,6 +37,10 @@ ENDS = [
     ["Die Frist endet am 3. 5. 2024.", "Er ging."],
     ["He was 12.", "5 people came."],
     ["Sie lebten in EE. UU.", "Hoy no."],
+    ["The value rose by 3.5.", "2023 was a good year."],
+    ["The score was 12.5.", "20 teams took part."],
+    ["We support Python 3.9.", "30 tests fail on it."],
+    ["See section 4.2.", "15 valves were tested."],
 ]
 
 
@@ -93,6 +97,8 @@ RECORDS = {
         "Gus,Ulm,99",
         "Hal,Bonn,10",
     ],
+    "CSV with accents": ["José Peña,Málaga,33", "André Noé,Orléans,44", "Søren Å,Århus,55"],
+    "names in capitals": ["INLET VALVE", "OUTLET VALVE", "MAIN PUMP", "RESERVE PUMP", "UPPER TANK"],
     "names": ["Berlin", "Paris", "London", "Madrid", "Rome", "Vienna"],
     "sentences of like length": [
         "The pump was built by hand in a small town in the north of Norway",
@@ -123,6 +129,34 @@ def test_the_lines_of_an_item_or_message_stay_together():
     message = "Agent: E24 means that the drain hose is blocked, unscrew the\nfilter and clean it"
     item = "- the red valve, which closes before\n  the green one"
     assert split_sentences(f"User: it says E24\n{message}\n{item}") == ["User: it says E24", message, item]
+
+
+AS_WIDE = {
+    "log": [
+        '2024-05-03 10:21:07 ERROR pump 3 does not answer at all\n  File "/opt/valve/controller.py", line 17, in read',
+        "2024-05-03 10:22:07 INFO valve closed",
+        "2024-05-03 10:23:07 INFO valve open",
+    ],
+    "chat": [
+        "Anna: I think that we should close it now, before it\nis too late, and then go and look for the leak in it",
+        "Bert: No, that would not help us very much at all.",
+        "Anna: Why?",
+    ],
+    "keys": [
+        "The keys of the settings of the valve controller\nname: what the valve is called on all of its pages",
+        "time: seconds until it closes",
+    ],
+}
+
+
+@pytest.mark.parametrize("records", AS_WIDE.values(), ids=AS_WIDE)
+def test_a_wrapped_line_as_wide_as_the_paragraph_hides_no_record_after_it(records):
+    assert split_sentences("\n".join(records)) == records
+
+
+def test_a_wrapped_line_as_wide_as_the_paragraph_hides_no_item_after_it():
+    item = "1. Close the valve and wait until the pressure of it\nhas fallen below the limit of two bar at the gauge"
+    assert list(blocks(f"{item}\n2. Open the outlet\n3. Wait")) == [item, "2. Open the outlet", "3. Wait"]
 
 
 PROSE = (
@@ -178,6 +212,32 @@ def test_a_sign_of_a_record_after_a_filled_line_ends_no_paragraph(before, sign, 
 @pytest.mark.parametrize("sign", SIGNS)
 def test_a_sign_of_a_record_at_the_start_of_a_wrapped_line_is_prose(sign):
     text = f"It was all that was left of the parts of the day\n{sign} and what came later"
+    assert split_sentences(text) == [text]
+
+
+COMMAS = {
+    "millions": (
+        "The city of Hamburg has 1,850,000 people today, and its port took in\n"
+        "more than 8,100,000 containers in the last year, which is less than\n"
+        "the 9,700,000 containers of the year before the crisis began."
+    ),
+    "thousands": (
+        "The valve was tested at 10,000 cycles and 20,000 cycles in the plant\n"
+        "and at 15,000 cycles and 25,000 cycles in the laboratory of the maker\nof it, without any leak."
+    ),
+    "German decimals": (
+        "Die Temperatur stieg von 10,5 auf 12,7 Grad und der Druck\n"
+        "von 1,2 auf 1,4 Bar, was noch unter der Grenze des Ventils\nlag."
+    ),
+    "Chinese": (
+        "打开阀门之前,请先检查压力表,并确认压力低于两个大气\n"
+        "压,否则水会从管道中喷出,造成人员受伤,因此必须小心\n操作,并戴上手套。"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", COMMAS.values(), ids=COMMAS)
+def test_commas_without_spaces_make_no_record_of_prose(text):
     assert split_sentences(text) == [text]
 
 
