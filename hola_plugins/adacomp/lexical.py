@@ -190,7 +190,7 @@ def match_among(query: str, texts: Sequence[str]) -> WordMatch:
     holds = frequency > 0.0
     holding = holds.sum(axis=0)
     weight = _inverse_frequency(holding, len(texts))
-    norm = _K1 * (1.0 - _B + _B * lengths / max(float(lengths.mean()), 1.0)) if len(texts) else lengths
+    norm = _length_norm(lengths)
     scores: Float32 = ((frequency / (frequency + norm)) @ weight).astype(np.float32)
     return WordMatch(scores, holds, rarity(holding, len(texts)), _heads_among(tokens))
 
@@ -228,7 +228,7 @@ def _inverse_frequency(holding: NDArray[np.int64], passages: int) -> Float32:
     return np.log(1.0 + (passages - holding + 0.5) / (holding + 0.5)).astype(np.float32)
 
 
-def _length_norm(lengths: NDArray[np.float64]) -> Float32:
+def _length_norm(lengths: NDArray[np.floating[Any]]) -> Float32:
     """Gives how many times a word must stand in each passage to count half, more in a long one."""
     mean = lengths.mean() if lengths.any() else 1.0
     return (_K1 * (1.0 - _B + _B * lengths / mean)).astype(np.float32)

@@ -42,7 +42,7 @@ class Filling:
 
     def is_uniform(self, rows: int, tokens: int) -> bool:
         """Tells whether a step of ``rows`` requests that ran ``tokens`` tokens had a longest draft for each."""
-        return self._allowed and tokens == rows * (1 + self._longest)
+        return self._allowed and tokens == self._tokens(rows)
 
     def came(self, as_sent: bool) -> None:
         """Notes that the requests of the last call alone were in the step, and whether with all that was sent."""
@@ -69,15 +69,19 @@ class Filling:
             expected: Tokens expected of all that was drafted.
             goodput: Expected tokens over relative time of the best step that is not filled up.
         """
-        tokens = rows * (1 + self._longest)
+        tokens = self._tokens(rows)
         whole = self._curve.uniform(rows, tokens)
         seconds = self._share * whole + (1.0 - self._share) * self._curve.table(rows)[tokens]
         self._choose(bool(expected > goodput * seconds))
 
     def choose_to_explore(self, rows: int) -> None:
         """Chooses to fill so that its time is known, unless it is known to cost much."""
-        whole = self._curve.uniform(rows, rows * (1 + self._longest))
+        whole = self._curve.uniform(rows, self._tokens(rows))
         self._choose(bool(whole <= _MOST_EXPLORED * self._curve.table(rows)[rows]))
+
+    def _tokens(self, rows: int) -> int:
+        """Gives the tokens of a uniform step."""
+        return rows * (1 + self._longest)
 
     def _choose(self, chosen: bool) -> None:
         self.chosen = chosen
