@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
-import numpy as np
 import pytest
+from fake_runner import FakeRunner, Replay
 
 from hola_plugins.hsd import drafter as module
 from hola_plugins.hsd.config import HSDConfig
@@ -19,94 +20,95 @@ from hola_plugins.hsd.step_time import StepTimeCurve
 LONGEST, VOCABULARY, LENGTH = 7, 500, 4096
 
 
-class Host:
-    """A host on an invented clock: requests that copy their prompt, and go on elsewhere now and then."""
+class ClockedRunner(FakeRunner):
+    """A runner on an invented clock: a step takes another time where every draft in it is the longest.
+
+    Attributes:
+        drafts: Those of each step.
+        prices: What the control asked for one more token behind each.
+        rooms: The smallest room of each.
+        snapshots: The counters behind each.
+    """
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, rows: int, uniform: float, other: float, **control: object
     ) -> None:
-        self.now = 0.0
-        monkeypatch.setattr(module.time, "perf_counter", lambda: self.now)
+        self._now = 0.0
+        monkeypatch.setattr(module.time, "perf_counter", lambda: self._now)
         config = HSDConfig.model_validate(
             {"control": control, "telemetry": {"log_interval_s": 0}, "deadline_ms": 1e6}
         )
         limits = DraftLimits(LONGEST, VOCABULARY, LENGTH, full_graphs=True)
-        self.drafter = HierarchicalDrafter(config, limits, rows)
+        super().__init__(HierarchicalDrafter(config, limits, rows), rows, LENGTH, VOCABULARY, LONGEST)
         self._seconds = {True: uniform, False: other}
-        self._random = random.Random(0)
-        self.buffer = np.zeros((rows, LENGTH), dtype=np.int32)
-        self.buffer[:, :512] = np.random.default_rng(0).integers(0, VOCABULARY, (rows, 512))
-        self.lengths = np.full(rows, 512, dtype=np.int32)
-        self._source = [0] * rows
-        self.sampled = [self._emit(row, []) for row in range(rows)]
-        self.kinds: Counter[str] = Counter()
-        self.emitted = 0
+        self.drafts: list[list[list[int]]] = []
+        self.prices: list[float] = []
+        self.rooms: list[int] = []
+        self.snapshots: list[dict[str, Any]] = []
 
-    def step(self) -> list[list[int]]:
-        """Drafts, verifies and lets the step's time pass; gives the drafts."""
-        drafts = self.drafter.propose(self.sampled, self.lengths, self.buffer)
-        lengths = {len(draft) for draft in drafts}
-        full = lengths == {LONGEST}
-        self.kinds["full" if full else "none" if lengths == {0} else "other"] += 1
-        self.now += self._seconds[full]
-        self.sampled = [self._emit(row, draft) for row, draft in enumerate(drafts)]
-        self.emitted += sum(map(len, self.sampled))
-        return drafts
+    def kinds(self, steps: int) -> Counter[str]:
+        """Counts the first steps by their drafts: all of them the longest, none, or others."""
+        names = {(True, False): "full", (False, True): "none"}
+        lengths = ({len(draft) for draft in drafts} for drafts in self.drafts[:steps])
+        return Counter(names.get((one == {LONGEST}, one == {0}), "other") for one in lengths)
 
-    def _emit(self, row: int, draft: list[int]) -> list[int]:
-        """Gives what the target says, up to the first token that the draft got wrong."""
-        came: list[int] = []
-        for guess in [*draft, -1]:
-            came.append(self._next(row))
-            if guess != came[-1]:
-                break
-        return came
+    def filled(self, steps: int) -> int:
+        """Gives how many of the first calls filled drafts up."""
+        return int(self.snapshots[steps - 1]["control"]["filled_calls"])
 
-    def _next(self, row: int) -> int:
-        if self._random.random() < 0.2:
-            self._source[row] = self._random.randrange(500)
-        token = int(self.buffer[row, self._source[row]])
-        self._source[row] += 1
-        self.buffer[row, self.lengths[row]] = token
-        self.lengths[row] += 1
-        return token
+    def _check(self, drafts: list[list[int]], sampled: list[list[int]]) -> None:
+        super()._check(drafts, sampled)
+        self.drafts.append(drafts)
+        self.prices.append(self.drafter.control.price(len(drafts)))
+        self.rooms.append(LENGTH - 1 - int(self.lengths[: len(drafts)].max()))
+        self.snapshots.append(self.drafter.snapshot())
+        self._now += self._seconds[{len(draft) for draft in drafts} == {LONGEST}]
+
+
+def copies(rows: int, prompt: int = 512, output: int = 1200, seed: int = 0) -> list[Replay]:
+    """Makes requests that copy their prompt, and go on elsewhere now and then."""
+    rng = random.Random(seed)
+    replays = []
+    for _ in range(rows):
+        tokens, source = [rng.randrange(VOCABULARY) for _ in range(prompt)], 0
+        for _ in range(output):
+            source = rng.randrange(500) if rng.random() < 0.2 else source
+            tokens.append(tokens[source])
+            source += 1
+        replays.append(Replay(tokens, prompt))
+    return replays
 
 
 @pytest.mark.parametrize("rows", [1, 4])
 def test_drafts_are_filled_up_where_full_steps_are_faster(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    host = Host(monkeypatch, rows, uniform=0.005, other=0.007)
-    for _ in range(300):
-        host.step()
-    assert host.kinds["full"] > 250
-    snapshot = host.drafter.snapshot()
+    host = ClockedRunner(monkeypatch, rows, uniform=0.005, other=0.007)
+    host.run(copies(rows))
+    assert host.kinds(300)["full"] > 250
+    snapshot = host.snapshots[-1]
     assert snapshot["errors"] == snapshot["tokens"]["sanitised"] == 0
-    assert snapshot["control"]["filled_calls"] > 150
+    assert host.filled(300) > 150
 
 
 @pytest.mark.parametrize("rows", [1, 4])
 def test_filling_ends_once_it_is_measured_to_cost_more(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
-    host = Host(monkeypatch, rows, uniform=0.02, other=0.007)
-    for _ in range(60):
-        host.step()
-    filled = host.drafter.snapshot()["control"]["filled_calls"]
-    assert 0 < filled <= 6
-    for _ in range(240):
-        host.step()
-    assert host.drafter.snapshot()["control"]["filled_calls"] == filled
+    host = ClockedRunner(monkeypatch, rows, uniform=0.02, other=0.007)
+    host.run(copies(rows))
+    assert 0 < host.filled(60) <= 6
+    assert host.filled(300) == host.filled(60)
 
 
 def test_filling_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host(monkeypatch, 4, uniform=0.005, other=0.007, fill=False)
-    for _ in range(100):
-        host.step()
-    assert host.drafter.snapshot()["control"]["filled_calls"] == 0
-    assert host.kinds["other"] > 20
+    host = ClockedRunner(monkeypatch, 4, uniform=0.005, other=0.007, fill=False)
+    host.run(copies(4))
+    assert host.filled(100) == 0
+    assert host.kinds(100)["other"] > 20
 
 
 def test_what_is_filled_in_counts_for_no_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    host = Host(monkeypatch, 4, uniform=0.005, other=0.007)
-    sent = sum(len(draft) for _ in range(300) for draft in host.step())
-    snapshot = host.drafter.snapshot()
+    host = ClockedRunner(monkeypatch, 4, uniform=0.005, other=0.007)
+    host.run(copies(4))
+    sent = sum(len(draft) for drafts in host.drafts for draft in drafts)
+    snapshot = host.snapshots[-1]
     chosen = sum(level["chosen"] for level in snapshot["levels"].values())
     assert 0 < chosen == snapshot["tokens"]["drafted"] < sent
 
@@ -114,15 +116,12 @@ def test_what_is_filled_in_counts_for_no_level(monkeypatch: pytest.MonkeyPatch) 
 def test_a_request_that_cannot_have_a_longest_draft_leaves_the_others_unfilled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    host = Host(monkeypatch, 2, uniform=0.005, other=0.007)
-    for _ in range(100):
-        host.step()
-    host.lengths[1] = LENGTH - 4
-    for _ in range(3):
-        before = host.drafter.snapshot()["control"]["filled_calls"]
-        drafts = host.drafter.propose(host.sampled, host.lengths, host.buffer)
-        assert len(drafts[1]) <= 3
-        assert host.drafter.snapshot()["control"]["filled_calls"] == before
+    host = ClockedRunner(monkeypatch, 2, uniform=0.005, other=0.007)
+    host.run([*copies(1), *copies(1, prompt=LENGTH - 500, output=499, seed=1)])
+    short = [step for step, room in enumerate(host.rooms, 1) if room < LONGEST]
+    assert short
+    assert host.filled(short[0] - 1) > 0
+    assert host.filled(short[-1]) == host.filled(short[0] - 1)
 
 
 def test_a_uniform_step_stands_beside_the_curve() -> None:
@@ -183,12 +182,10 @@ def test_what_is_known_to_cost_much_is_not_explored(uniform: float, explored: bo
 def test_a_token_in_the_place_of_filling_costs_nothing_and_both_kinds_of_steps_are_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    host = Host(monkeypatch, 4, uniform=0.005, other=0.007)
-    while not host.drafter.control.filling.chosen:
-        host.step()
-    assert host.drafter.control.price(4) == 0.0
-    for _ in range(5):
-        host.step()
-    snapshot = host.drafter.snapshot()
+    host = ClockedRunner(monkeypatch, 4, uniform=0.005, other=0.007)
+    host.run(copies(4))
+    first = next(step for step in range(1, 300) if host.filled(step))
+    assert host.prices[first - 1] == 0.0
+    snapshot = host.snapshots[first + 4]
     assert snapshot["uniform_step_time_ms"] == {"32": pytest.approx(5.0)}
     assert snapshot["step_time_ms"]["4"] == pytest.approx(7.0)
