@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from transformers.cache_utils import Cache
+
+from hola_plugins.hsd.level import Int64
 
 
 class WindowCache(Cache):
@@ -29,9 +32,15 @@ class WindowCache(Cache):
         self._dtype, self._device = dtype, device
         self._memory: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def aim(self, lanes: torch.Tensor, positions: torch.Tensor, used: int) -> None:
-        """Sets where the next pass writes, int64[rows] and int64[rows, columns], and how far it reads."""
-        self._lanes, self._rows, self._positions, self._used = lanes, lanes[:, None], positions, used
+    def aim(self, lanes: Int64, positions: torch.Tensor, used: int) -> None:
+        """Sets where the next pass writes, int64[rows] and int64[rows, columns], and how far it reads.
+
+        Lanes that follow each other are read where they lie, others are copied.
+        """
+        index = torch.from_numpy(lanes).to(self._device)
+        in_order = bool((np.diff(lanes) == 1).all())
+        self._lanes = slice(int(lanes[0]), int(lanes[0]) + len(lanes)) if in_order else index
+        self._rows, self._positions, self._used = index[:, None], positions, used
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, *args: Any, **kwargs: Any

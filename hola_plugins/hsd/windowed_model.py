@@ -31,6 +31,7 @@ class WindowedModel:
         try:
             import torch
 
+            from hola_plugins.hsd.window_attention import use_grouped_attention
             from hola_plugins.hsd.window_cache import WindowCache, visibility
         except ImportError as error:
             raise ImportError(
@@ -46,6 +47,7 @@ class WindowedModel:
         self._known = config.vocab_size
         _check_vocabulary(name, self._known, vocabulary, tokenizer)
         _check_reach(name, config, settings.window)
+        use_grouped_attention(self._model)
         self._device = torch.device(device)
         self._cache = WindowCache(settings.requests, settings.window, self._model.dtype, self._device)
         self._visible = visibility(settings.window, self._model.dtype, self._device)
@@ -74,7 +76,7 @@ class WindowedModel:
         used = int((starts + (~padded).sum(axis=1)).max())
         with torch.inference_mode():
             where = torch.from_numpy(positions).to(self._device)
-            self._cache.aim(torch.from_numpy(lanes).to(self._device), where, used)
+            self._cache.aim(lanes, where, used)
             logits = self._model(
                 input_ids=torch.from_numpy(np.clip(tokens, 0, self._known - 1).astype(np.int64)).to(
                     self._device
@@ -85,8 +87,7 @@ class WindowedModel:
                 use_cache=True,
                 logits_to_keep=1 if last_only else 0,
             ).logits[..., : self._vocabulary]
-            best, token = logits.float().max(dim=-1)
-            chance = (best - logits.float().logsumexp(dim=-1)).exp()
+            chance, token = logits.softmax(dim=-1, dtype=torch.float32).max(dim=-1)
             return token.int().cpu().numpy(), chance.cpu().numpy()
 
     def _try(self, name: str) -> None:

@@ -42,7 +42,7 @@ ARRIVE_WITH = {
 }
 """What a door's host, or a method's extra, installs; HSD's neural level runs inside vLLM."""
 
-NEURAL = {"window_cache.py", "windowed_model.py"}
+NEURAL = {"window_attention.py", "window_cache.py", "windowed_model.py"}
 """The modules of HSD with its one neural level."""
 
 

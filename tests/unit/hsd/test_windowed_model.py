@@ -38,11 +38,14 @@ def expected(plain, tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return best.indices.numpy(), best.values.numpy()
 
 
-def test_ragged_rows_in_pieces_predict_like_whole_passes(plain, vocabulary: int) -> None:
+@pytest.mark.parametrize("order", [(2, 0, 3), (1, 2, 3)])
+def test_ragged_rows_in_pieces_predict_like_whole_passes(
+    plain, vocabulary: int, order: tuple[int, ...]
+) -> None:
     model = WindowedModel(settings(), vocabulary, str(DRAFT))
     rng = np.random.default_rng(0)
     rows = [rng.integers(3, vocabulary, length).astype(np.int32) for length in (9, 70, 33)]
-    lanes = np.array([2, 0, 3])
+    lanes = np.array(order)
     done = np.zeros(3, dtype=np.int32)
     got: list[list[tuple[int, float]]] = [[], [], []]
     while any(done[row] < len(tokens) for row, tokens in enumerate(rows)):
@@ -82,6 +85,29 @@ def test_a_model_with_learned_positions_runs_ragged_rows_in_a_window_as_long_as_
     ragged = np.array([[1, 2, 3], [4, -1, -1]], dtype=np.int32)
     predicted, _ = model.forward(np.arange(2), np.zeros(2, dtype=np.int32), ragged)
     assert predicted.shape == (2, 3)
+
+
+@pytest.mark.parametrize("shared", [1, 2, 4])
+def test_heads_that_share_keys_and_values_predict_like_a_plain_pass(tmp_path: Path, shared: int) -> None:
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=64,
+        hidden_size=64,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=shared,
+        initializer_range=0.5,
+    )
+    plain = transformers.LlamaForCausalLM(config).eval()
+    plain.save_pretrained(tmp_path)
+    model = WindowedModel(settings(model=str(tmp_path)), 64, None)
+    tokens = np.arange(3, 27, dtype=np.int32)
+    model.forward(np.array([1]), np.zeros(1, dtype=np.int32), tokens[None, :16])
+    predicted, chance = model.forward(np.array([1]), np.array([16], dtype=np.int32), tokens[None, 16:])
+    best, wanted = expected(plain, tokens)
+    assert predicted[0].tolist() == best[16:].tolist()
+    np.testing.assert_allclose(chance[0], wanted[16:], atol=1e-4)
 
 
 def test_a_window_longer_than_a_layer_looks_back_is_refused(tmp_path: Path) -> None:
