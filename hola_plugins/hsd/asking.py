@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hola_plugins.hsd.level import Float32, Int32, Int64
+from hola_plugins.hsd.level import Float32, Float64, Int32, Int64
 
 Bools = npt.NDArray[np.bool_]
 
@@ -53,17 +53,10 @@ class ForwardCost:
         return float(max(0.0, (weight * xy - x * y) / spread)) if spread > 1e-6 * weight * xx else 0.0
 
 
-def worth_asking(
-    reach: Float32,
-    rest: Float32,
-    rescue: Float32,
-    full: Bools,
-    price: float,
-    token_seconds: float,
-    cost: ForwardCost,
-    tokens: Int32,
-) -> Int64:
-    """Chooses the drafts that a neural level judges.
+def worth_of_judging(
+    reach: Float32, rest: Float32, rescue: Float32, full: Bools, price: float, token_seconds: float
+) -> Float64:
+    """Gives what it is worth that a neural level judges each draft.
 
     Args:
         reach: Probability that the part of each draft that was judged before is accepted, float32[rows].
@@ -72,13 +65,28 @@ def worth_asking(
         full: Drafts that cannot grow, bool[rows].
         price: Expected tokens that a token must bring to pay for its verification.
         token_seconds: Seconds that serving takes for one token of the batch.
+
+    Returns:
+        Seconds, float64[rows].
+    """
+    tokens = reach * rescue * np.where(full, 1.0 - rest, 1.0) - price
+    worth: Float64 = token_seconds * tokens.astype(np.float64)
+    return worth
+
+
+def rows_that_pay(worth: Float64, cost: ForwardCost, tokens: Int32) -> tuple[Int64, float]:
+    """Chooses the drafts to judge in one pass.
+
+    Args:
+        worth: What each is worth, seconds, float64[rows].
         cost: The cost of a pass.
         tokens: Tokens of each draft that the pass has to run, int32[rows].
 
     Returns:
-        The rows to ask, int64[n]; empty where it does not pay.
+        The rows to ask, int64[n], empty where it does not pay; and the share of their worth that the pass leaves.
     """
-    worth = token_seconds * (reach * rescue * np.where(full, 1.0 - rest, 1.0) - price)
     rows = np.flatnonzero(worth > cost.seconds_more * tokens)
-    pays = len(rows) and worth[rows].sum() > cost.seconds(len(rows) * int(tokens[rows].max()))
-    return rows if pays else np.empty(0, dtype=np.int64)
+    if not len(rows):
+        return rows, 0.0
+    left = 1.0 - cost.seconds(len(rows) * int(tokens[rows].max())) / float(worth[rows].sum())
+    return (rows, left) if left > 0.0 else (rows[:0], 0.0)

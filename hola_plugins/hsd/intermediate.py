@@ -2,8 +2,8 @@
 
 One forward pass over the tokens that came and the finished draft judges every drafted token and predicts the one
 behind it: draft, intermediate and target, three levels as in HOLA (arXiv 2506.18952). It is asked for the
-requests where that pays (`hola_plugins.hsd.asking`); from its token the cheap levels go on for free, and
-their new draft may be judged again.
+requests where that pays (`hola_plugins.hsd.asking`), once reading their context pays (`hola_plugins.hsd.reading`);
+from its token the cheap levels go on for free, and their new draft may be judged again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 import numpy as np
 from numba import njit
 
-from hola_plugins.hsd.asking import ForwardCost, worth_asking
+from hola_plugins.hsd.asking import ForwardCost, rows_that_pay, worth_of_judging
 from hola_plugins.hsd.block import (
     draft_views,
     evidence_views,
@@ -35,11 +35,13 @@ from hola_plugins.hsd.level import (
     WINDOW,
     Block,
     Float32,
+    Float64,
     Gate,
     Int32,
     Int64,
     Tokens,
 )
+from hola_plugins.hsd.reading import ReadingAccount
 from hola_plugins.hsd.windowed_model import WindowedModel
 
 CONFIDENCE_CLASSES = 16
@@ -49,13 +51,13 @@ INTERMEDIATE_BUCKETS = CONFIDENCE_CLASSES * 2 * 4
 """Calibration buckets: the model's probability, whether a cheap level says otherwise, recent success."""
 
 _CATCH_UP = 16
-"""Tokens that a request may be behind and still be asked for at once; one further behind is caught up first."""
+"""Tokens that a request may be behind and still be asked for at once; the context of one further behind is read first."""
 
 _UNKNOWN_RATE = 0.5
 """What the feedback says of a level in a request where it was never judged."""
 
 _TRY_EVERY = 64
-"""Calls after which the level is asked whatever it seems worth, so that its reliability stays known."""
+"""Calls after which the level is tried whatever it seems worth, so that its reliability stays known."""
 
 
 class IntermediateLevel:
@@ -76,7 +78,9 @@ class IntermediateLevel:
         self._lanes = Lanes(settings.requests, settings.window, slots)
         self._judged: Int32 = np.zeros(0, dtype=np.int32)
         self._cost = ForwardCost()
+        self._account = ReadingAccount(slots)
         self._calls = 0
+        self._trying = False
         self._rate = 0.6
         self._tokens: Tokens | None = None
 
@@ -85,6 +89,7 @@ class IntermediateLevel:
         self._tokens = tokens
         self._judged = np.zeros(len(tokens.slots), dtype=np.int32)
         self._calls += 1
+        self._trying |= self._calls % _TRY_EVERY == 0
 
     def extend(self, block: Block, gate: Gate) -> None:
         """Judges the drafts for which it is worth it, and opens those that it corrects or carries on."""
@@ -94,37 +99,48 @@ class IntermediateLevel:
         state = block.state[: len(tokens.slots)]
         unjudged = self._judged <= state[:, DRAFTED]
         rows = np.flatnonzero((state[:, SLOT] >= 0) & (state[:, ROOM] > 0) & unjudged)
-        rows = rows[self._worth(block, gate, rows)] if len(rows) else rows
-        lanes = self._lanes.assign(state[rows, SLOT])
-        rows, lanes = rows[lanes >= 0], lanes[lanes >= 0]
+        if not len(rows):
+            return
+        clocked = gate.token_seconds is not None
+        trying = clocked and self._trying and not self._judged.any()
+        worth, counts = self._worth(block, gate, rows, trying)
+        chosen, left = rows_that_pay(worth, self._cost, counts)
+        lanes = self._lanes.assign(state[rows[chosen], SLOT])
+        order = np.argsort(lanes)[np.count_nonzero(lanes < 0) :]
+        chosen, lanes = chosen[order], lanes[order]
+        rows, worth, counts = rows[chosen], worth[chosen], counts[chosen]
+        if clocked and not trying:
+            self._account.save(state[rows, SLOT], left * worth)
         pending = self._lanes.locate(block.table, tokens, rows, lanes, self._judged[rows])
-        behind = pending > _CATCH_UP + block.owner.shape[1]
-        if behind.any():
-            self._catch_up(block, tokens, rows[behind], lanes[behind], pending[behind])
-        if not behind.all():
-            self._ask(block, tokens, rows[~behind], lanes[~behind], int(pending[~behind].max()))
+        ready = pending <= _CATCH_UP + block.owner.shape[1]
+        behind = np.flatnonzero(~ready)
+        self._judged[rows[behind]] = block.owner.shape[1] + 1
+        if trying:
+            behind = behind[np.argsort(pending[behind])[:1]]
+        elif clocked:
+            behind = behind[self._account.pays(state[rows[behind], SLOT], pending[behind])]
+        if len(behind):
+            self._read(block, tokens, rows[behind], lanes[behind], int(pending[behind].max()))
+        asked = np.flatnonzero(ready)
+        asked = asked[rows_that_pay(worth[asked], self._cost, counts[asked])[0]]
+        if len(asked):
+            self._ask(block, tokens, rows[asked], lanes[asked], int(pending[asked].max()))
 
     def forget(self, slot: int) -> None:
         """Frees the request's lane."""
         self._lanes.release(slot)
+        self._account.close(slot)
 
-    def _worth(self, block: Block, gate: Gate, rows: Int64) -> Int64:
-        """Gives for which of the rows the next pass pays, as indexes into ``rows``."""
+    def _worth(self, block: Block, gate: Gate, rows: Int64, trying: bool) -> tuple[Float64, Int32]:
+        """Gives what judging each of the rows is worth in seconds, without bound where it is tried, and its tokens."""
         drafted = block.state[rows, DRAFTED]
         reach, rest = _chances(block.chance[rows], self._judged[rows], drafted)
-        untouched = not self._judged.any()
-        if gate.token_seconds is None or (untouched and self._calls % _TRY_EVERY == 0):
-            return np.flatnonzero(reach >= gate.survival)
-        return worth_asking(
-            reach,
-            rest,
-            self._match_rates(block, rows),
-            drafted >= block.state[rows, ROOM],
-            gate.price,
-            gate.token_seconds,
-            self._cost,
-            1 + drafted - np.minimum(self._judged[rows], drafted),
-        )
+        counts = 1 + drafted - np.minimum(self._judged[rows], drafted)
+        if gate.token_seconds is None or trying:
+            return np.where(reach >= gate.survival, np.inf, 0.0), counts
+        full = drafted >= block.state[rows, ROOM]
+        rescue = self._match_rates(block, rows)
+        return worth_of_judging(reach, rest, rescue, full, gate.price, gate.token_seconds), counts
 
     def _match_rates(self, block: Block, rows: Int64) -> Float32:
         """Gives how often the level was right of late for each row; a new request takes the others' rate."""
@@ -134,32 +150,33 @@ class IntermediateLevel:
             self._rate += 0.02 * (float(rates[known].mean()) - self._rate)
         return np.where(known, rates, np.float32(self._rate))
 
-    def _catch_up(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, pending: Int32) -> None:
+    def _read(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int) -> None:
         """Runs part of the context that the model has not seen, of as many rows as the budget holds."""
-        most = min(int(pending.max()) - 1, self._settings.prompt_tokens)
+        most = min(most - 1, self._settings.prompt_tokens)
         few = max(1, self._settings.prompt_tokens // most)
-        fed = self._lanes.take(block.table, tokens, rows[:few], lanes[:few], most)
-        self._run(lanes[:few], self._lanes.held[lanes[:few]], fed, last_only=True)
-        self._lanes.held[lanes[:few]] += (fed >= 0).sum(axis=1, dtype=np.int32)
+        rows, lanes = rows[:few], lanes[:few]
+        _, seconds, fed = self._run(block, tokens, rows, lanes, most, last_only=True)
+        self._account.spend(block.state[rows, SLOT], fed, seconds)
 
     def _ask(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int) -> None:
         """Runs the rows' pending tokens and enters what the model says of their drafts."""
         starts = self._lanes.held[lanes].copy()
-        fed = self._lanes.take(block.table, tokens, rows, lanes, most)
-        predicted, confidence = self._run(lanes, starts, fed)
-        self._lanes.held[lanes] += (fed >= 0).sum(axis=1, dtype=np.int32)
+        (predicted, confidence), seconds, fed = self._run(block, tokens, rows, lanes, most)
+        self._cost.observe(fed, seconds)
         drafts_start = tokens.lengths[rows] - self._lanes.base[lanes]
         _judge(block.table, rows, starts, drafts_start, predicted, confidence, self._judged)
+        self._trying = False
 
     def _run(
-        self, lanes: Int64, starts: Int32, fed: Int32, *, last_only: bool = False
-    ) -> tuple[Int32, Float32]:
-        """Runs one pass and notes its cost."""
+        self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int, *, last_only: bool = False
+    ) -> tuple[tuple[Int32, Float32], float, int]:
+        """Runs the next tokens of each row; gives what the model says, the seconds, and the tokens run, padding included."""
         started = time.perf_counter()
+        starts = self._lanes.held[lanes].copy()
+        fed = self._lanes.take(block.table, tokens, rows, lanes, most)
         result = self._model.forward(lanes, starts, fed, last_only=last_only)
-        if not last_only:
-            self._cost.observe(fed.size, time.perf_counter() - started)
-        return result
+        self._lanes.held[lanes] += (fed >= 0).sum(axis=1, dtype=np.int32)
+        return result, time.perf_counter() - started, fed.size
 
 
 @njit(cache=True, nogil=True)

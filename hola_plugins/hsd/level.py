@@ -18,6 +18,7 @@ import numpy.typing as npt
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 REQUEST, STORE, TRANSITIONS, INTERMEDIATE, AGREEMENT = range(5)
 """Numbers of the levels, the last one that of the intermediate level's agreement with a cheap one."""

@@ -11,9 +11,8 @@ beside the curve, which only rises.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Float64 = npt.NDArray[np.float64]
+from hola_plugins.hsd.level import Float64
 
 PRIOR_SLOPE = 0.02
 """Relative cost of one more token at one request before anything is measured."""

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hola_plugins.hsd.asking import ForwardCost, worth_asking
+from hola_plugins.hsd.asking import ForwardCost, rows_that_pay, worth_of_judging
 
 chances = st.floats(0.0, 1.0)
 
@@ -16,16 +16,15 @@ def ask(reach, rest, rescue, *, full=False, price=0.05, token=0.01, cost=0.001, 
     measured = ForwardCost()
     for count in (1, 8, 2, 16, 1, 4):
         measured.observe(count, cost)
-    return worth_asking(
+    worth = worth_of_judging(
         np.array(reach, dtype=np.float32),
         np.array(rest, dtype=np.float32),
         np.array(rescue, dtype=np.float32),
         np.full(rows, full),
         price,
         token,
-        measured,
-        np.full(rows, tokens, dtype=np.int32),
-    ).tolist()
+    )
+    return rows_that_pay(worth, measured, np.full(rows, tokens, dtype=np.int32))[0].tolist()
 
 
 def test_doubtful_and_short_drafts_are_judged() -> None:

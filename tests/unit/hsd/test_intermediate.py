@@ -12,6 +12,7 @@ transformers = pytest.importorskip("transformers")
 from fake_runner import FakeRunner, Replay
 
 from hola_plugins.hsd.config import HSDConfig
+from hola_plugins.hsd.control import DraftControl
 from hola_plugins.hsd.drafter import HierarchicalDrafter, tracked_requests
 from hola_plugins.hsd.intermediate import IntermediateLevel
 from hola_plugins.hsd.sanitiser import DraftLimits
@@ -44,10 +45,11 @@ def replays() -> list[tuple[list[int], int]]:
 
 
 def drafter(
-    levels: tuple[str, ...] = ("request", "transitions"), **intermediate: object
+    levels: tuple[str, ...] = ("request", "transitions"), *, clocks: bool = False, **intermediate: object
 ) -> HierarchicalDrafter:
     chosen = {"model": str(MODELS / "draft"), "window": 256, "requests": 4, **intermediate}
-    config = HSDConfig.model_validate({"deterministic": True, "levels": levels, "intermediate": chosen})
+    rest = {"deadline_ms": 1000.0, "control": {"mode": "static"}} if clocks else {"deterministic": True}
+    config = HSDConfig.model_validate({"levels": levels, "intermediate": chosen, **rest})
     vocabulary = transformers.AutoConfig.from_pretrained(MODELS / "target").vocab_size
     limits = DraftLimits(LONGEST, vocabulary, LENGTH)
     judge = None
@@ -108,3 +110,19 @@ def test_a_window_shorter_than_the_request_moves(replays) -> None:
 def test_equal_tokens_give_equal_drafts(replays) -> None:
     steps = {serve(drafter(), replays, seed=2, trouble=0.1).steps for _ in range(2)}
     assert len(steps) == 1
+
+
+def judged(replays: list[tuple[list[int], int]], monkeypatch, token_seconds: float) -> int:
+    """Gives how many tokens were judged where a token is worth so much time."""
+    monkeypatch.setattr(DraftControl, "token_seconds", property(lambda _: token_seconds))
+    made = drafter(clocks=True)
+    serve(made, replays)
+    return made.snapshot()["levels"]["intermediate"]["judged"]
+
+
+def test_a_context_is_read_where_that_pays_and_else_one_at_a_time_to_try_the_level(
+    replays, monkeypatch
+) -> None:
+    long = [(tokens * 3, prompt) for tokens, prompt in replays]
+    dear, cheap = judged(long, monkeypatch, 1.0), judged(long, monkeypatch, 1e-9)
+    assert 0 < cheap < 0.1 * dear
