@@ -39,7 +39,7 @@ METHODS = {"hsd": "HSD", "adacomp": "AdaComp", "lobi": "Lo-Bi", "all": "the inte
 """The method that a stage adds, by the stage's name."""
 
 _WITH_HSD = "HSD with an intermediate level"
-"""What the intermediate level is called where HSD has no stage before it."""
+"""What the intermediate level is called where HSD has no finished stage before it."""
 
 _FALLS = {
     "latency": "lower latency",
@@ -108,8 +108,8 @@ def summary(advice: Sequence[Advice]) -> str:
 
 
 def _method(stage: Stage, before: Sequence[Stage]) -> str:
-    """Names what a stage adds to those before it; an intermediate level without HSD among them brings it along."""
-    if stage.name == "all" and not any(one.name == "hsd" for one in before):
+    """Names what a stage adds to those before it; an intermediate level without HSD measured before brings it along."""
+    if stage.name == "all" and not any(one.name == "hsd" and one.status == "done" for one in before):
         return _WITH_HSD
     return METHODS.get(stage.name, stage.title)
 

@@ -221,7 +221,7 @@ def test_a_gain_that_may_be_that_of_a_failed_step_before_is_undecided(names, tit
     faster = stage("all", requests=requests(0.5, seed=1), accuracy=GOOD)
     analysis = analyse(results(stage(accuracy=GOOD), *map(failed_while_measured, names), faster))
     advice = analysis.advice[-1]
-    assert summary([advice]) == "Undecided: the intermediate level."
+    assert summary([advice]) == "Undecided: HSD with an intermediate level."
     assert advice.reasons[0].startswith("lower latency: ")
     assert advice.reasons[-len(titles) :] == tuple(ALONG.format(title) for title in titles)
 
@@ -231,6 +231,7 @@ def test_a_failed_step_before_a_finished_one_is_not_brought_along_by_the_next():
     last = stage("all", requests=requests(0.5, seed=2), accuracy=GOOD)
     advice = judged(stage(accuracy=GOOD), failed_while_measured("hsd"), middle, last)
     assert [advice[name].verdict for name in ("lobi", "all")] == ["undecided", "switch on"]
+    assert advice["all"].method == "HSD with an intermediate level"
 
 
 @pytest.mark.parametrize("retrieves", [True, False])
