@@ -56,8 +56,13 @@ class RetrieverSettings(BaseRetriever):
     gets k_max passages in the fused order, and `explain` says why."""
 
     signals: tuple[Any, ...] = ()
-    """Signals that the calibrated policy weighs beside the shape of the scores. One that fails fails the policy; it
-    is waited for, so give a model that it asks a timeout."""
+    """Signals that the calibrated policy weighs beside the shape of the scores. One that fails fails the policy.
+
+    What hangs in a signal, a policy or a confidence holds its own query, and the thread that the query runs in, for as
+    long as it hangs: a thread cannot be stopped. Give a model that one of them asks a timeout, such as
+    ``ChatOpenAI(timeout=2.0, max_retries=0)``: the query then goes on without it. Other queries and changes of the index
+    do not wait, but queries of an event loop share its pool of threads, which those that hang can fill.
+    """
 
     min_similarity: float | None = None
     """Similarity of the nearest passage under which there is no evidence; None takes the calibrated floor."""
