@@ -13,7 +13,7 @@ import time
 import numpy as np
 from numba import njit
 
-from hola_plugins.hsd.asking import ForwardCost, rows_that_pay, worth_of_judging
+from hola_plugins.hsd.asking import Bools, ForwardCost, rows_that_pay, worth_of_judging
 from hola_plugins.hsd.block import (
     draft_views,
     evidence_views,
@@ -67,18 +67,23 @@ class IntermediateLevel:
         settings: Its settings.
         model: The model.
         slots: Requests that are tracked at once.
+        isolated: Whether what it is worth in one request shall say nothing of others.
     """
 
     name = "intermediate"
     number = INTERMEDIATE
 
-    def __init__(self, settings: IntermediateConfig, model: WindowedModel, slots: int) -> None:
+    def __init__(
+        self, settings: IntermediateConfig, model: WindowedModel, slots: int, *, isolated: bool = False
+    ) -> None:
         self._settings = settings
         self._model = model
+        self._isolated = isolated
         self._lanes = Lanes(settings.requests, settings.window, slots)
         self._judged: Int32 = np.zeros(0, dtype=np.int32)
+        self._left: Bools = np.zeros(0, dtype=np.bool_)
         self._cost = ForwardCost()
-        self._account = ReadingAccount(slots)
+        self._account = ReadingAccount(slots, learns=not isolated)
         self._calls = 0
         self._trying = False
         self._rate = 0.6
@@ -88,8 +93,10 @@ class IntermediateLevel:
         """Keeps the rows of this call for `extend`."""
         self._tokens = tokens
         self._judged = np.zeros(len(tokens.slots), dtype=np.int32)
+        self._left = np.zeros(len(tokens.slots), dtype=np.bool_)
         self._calls += 1
         self._trying |= self._calls % _TRY_EVERY == 0
+        self._account.close_others(tokens.slots)
 
     def extend(self, block: Block, gate: Gate) -> None:
         """Judges the drafts for which it is worth it, and opens those that it corrects or carries on."""
@@ -97,32 +104,30 @@ class IntermediateLevel:
         if tokens is None:
             return
         state = block.state[: len(tokens.slots)]
-        unjudged = self._judged <= state[:, DRAFTED]
+        unjudged = (self._judged <= state[:, DRAFTED]) & ~self._left
         rows = np.flatnonzero((state[:, SLOT] >= 0) & (state[:, ROOM] > 0) & unjudged)
-        if not len(rows):
-            return
         clocked = gate.token_seconds is not None
-        trying = clocked and self._trying and not self._judged.any()
+        trying = clocked and self._trying and not (self._judged.any() or self._left.any())
         worth, counts = self._worth(block, gate, rows, trying)
-        chosen, left = rows_that_pay(worth, self._cost, counts)
-        lanes = self._lanes.assign(state[rows[chosen], SLOT])
-        order = np.argsort(lanes)[np.count_nonzero(lanes < 0) :]
-        chosen, lanes = chosen[order], lanes[order]
+        chosen, share = rows_that_pay(worth, self._cost, counts)
         rows, worth, counts = rows[chosen], worth[chosen], counts[chosen]
+        slots = state[rows, SLOT]
         if clocked and not trying:
-            self._account.save(state[rows, SLOT], left * worth)
+            self._account.credit(slots, share * worth)
+        lanes = self._lanes.find(slots)
         pending = self._lanes.locate(block.table, tokens, rows, lanes, self._judged[rows])
-        ready = pending <= _CATCH_UP + block.owner.shape[1]
+        ready = (lanes >= 0) & (pending <= _CATCH_UP + block.owner.shape[1])
+        self._left[rows[~ready]] = True
         behind = np.flatnonzero(~ready)
-        self._judged[rows[behind]] = block.owner.shape[1] + 1
+        behind = behind[np.argsort(pending[behind], kind="stable")]
         if trying:
-            behind = behind[np.argsort(pending[behind])[:1]]
+            behind = behind[: int(not ready.any())]
         elif clocked:
-            behind = behind[self._account.pays(state[rows[behind], SLOT], pending[behind])]
-        if len(behind):
-            self._read(block, tokens, rows[behind], lanes[behind], int(pending[behind].max()))
+            behind = behind[self._account.pays(slots[behind], pending[behind])]
+        self._read(block, tokens, rows[behind], pending[behind])
         asked = np.flatnonzero(ready)
         asked = asked[rows_that_pay(worth[asked], self._cost, counts[asked])[0]]
+        asked = asked[np.argsort(lanes[asked])]
         if len(asked):
             self._ask(block, tokens, rows[asked], lanes[asked], int(pending[asked].max()))
 
@@ -132,7 +137,7 @@ class IntermediateLevel:
         self._account.close(slot)
 
     def _worth(self, block: Block, gate: Gate, rows: Int64, trying: bool) -> tuple[Float64, Int32]:
-        """Gives what judging each of the rows is worth in seconds, without bound where it is tried, and its tokens."""
+        """Gives what judging each row is worth in seconds, and its tokens; without bound where it is tried or no clock runs."""
         drafted = block.state[rows, DRAFTED]
         reach, rest = _chances(block.chance[rows], self._judged[rows], drafted)
         counts = 1 + drafted - np.minimum(self._judged[rows], drafted)
@@ -146,37 +151,50 @@ class IntermediateLevel:
         """Gives how often the level was right of late for each row; a new request takes the others' rate."""
         rates = block.success[INTERMEDIATE, block.state[rows, SLOT]]
         known = rates != _UNKNOWN_RATE
-        if known.any():
+        if known.any() and not self._isolated:
             self._rate += 0.02 * (float(rates[known].mean()) - self._rate)
         return np.where(known, rates, np.float32(self._rate))
 
-    def _read(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int) -> None:
-        """Runs part of the context that the model has not seen, of as many rows as the budget holds."""
-        most = min(most - 1, self._settings.prompt_tokens)
-        few = max(1, self._settings.prompt_tokens // most)
-        rows, lanes = rows[:few], lanes[:few]
-        _, seconds, fed = self._run(block, tokens, rows, lanes, most, last_only=True)
-        self._account.spend(block.state[rows, SLOT], fed, seconds)
+    def _read(self, block: Block, tokens: Tokens, rows: Int64, pending: Int32) -> None:
+        """Runs part of the context that the model has not seen, of the first rows, as many as the budget holds.
+
+        Args:
+            block: The block.
+            tokens: The rows of this call.
+            rows: Rows to read, those with the least to read first, int64[n].
+            pending: Tokens to the end of each draft, int32[n].
+        """
+        budget = self._settings.prompt_tokens
+        most = np.minimum(pending - 1, budget)
+        few = max(1, int(np.count_nonzero(np.arange(1, len(rows) + 1) * most <= budget)))
+        lanes = self._lanes.assign(block.state[rows[:few], SLOT])
+        rows, lanes = rows[:few][lanes >= 0], lanes[lanes >= 0]
+        if not len(rows):
+            return
+        self._lanes.locate(block.table, tokens, rows, lanes, self._judged[rows])
+        started = time.perf_counter()
+        _, fed = self._run(block, tokens, rows, lanes, int(most[:few].max()), last_only=True)
+        self._account.spend(block.state[rows, SLOT], fed.size, time.perf_counter() - started)
 
     def _ask(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int) -> None:
         """Runs the rows' pending tokens and enters what the model says of their drafts."""
         starts = self._lanes.held[lanes].copy()
-        (predicted, confidence), seconds, fed = self._run(block, tokens, rows, lanes, most)
-        self._cost.observe(fed, seconds)
+        started = time.perf_counter()
+        (predicted, confidence), fed = self._run(block, tokens, rows, lanes, most)
+        self._cost.observe(fed.size, time.perf_counter() - started)
         drafts_start = tokens.lengths[rows] - self._lanes.base[lanes]
         _judge(block.table, rows, starts, drafts_start, predicted, confidence, self._judged)
         self._trying = False
 
     def _run(
         self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int, *, last_only: bool = False
-    ) -> tuple[tuple[Int32, Float32], float, int]:
-        """Runs the next tokens of each row; gives what the model says, the seconds, and the tokens run, padding included."""
-        started = time.perf_counter()
+    ) -> tuple[tuple[Int32, Float32], Int32]:
+        """Runs the next tokens of each row; gives what the model says, and the tokens, -1 for padding."""
         starts = self._lanes.held[lanes].copy()
         fed = self._lanes.take(block.table, tokens, rows, lanes, most)
         result = self._model.forward(lanes, starts, fed, last_only=last_only)
         self._lanes.held[lanes] += (fed >= 0).sum(axis=1, dtype=np.int32)
-        return result, time.perf_counter() - started, fed.size
+        return result, fed
 
 
 @njit(cache=True, nogil=True)

@@ -27,9 +27,15 @@ class Lanes:
         self._used: Int64 = np.zeros(lanes, dtype=np.int64)
         self._clock = 0
 
-    def assign(self, slots: Int32) -> Int64:
-        """Gives each of these slots a lane, int64[rows]; -1 where all lanes are taken by others of them."""
+    def find(self, slots: Int32) -> Int64:
+        """Gives the lanes that these slots have, int64[rows], -1 for none; `assign` takes none of them until the next call."""
         self._clock += 1
+        lanes = self._lane_of[slots]
+        self._used[lanes[lanes >= 0]] = self._clock
+        return lanes
+
+    def assign(self, slots: Int32) -> Int64:
+        """Gives each of these slots a lane, int64[rows]; -1 where all lanes are taken by what was just looked for."""
         lanes = self._lane_of[slots]
         self._used[lanes[lanes >= 0]] = self._clock
         for row in np.flatnonzero(lanes < 0):
@@ -58,13 +64,13 @@ class Lanes:
         self.base[lane] = 0
 
     def locate(self, block: Int64, tokens: Tokens, rows: Int64, lanes: Int64, judged: Int32) -> Int32:
-        """Finds how much of each request its lane still holds, and moves windows that are full.
+        """Finds how much of each request its lane still holds, nothing without one, and moves windows that are full.
 
         Args:
             block: `Block.table`.
             tokens: The rows of this call.
             rows: Rows of interest, int64[n].
-            lanes: Their lanes, int64[n].
+            lanes: Their lanes, int64[n]; -1 for none.
             judged: Tokens of each row's draft that need no second look, int32[n].
 
         Returns:
@@ -110,6 +116,10 @@ def _locate(table, rows, lanes, judged, lengths, buffer, held_tokens, held, base
     for one in range(rows.shape[0]):
         row, lane = rows[one], lanes[one]
         longest = owner.shape[1]
+        if lane < 0:
+            fits = lengths[row] + longest <= size
+            pending[one] = (lengths[row] if fits else size // 2) + state[row, DRAFTED]
+            continue
         if lengths[row] - base[lane] + longest > size:
             base[lane] = lengths[row] - size // 2
             held[lane] = 0

@@ -37,7 +37,7 @@ def _grouped_attention(
         query: Queries, [rows, heads, columns, size].
         key: Keys, [rows, shared heads, positions, size].
         value: Values, the same.
-        attention_mask: What is added to the scores, [rows, 1, columns, positions].
+        attention_mask: What is added to the scores, [rows, 1, columns, positions]; one for each head is left to transformers.
         scaling: Factor of the scores.
         **kwargs: What the model passes on.
 
@@ -46,7 +46,8 @@ def _grouped_attention(
     """
     rows, heads, columns, size = query.shape
     shared = key.shape[1]
-    if shared == heads or attention_mask is None or kwargs.get("position_bias") is not None:
+    biased = kwargs.get("position_bias") is not None
+    if shared == heads or attention_mask is None or attention_mask.shape[1] != 1 or biased:
         found: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, **kwargs
         )

@@ -97,8 +97,8 @@ class HSDProposer:
         """Gives the intermediate level."""
         if self._model is None:
             return None
-        slots = tracked_requests(self._config, self._max_rows)
-        return IntermediateLevel(self._config.intermediate, self._model, slots)
+        slots, isolated = tracked_requests(self._config, self._max_rows), self._config.store.isolated
+        return IntermediateLevel(self._config.intermediate, self._model, slots, isolated=isolated)
 
     def load_model(self, *args: Any, **kwargs: Any) -> None:
         """Compiles the kernels, allocates memory and loads the static corpus; called once before serving."""

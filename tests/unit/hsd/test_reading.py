@@ -26,14 +26,14 @@ def test_a_context_is_read_once_reading_would_have_saved_as_much_as_it_takes() -
     made = account()
     paid = []
     for _ in range(4):
-        made.save(SLOTS, np.array([0.004, 0.001]))
+        made.credit(SLOTS, np.array([0.004, 0.001]))
         paid.append(made.pays(SLOTS, TOKENS).tolist())
     assert paid == [[False, False], [False, False], [True, False], [True, False]]
 
 
 def test_what_was_spent_has_to_be_saved_again_before_the_next_reading() -> None:
     made = account()
-    made.save(SLOTS, np.array([0.015, 0.025]))
+    made.credit(SLOTS, np.array([0.015, 0.025]))
     made.spend(SLOTS, 200, 0.02)
     assert made.pays(SLOTS, TOKENS).tolist() == [False, True]
 
@@ -41,11 +41,11 @@ def test_what_was_spent_has_to_be_saved_again_before_the_next_reading() -> None:
 def test_where_requests_before_saved_enough_it_is_read_at_once() -> None:
     made = account()
     for _ in range(30):
-        made.save(SLOTS[:1], np.array([0.02]))
+        made.credit(SLOTS[:1], np.array([0.02]))
         made.close(3)
     assert made.pays(SLOTS, TOKENS).tolist() == [True, True]
     for _ in range(60):
-        made.save(SLOTS[:1], np.array([0.001]))
+        made.credit(SLOTS[:1], np.array([0.001]))
         made.close(3)
     assert made.pays(SLOTS, TOKENS).tolist() == [False, False]
 
@@ -53,8 +53,25 @@ def test_where_requests_before_saved_enough_it_is_read_at_once() -> None:
 def test_a_request_that_never_wanted_the_level_says_nothing_of_others() -> None:
     made = account()
     for _ in range(30):
-        made.save(SLOTS[:1], np.array([0.02]))
+        made.credit(SLOTS[:1], np.array([0.02]))
         made.close(3)
     for _ in range(100):
         made.close(5)
     assert made.pays(SLOTS, TOKENS).all()
+
+
+def test_requests_that_are_gone_are_closed_and_count_for_others() -> None:
+    made = account()
+    for _ in range(30):
+        made.credit(SLOTS, np.array([0.02, 0.02]))
+        made.close_others(SLOTS[1:])
+        made.close(5)
+    assert made.pays(np.array([6], dtype=np.int32), TOKENS[:1]).all()
+
+
+def test_nothing_of_one_request_counts_for_others_where_they_are_isolated() -> None:
+    made = ReadingAccount(8, learns=False)
+    made.spend(np.array([0], dtype=np.int32), 100, 0.01)
+    made.credit(SLOTS, np.array([1.0, 1.0]))
+    made.close_others(np.array([0], dtype=np.int32))
+    assert not made.pays(SLOTS, TOKENS).any()

@@ -11,7 +11,10 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
 from hola_plugins.hsd.config import ConfigError, IntermediateConfig
+from hola_plugins.hsd.window_attention import _grouped_attention
 from hola_plugins.hsd.windowed_model import WindowedModel
 
 DRAFT = Path(__file__).parents[2] / "models" / "draft"
@@ -108,6 +111,19 @@ def test_heads_that_share_keys_and_values_predict_like_a_plain_pass(tmp_path: Pa
     best, wanted = expected(plain, tokens)
     assert predicted[0].tolist() == best[16:].tolist()
     np.testing.assert_allclose(chance[0], wanted[16:], atol=1e-4)
+
+
+def test_a_mask_for_every_head_is_left_to_transformers() -> None:
+    draw = torch.Generator().manual_seed(0)
+    query = torch.randn(2, 4, 3, 8, generator=draw)
+    key, value = (torch.randn(2, 2, 5, 8, generator=draw) for _ in range(2))
+    module = torch.nn.Module()
+    module.num_key_value_groups, module.is_causal = 2, True
+    mask = torch.randn(2, 1, 3, 5, generator=draw)
+    for one in (mask, mask.expand(2, 4, 3, 5)):
+        found, _ = _grouped_attention(module, query, key, value, one)
+        wanted, _ = sdpa_attention_forward(module, query, key, value, one)
+        torch.testing.assert_close(found, wanted)
 
 
 def test_a_window_longer_than_a_layer_looks_back_is_refused(tmp_path: Path) -> None:
