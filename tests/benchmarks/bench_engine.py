@@ -44,8 +44,8 @@ examples:
       --prompts /tmp/prompts/{copy,maths,story}.jsonl --batch 1,8 --num-speculative-tokens 4,hsd=8
 
 The last line of the output is one JSON object: tokens/s by workload and method at the least batch ("workloads",
-"mixed"), everything at every batch ("batches"), ratios paired inside a round ("ratios": over empty and over none),
-"equal", "methods", "command", "versions".
+"mixed"), everything at every batch ("batches"), ratios paired inside a round ("ratios": over none, over empty and over
+the better of ngram and suffix, "ngram_or_suffix"), "equal", "methods", "command", "versions".
 """
 
 
@@ -231,7 +231,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.outputs and "none" not in args.methods:
         parser.error("--outputs saves the outputs of none: add none to --methods")
-    console = Console(stderr=False, width=None if sys.stdout.isatty() else 150)
+    console = Console(stderr=False, width=None if sys.stdout.isatty() else 180)
     try:
         result = measure(args, console)
     except (OSError, TooFewPromptsError, WorkerError, ValueError) as error:

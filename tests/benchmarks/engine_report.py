@@ -13,6 +13,12 @@ from rich.table import Table
 from engine_equality import Verdict
 from engine_plan import MIXED, Cell
 
+LOOKUPS = ("ngram", "suffix")
+BETTER_LOOKUP = "ngram_or_suffix"
+"""Base of the ratios: the faster of the two in each round."""
+
+BASES = ("none", "empty", BETTER_LOOKUP)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -52,6 +58,11 @@ def spread(values: list[float]) -> dict[str, Any]:
     }
 
 
+def _methods_of(base: str) -> tuple[str, ...]:
+    """Methods of which a base is the fastest."""
+    return LOOKUPS if base == BETTER_LOOKUP else (base,)
+
+
 @dataclass(slots=True)
 class Ledger:
     """All runs of a benchmark.
@@ -70,6 +81,14 @@ class Ledger:
             for run in self.runs
             if run.method == method and run.cell.batch == batch and run.cell.workload == workload
         ]
+
+    def _speeds(self, base: str, batch: int, workload: str) -> list[float]:
+        """Tokens/s of a method or base by round."""
+        by_method = [
+            [run.tokens_per_second for run in self._of(method, batch, workload)]
+            for method in _methods_of(base)
+        ]
+        return [max(speeds) for speeds in zip(*by_method, strict=True)]
 
     def batches(self) -> list[int]:
         """Batch sizes, ascending."""
@@ -107,18 +126,18 @@ class Ledger:
         }
 
     def ratios(self, base: str) -> dict[str, Any]:
-        """Each method's tokens/s over the base's in the same round: batch, workload, method."""
-        if base not in self.methods:
+        """Each method's tokens/s over the base's in the same round: batch, workload, method; empty where it was not run."""
+        if not set(_methods_of(base)) <= set(self.methods):
             return {}
         return {
             str(batch): {
                 workload: {
                     method: spread(
                         [
-                            mine.tokens_per_second / theirs.tokens_per_second
+                            mine / theirs
                             for mine, theirs in zip(
-                                self._of(method, batch, workload),
-                                self._of(base, batch, workload),
+                                self._speeds(method, batch, workload),
+                                self._speeds(base, batch, workload),
                                 strict=True,
                             )
                         ]
@@ -156,7 +175,7 @@ class Ledger:
                 }
                 for method, found in verdicts.items()
             },
-            "ratios": {base: self.ratios(base) for base in ("empty", "none")},
+            "ratios": {base: self.ratios(base) for base in BASES},
             "batches": batches,
         }
 
@@ -165,10 +184,10 @@ class Ledger:
         table = Table(title=f"batch {batch}: {batch} request(s) in flight, medians over rounds")
         for name in ("workload", "method"):
             table.add_column(name)
+        ratios = {base: self.ratios(base)[str(batch)] for base in BASES if self.ratios(base)}
         names = (
             "tokens/s",
-            "vs none",
-            "vs empty",
+            *(f"vs {base}" for base in ratios),
             "TTFT ms",
             "TPOT p50",
             "p99",
@@ -178,7 +197,6 @@ class Ledger:
         )
         for name in names:
             table.add_column(name, justify="right", no_wrap=True)
-        ratios = {base: self.ratios(base).get(str(batch), {}) for base in ("none", "empty")}
         for workload in self.workloads():
             for method in self.methods:
                 table.add_row(
@@ -188,10 +206,7 @@ class Ledger:
 
     def _cells(self, workload: str, method: str, batch: int, ratios: dict[str, Any]) -> list[str]:
         figures = self.figures(method, batch, workload)
-        paired = []
-        for base in ("none", "empty"):
-            ratio = ratios[base].get(workload, {}).get(method)
-            paired.append(f"{ratio['median']:.2f} ({ratio['min']:.2f}-{ratio['max']:.2f})" if ratio else "-")
+        paired = [by[workload][method] for by in ratios.values()]
         length, unequal, tied = (
             figures[k] for k in ("mean_acceptance_length", "rows_differing", "rows_tied")
         )
@@ -199,7 +214,7 @@ class Ledger:
             workload if method == self.methods[0] else "",
             method,
             f"{figures['tokens_per_second']:.1f}",
-            *paired,
+            *(f"{ratio['median']:.2f} ({ratio['min']:.2f}-{ratio['max']:.2f})" for ratio in paired),
             f"{figures['ttft_ms']:.0f}",
             f"{figures['tpot_p50_ms']:.1f}",
             f"{figures['tpot_p99_ms']:.1f}",

@@ -57,7 +57,7 @@ def test_without_either_lookup_there_is_no_better_one() -> None:
         "empty": {},
         BETTER_LOOKUP: {},
     }
-    assert "vs better" not in _printed(ledger)
+    assert f"vs {BETTER_LOOKUP}" not in _printed(ledger)
 
 
 def test_the_table_shows_the_bases_that_were_run() -> None:
