@@ -14,7 +14,7 @@ def doctor(
 ) -> None:
     """Shows what is installed, what works, and what to do about the rest.
 
-    Ends with status 0 when HSD can run and 1 when it cannot.
+    Ends with status 1 when HSD cannot run, and 0 when it can, or when this is the environment of another method.
     """
     from hola_plugins.doctor import can_run, diagnose
     from hola_plugins.doctor.report import findings_as_json, render_findings

@@ -13,6 +13,8 @@ class Status(StrEnum):
     OK = "ok"
     NOTE = "note"
     """HSD runs; something is slower, untested or was not checked."""
+    ABSENT = "absent"
+    """HSD is not for this environment, which serves another method."""
     PROBLEM = "problem"
     """HSD does not run."""
 
@@ -53,6 +55,11 @@ def ok(name: str, value: str) -> Finding:
 def note(name: str, value: str, remedy: str) -> Finding:
     """Makes a finding with which HSD still runs."""
     return Finding(name, Status.NOTE, value, remedy)
+
+
+def absent(name: str, value: str, remedy: str) -> Finding:
+    """Makes a finding for what another method's environment does without."""
+    return Finding(name, Status.ABSENT, value, remedy)
 
 
 def problem(name: str, value: str, remedy: str) -> Finding:

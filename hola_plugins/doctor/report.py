@@ -12,7 +12,12 @@ from rich.text import Text
 
 from hola_plugins.doctor.finding import Finding, Status, can_run
 
-_STYLES = {Status.OK: "green", Status.NOTE: "yellow", Status.PROBLEM: "bold red"}
+_STYLES = {
+    Status.OK: "green",
+    Status.NOTE: "yellow",
+    Status.ABSENT: "dim",
+    Status.PROBLEM: "bold red",
+}
 
 
 def render_findings(findings: Sequence[Finding]) -> RenderableType:
@@ -31,14 +36,16 @@ def render_findings(findings: Sequence[Finding]) -> RenderableType:
 
 
 def findings_as_json(findings: Sequence[Finding]) -> str:
-    """Writes the findings as one JSON object: `can_run` and `findings`."""
+    """Writes the findings as one JSON object: `can_run`, whether none is a problem, and `findings`."""
     rows = [asdict(finding) for finding in findings]
     return json.dumps({"can_run": can_run(findings), "findings": rows}, indent=2)
 
 
 def _verdict(findings: Sequence[Finding]) -> Text:
-    """Says whether HSD can run."""
-    if can_run(findings):
-        return Text("HSD can run.", style="bold green")
-    count = sum(finding.status is Status.PROBLEM for finding in findings)
-    return Text(f"HSD cannot run: {count} problem(s), see → above.", style="bold red")
+    """Says whether HSD can run, or that it need not here."""
+    if not can_run(findings):
+        count = sum(finding.status is Status.PROBLEM for finding in findings)
+        return Text(f"HSD cannot run: {count} problem(s), see → above.", style="bold red")
+    if any(finding.status is Status.ABSENT for finding in findings):
+        return Text("No problem here; HSD is not for this environment.", style="bold green")
+    return Text("HSD can run.", style="bold green")

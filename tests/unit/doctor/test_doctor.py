@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hola_plugins import cpu
-from hola_plugins.doctor import Finding, Status, can_run, host, preload
+from hola_plugins.doctor import Finding, Status, can_run, diagnose, diagnosis, host, preload
 from hola_plugins.doctor.finding import note, ok, problem
 from hola_plugins.doctor.probe import probe
 from hola_plugins.doctor.report import findings_as_json
@@ -162,3 +162,22 @@ def test_another_host_outside_its_range_is_named_and_stops_nothing(install, vers
 
 def test_another_host_that_is_missing_is_no_finding():
     assert check_other_host(replace(OTHER_HOSTS[1], module="no_such_host")) is None
+
+
+@pytest.mark.parametrize("others", [OTHER_HOSTS[:0], (Requirement("numpy", ">=1", ("1.0",), "pip"),)])
+def test_without_vllm_the_environment_of_another_method_is_sound_and_told_no_installation_into_it(
+    monkeypatch, others
+):
+    monkeypatch.setattr(diagnosis, "OTHER_HOSTS", others)
+    monkeypatch.setattr(host, "find_vllm", lambda: None)
+    monkeypatch.setattr(
+        diagnosis, "ENGINE", (Requirement("no_such_vllm", ">=1", ("1.0",), "pip install it"),)
+    )
+    findings = list(diagnose(quick=True))
+    names = {finding.name for finding in findings}
+    assert can_run(findings) is bool(others)
+    assert ("proposer" in names, "gpu" in names) == (not others, not others)
+    vllm = [finding.remedy for finding in findings if finding.status is Status.ABSENT]
+    assert [remedy.partition(":")[0] for remedy in vllm] == ["for HSD, in an environment of its own"][
+        : len(others)
+    ]
