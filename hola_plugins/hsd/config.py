@@ -120,7 +120,10 @@ class HSDConfig(_Settings):
     """
 
     tau: Literal["auto"] | float = "auto"
-    """Entropy in nats over which the next level is asked. auto: from the cost of asking and verifying."""
+    """Entropy in nats over which the next level is asked; of a number also the entropy over which no token is drafted.
+
+    auto: the next level is asked for a token that matches with less than 0.7 (1.42 nats), and only `control` ends drafts.
+    """
 
     max_draft: int | None = Field(default=None, ge=1, le=64)
     """Longest draft in tokens; null takes vLLM's num_speculative_tokens, which also caps it."""
