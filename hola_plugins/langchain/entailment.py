@@ -12,14 +12,14 @@ def entailment_model(path: str) -> Callable[[str, str], float]:
         path: Folder or hub id, for example a DeBERTa that was trained on MNLI.
 
     Raises:
-        ImportError: transformers is missing.
+        ImportError: transformers is missing; names the extra that brings it.
         ValueError: The model has no label "entailment".
     """
     try:
         from transformers import pipeline
     except ImportError as error:
         raise ImportError(
-            f"{error.name!r} is not installed. Install it with: pip install torch transformers"
+            f"{error.name!r} is not installed. Install it with: pip install 'hola-plugins[minilm]'"
         ) from error
     classify = pipeline("text-classification", model=path, top_k=None)
     labels = {label.lower(): label for label in classify.model.config.label2id}

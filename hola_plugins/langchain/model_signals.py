@@ -65,7 +65,7 @@ class GradientNorm:
         longest: Tokens of the query that are read.
 
     Raises:
-        ImportError: torch or transformers is missing.
+        ImportError: torch or transformers is missing; names the extra that brings them.
     """
 
     names = ("log_gradient_norm",)
@@ -76,7 +76,7 @@ class GradientNorm:
             from transformers import AutoModelForCausalLM, AutoTokenizer
         except ImportError as error:
             raise ImportError(
-                f"{error.name!r} is not installed. Install it with: pip install torch transformers"
+                f"{error.name!r} is not installed. Install it with: pip install 'hola-plugins[minilm]'"
             ) from error
         self._torch: Any = torch
         self._tokenizer = AutoTokenizer.from_pretrained(path)

@@ -1,12 +1,14 @@
 """Signals from a language model: the gradient norm of a real tiny one, the margin of returned log-probabilities."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 
+from hola_plugins.langchain.entailment import entailment_model
 from hola_plugins.langchain.model_signals import GradientNorm, LogprobMargin
 
 
@@ -23,6 +25,15 @@ def test_the_margin_is_the_mean_gap_of_the_two_likeliest():
 def test_a_model_without_logprobs_is_refused():
     with pytest.raises(ValueError, match="must return log-probabilities"):
         LogprobMargin(chat()).confidence("q")
+
+
+@pytest.mark.parametrize("load", [GradientNorm, entailment_model])
+def test_a_missing_library_is_named_with_the_extra_that_brings_it(monkeypatch, load):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(
+        ImportError, match=r"^'transformers' is not .*: pip install 'hola-plugins\[minilm\]'$"
+    ):
+        load("model")
 
 
 @pytest.fixture(scope="module")
