@@ -52,7 +52,7 @@ class EvidenceFilter:
     Attributes:
         allowed_sources: Sources that may be shown; None allows all. A passage without a source is not one of them; of
             one with several, all must be.
-        min_relevance: Least calibrated relevance, in [0, 1]; passages without one pass.
+        min_relevance: Least calibrated relevance, in [0, 1]; passages without one pass, and `unapplied` says so.
         near_duplicate: Share of five-word shingles in common, of the shorter passage's, from which the
             lower-ranked of two is dropped; None keeps all.
         injection: What to do with a passage that bears marks of hidden instructions.
@@ -75,6 +75,15 @@ class EvidenceFilter:
             )
         if self.injection not in {"flag", "drop", "ignore"}:
             raise ValueError(f"injection must be flag, drop or ignore, got {self.injection!r}")
+
+    def unapplied(self, relevance: Sequence[float] | None) -> str | None:
+        """Says that the minimum relevance holds nothing back where passages have no relevance; else None."""
+        if relevance is not None or not self.min_relevance:
+            return None
+        return (
+            f"min_relevance = {self.min_relevance:g} holds nothing back: the depth policy gave no calibrated relevance, "
+            "and passages without one pass; calibrate, or load a calibration"
+        )
 
     def judge(self, passages: Sequence[Evidence]) -> list[Finding]:
         """Judges passages, given best first; a duplicate is one of a passage that may be shown."""

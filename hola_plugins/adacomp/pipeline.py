@@ -53,6 +53,11 @@ class Depth:
     level: Level
     searches: int
 
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Rows of all candidates, best first: the kept, then those that the depth leaves out."""
+        return tuple(dict.fromkeys((*self.decision.order, *range(len(self.candidates)))))
+
 
 Searching: TypeAlias = Generator[SearchStep, Candidates, Depth]
 """Yields how to search, is sent what that found, returns the depth."""

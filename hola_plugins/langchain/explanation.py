@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.documents import Document
+from pydantic_core import to_jsonable_python
 
 from hola_plugins.adacomp.compression import CompressedPassage
 from hola_plugins.adacomp.decision import Level, Reason
@@ -48,14 +50,19 @@ class Explanation:
         reason: Why this depth.
         level: none, shallow or deep.
         passages: What became of the passages chosen by depth, best first.
+        cut: The other candidates of the last search, best first: "beyond_depth", or "gone" where a chosen one was
+            deleted meanwhile.
         documents: What is returned.
+        source: Class of the store or retriever that was searched; None where nothing was.
+        search_kwargs: What was passed to the search, such as a filter.
         candidates: Passages compared in the last search.
         searches: Number of searches.
         threshold: Relevance from which a passage was kept; None where none was applied.
         nearest: Similarity of the nearest passage; None without candidates or similarities.
         evidence: What the none-gate compares with the floor; None without a gate, candidates or similarities.
         floor: Evidence under which there is no evidence; None if the gate is open.
-        warnings: What the calibration cannot promise, and what failed: the policy, a signal, the model's confidence.
+        warnings: What the calibration cannot promise, and what failed: the policy, a signal, the model's confidence, or what
+            was not applied: a minimum relevance without calibration.
     """
 
     query: str
@@ -63,6 +70,9 @@ class Explanation:
     level: Level
     passages: tuple[PassageStory, ...]
     documents: tuple[Document, ...]
+    cut: tuple[PassageStory, ...] = ()
+    source: str | None = None
+    search_kwargs: Mapping[str, Any] = field(default_factory=dict)
     candidates: int = 0
     searches: int = 0
     threshold: float | None = None
@@ -91,8 +101,10 @@ class Explanation:
 
     def as_json(self) -> dict[str, Any]:
         """Gives the story as plain JSON values, without the texts."""
+        dropped = [one for one in self.passages if one.dropped is not None]
         return {
             "query": self.query,
+            "searched": self._searched(),
             "reason": self.reason,
             "level": self.level,
             "k": self.k,
@@ -105,9 +117,14 @@ class Explanation:
             "tokens_before": self.tokens_before,
             "tokens_after": self.tokens_after,
             "kept": [_passage_json(one) for one in self.passages if one.dropped is None],
-            "dropped": [_passage_json(one) for one in self.passages if one.dropped is not None],
+            "dropped": [_passage_json(one) for one in (*dropped, *self.cut)],
             "warnings": list(self.warnings),
         }
+
+    def _searched(self) -> dict[str, Any] | None:
+        if self.source is None:
+            return None
+        return {"source": self.source, **to_jsonable_python(self.search_kwargs, fallback=_named)}
 
 
 def _passage_json(story: PassageStory) -> dict[str, Any]:
@@ -123,6 +140,11 @@ def _passage_json(story: PassageStory) -> dict[str, Any]:
         if story.compressed.truncated:
             content["truncated"] = True
     return content
+
+
+def _named(value: object) -> str:
+    """Names what JSON has no word for: a function, or an object by its text."""
+    return str(getattr(value, "__qualname__", value))
 
 
 def _rounded(value: float) -> float | None:

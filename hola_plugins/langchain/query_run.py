@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,23 +56,29 @@ class QueryRun:
     Attributes:
         query: The question.
         plan: How its depth is found.
+        source: Class of what is searched.
+        search_kwargs: What is passed to its search.
         confidence: Asks the model first; None does not.
         evidence: Rules for passages; None has none.
         compressor: Cuts to a budget; None keeps passages whole.
         source_key: Metadata key of a document's source.
         metadata_key: Metadata key for the reason; None writes none.
         audit: Trail to write to.
+        warn_once: Logs a warning that another query may have had.
         warnings: What the calibration cannot promise.
     """
 
     query: str
     plan: DepthPlan
+    source: str
+    search_kwargs: Mapping[str, Any]
     confidence: ModelConfidence | None
     evidence: EvidenceFilter | None
     compressor: SentenceCompressor | None
     source_key: str
     metadata_key: str | None
     audit: AuditTrail | None
+    warn_once: Callable[[str], None]
     warnings: tuple[str, ...] = ()
     _vector: Float32 | None = None
     _searching: Searching | None = None
@@ -123,17 +130,17 @@ class QueryRun:
         depth, found = self._depth, self._found
         if depth is None or found is None:
             raise RuntimeError("finish must follow a search")
-        rows = list(depth.decision.kept)
-        documents = found.fetch([found.candidates.ids[row] for row in rows])
-        rows = [row for row in rows if found.candidates.ids[row] in documents]
+        documents = found.fetch([found.candidates.ids[row] for row in depth.decision.kept])
+        rows = [row for row in depth.decision.kept if found.candidates.ids[row] in documents]
         findings = self._judge([documents[found.candidates.ids[row]] for row in rows], depth, rows)
         shown = [row for row, finding in zip(rows, findings, strict=True) if finding.dropped is None]
         texts = {row: documents[found.candidates.ids[row]].page_content for row in shown}
         compressed = self._compress(texts, depth)
         lengths = self._lengths(texts, compressed)
+        ranks = {row: rank for rank, row in enumerate(depth.order, start=1)}
         stories = [
-            _story_of(rank, row, finding, depth, compressed.get(row), lengths.get(row))
-            for rank, (row, finding) in enumerate(zip(rows, findings, strict=True), start=1)
+            _story_of(ranks.pop(row), row, finding, depth, compressed.get(row), lengths.get(row))
+            for row, finding in zip(rows, findings, strict=True)
         ]
         gate = self.plan.gate
         comparable = len(depth.candidates) > 0 and depth.candidates.scored
@@ -147,14 +154,27 @@ class QueryRun:
                 for story in stories
                 if story.dropped is None
             ),
+            cut=tuple(_cut(rank, row, depth) for row, rank in ranks.items()),
+            source=self.source,
+            search_kwargs=self.search_kwargs,
             candidates=len(depth.candidates),
             searches=depth.searches,
             threshold=depth.decision.threshold,
             nearest=nearest(depth.candidates) if comparable else None,
             evidence=gate.evidence(depth.candidates) if comparable and gate is not None else None,
             floor=gate.floor if gate is not None and np.isfinite(gate.floor) else None,
-            warnings=(*self.warnings, *(one for one in (self._unsure, depth.decision.failure) if one)),
+            warnings=(*self.warnings, *self._failures(depth)),
         )
+
+    def _failures(self, depth: Depth) -> list[str]:
+        """Says what failed, and what could not be applied to the chosen passages."""
+        found = [self._unsure, depth.decision.failure]
+        if self.evidence is not None and depth.decision.k:
+            unapplied = self.evidence.unapplied(depth.decision.relevance)
+            if unapplied:
+                self.warn_once(unapplied)
+            found.append(unapplied)
+        return [one for one in found if one]
 
     def _judge(self, documents: list[Document], depth: Depth, rows: list[int]) -> list[Finding]:
         if self.evidence is None:
@@ -222,15 +242,23 @@ def _story_of(
     left: CompressedPassage | None,
     length: int | None,
 ) -> PassageStory:
-    relevance = depth.decision.relevance
     return PassageStory(
-        id=depth.candidates.ids[row],
-        rank=rank,
-        similarity=float(depth.candidates.dense[row]),
-        score=float(depth.candidates.fused[row]),
-        relevance=relevance[row] if relevance is not None else None,
+        *_figures(rank, row, depth),
         dropped=finding.dropped or ("over_budget" if length is not None and left is None else None),
         marks=finding.marks,
         compressed=left,
         length=length,
     )
+
+
+def _cut(rank: int, row: int, depth: Depth) -> PassageStory:
+    """Gives the story of a candidate that is no document: the depth left it out, or it went while it was chosen."""
+    dropped = "gone" if rank <= depth.decision.k else "beyond_depth"
+    return PassageStory(*_figures(rank, row, depth), dropped=dropped)
+
+
+def _figures(rank: int, row: int, depth: Depth) -> tuple[str, int, float, float, float | None]:
+    """Gives id, rank, similarity, score and relevance of a candidate."""
+    found, relevance = depth.candidates, depth.decision.relevance
+    probability = relevance[row] if relevance is not None else None
+    return found.ids[row], rank, float(found.dense[row]), float(found.fused[row]), probability

@@ -160,7 +160,7 @@ class AdaCompRetriever(RetrieverSettings):
         return self.use_calibration(calibration_file.load(Path(path)))
 
     def explain(self, query: str, k: int | None = None) -> Explanation:
-        """Retrieves and tells everything: every passage looked at, what was dropped, and why."""
+        """Retrieves and tells everything: every passage of the last search, what was dropped, and why."""
         return self._explain(query, k, None)
 
     def batch(
@@ -231,12 +231,15 @@ class AdaCompRetriever(RetrieverSettings):
         return QueryRun(
             query=query,
             plan=self._plan(k if k is not None else self.k, calibration),
+            source=type(self.source).__name__,
+            search_kwargs=self.search_kwargs,
             confidence=self.confidence,
             evidence=self.evidence,
             compressor=self._compressor(),
             source_key=self.source_key,
             metadata_key=self.metadata_key,
             audit=self.audit,
+            warn_once=self.state.warn_once,
             warnings=calibration.warnings_with(self._bounds(), own_gate=own_gate) if calibration else (),
         )
 

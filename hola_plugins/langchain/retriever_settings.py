@@ -64,8 +64,9 @@ class RetrieverSettings(BaseRetriever):
     do not wait, but queries of an event loop share its pool of threads, which those that hang can fill.
     """
 
-    min_similarity: float | None = None
-    """Similarity of the nearest passage under which there is no evidence; None takes the calibrated floor."""
+    min_similarity: float | None = Field(default=None, allow_inf_nan=False)
+    """Similarity of the nearest passage under which there is no evidence, finite, on the scale of the source's scores
+    (a `FaissStore`: -1 to 1); None takes the calibrated floor."""
 
     confidence: ModelConfidence | None = None
     """Skips retrieval where the model is sure of its answer without it."""
@@ -94,7 +95,7 @@ class RetrieverSettings(BaseRetriever):
     most_widenings: int = Field(default=2, ge=0, le=6)
     """Searches that may follow it, each of four times the candidates and the effort."""
 
-    source_key: str = "source"
+    source_key: str = Field(default="source", min_length=1)
     """Key of the metadata that names where a document comes from, for the evidence filter."""
 
     metadata_key: str | None = Field(default="adacomp", min_length=1)

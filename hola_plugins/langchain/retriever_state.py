@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from hola_plugins.adacomp.calibration import Calibration
 from hola_plugins.langchain.compressor import SentenceCompressor
 from hola_plugins.langchain.listed_source import ScoreDirection
 from hola_plugins.langchain.sentence_vectors import SentenceVectors
+
+logger = logging.getLogger(__name__)
 
 _STORES = 16
 """Vector stores whose direction of scores is kept."""
@@ -32,6 +35,7 @@ class RetrieverState:
         self.calibration = calibration
         self._sentence_vectors = SentenceVectors()
         self._lock = threading.Lock()
+        self._told: set[str] = set()
         self._directions: OrderedDict[int, tuple[VectorStore, ScoreDirection]] = OrderedDict()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -48,6 +52,14 @@ class RetrieverState:
             if len(self._directions) > _STORES:
                 self._directions.popitem(last=False)
             return direction
+
+    def warn_once(self, text: str) -> None:
+        """Logs a warning the first time that it comes."""
+        with self._lock:
+            known = text in self._told
+            self._told.add(text)
+        if not known:
+            logger.warning("%s", text)
 
     def compressor(
         self, budget: int, length: Callable[[str], int], embeddings: Embeddings | None

@@ -52,6 +52,12 @@ def test_minimum_relevance_concerns_those_that_have_one():
     ]
 
 
+def test_a_minimum_relevance_that_holds_nothing_back_says_so():
+    assert "min_relevance = 0.5 holds nothing back" in EvidenceFilter(min_relevance=0.5).unapplied(None)
+    assert EvidenceFilter(min_relevance=0.5).unapplied((0.1,)) is None
+    assert EvidenceFilter().unapplied(None) is None
+
+
 def test_near_duplicates_of_a_better_passage_are_dropped():
     other = "Water boils at a hundred degrees at sea level, and sooner on high mountains."
     passages = [Evidence(PLAIN), Evidence(other), Evidence(PLAIN.upper() + " Really."), Evidence(PLAIN[:60])]
