@@ -61,7 +61,7 @@ class LevelGuard:
         self._overruns = self._overruns + 1 if time.perf_counter() - started > self._limit_s else 0
         if ran and self._overruns >= _OVERRUNS:
             self._overruns = 0
-            self._fail(
+            self.fail(
                 call, TimeoutError(f"took over {1e3 * self._limit_s:g} ms in {_OVERRUNS} calls in a row")
             )
         return ran
@@ -83,7 +83,7 @@ class LevelGuard:
         try:
             action(*arguments)
         except Exception as error:
-            self._fail(call, error)
+            self.fail(call, error)
             return False
         return True
 
@@ -92,9 +92,9 @@ class LevelGuard:
         try:
             self.level.forget(slot)
         except Exception as error:
-            self._fail(call, error)
+            self.fail(call, error)
 
-    def _fail(self, call: int, error: Exception) -> None:
+    def fail(self, call: int, error: Exception) -> None:
         """Counts a failure and starts or doubles the back-off."""
         in_a_row = self.errors > 0 and call - self._resumes_at < self._first_backoff
         self._backoff = min(self._backoff * 2, _LONGEST_BACKOFF) if in_a_row else self._first_backoff

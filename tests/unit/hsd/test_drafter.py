@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -345,6 +346,33 @@ def test_lookups_draft_what_their_levels_draft_one_by_one(make_drafter: MakeDraf
         assert _drafts(drafter, 4) == together
         compared += sum(together[0])
     assert compared > 20
+
+
+def test_failing_lookups_are_left_out_and_drop_nothing_that_was_learnt(
+    make_drafter: MakeDrafter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drafter = make_drafter(backoff_calls=8)
+    hierarchy, extend, asked = drafter.hierarchy, drafter.hierarchy._lookups.extend, []
+
+    def fail_after_drafting(*arguments: Any) -> None:
+        asked.append(drafter._tracker.call)
+        extend(*arguments)
+        raise MemoryError("no room for the kernel's arrays")
+
+    runner = FakeRunner(drafter, 4, 512, 64, 8)
+    runner.run(_replays(4))
+    monkeypatch.setattr(hierarchy._lookups, "extend", fail_after_drafting)
+    steps, emitted, accepted = runner.steps, runner.emitted, drafter.snapshot()["tokens"]["accepted"]
+    runner.run(_replays(4, seed=1))
+    snapshot = drafter.snapshot()
+    assert drafter.hierarchy is hierarchy
+    assert runner.emitted - emitted == runner.steps - steps
+    assert snapshot["tokens"]["accepted"] == accepted
+    assert all(level["errors"] == len(asked) for level in snapshot["levels"].values())
+    assert [later - call for call, later in itertools.pairwise(asked)] == [9, 17, 33]
+    monkeypatch.undo()
+    runner.run(_replays(8))
+    assert drafter.snapshot()["tokens"]["accepted"] > accepted
 
 
 def test_failure_of_a_call_starts_anew(make_drafter: MakeDrafter) -> None:
