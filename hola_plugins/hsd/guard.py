@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hola_plugins.hsd.block_copy import BlockCopy
 from hola_plugins.hsd.level import Block, Gate, Level
@@ -107,3 +107,17 @@ class LevelGuard:
                 self._backoff,
                 exc_info=error,
             )
+
+
+def run_together(
+    guards: Iterable[LevelGuard], call: int, action: Callable[..., None], *arguments: object
+) -> bool:
+    """Runs one action of several levels at once, whose failure is that of each that takes part; gives whether it ran well."""
+    try:
+        action(*arguments)
+    except Exception as error:
+        for guard in guards:
+            if not guard.backed_off(call):
+                guard.fail(call, error)
+        return False
+    return True

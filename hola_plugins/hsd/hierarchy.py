@@ -9,7 +9,7 @@ import numpy as np
 
 from hola_plugins.hsd.block import commit_offers
 from hola_plugins.hsd.config import HSDConfig
-from hola_plugins.hsd.guard import LevelGuard
+from hola_plugins.hsd.guard import LevelGuard, run_together
 from hola_plugins.hsd.level import DRAFTED, FIRST_FURTHER, OPEN, Block, Gate, Int32, Level, Tokens
 from hola_plugins.hsd.lookups import Lookups
 from hola_plugins.hsd.request_index import RequestIndex
@@ -141,7 +141,9 @@ class Hierarchy:
         asked = sum(1 << guard.level.number for guard in self._own if guard.takes_part(call))
         at_once = 1 if self._further else self._rounds
         for _ in range(0, self._rounds, at_once):
-            if asked and not self._look_up(call, block, gate, asked, at_once):
+            look_up = self._lookups.extend
+            if asked and not run_together(self._own, call, look_up, block, gate, asked, at_once):
+                block.state[:, (DRAFTED, OPEN)] = 0
                 break
             for guard in self._further:
                 if time.perf_counter() > deadline:
@@ -150,18 +152,6 @@ class Hierarchy:
             if not commit_offers(block.table, gate.floor, gate.survival):
                 break
         return time.perf_counter() <= deadline
-
-    def _look_up(self, call: int, block: Block, gate: Gate, asked: int, rounds: int) -> bool:
-        """Asks the levels without a model at once; a failure is that of each, drops the drafts and gives False."""
-        try:
-            self._lookups.extend(block, gate, asked, rounds)
-        except Exception as error:
-            block.state[:, (DRAFTED, OPEN)] = 0
-            for guard in self._own:
-                if not guard.backed_off(call):
-                    guard.fail(call, error)
-            return False
-        return True
 
 
 def _check_numbers(further: Sequence[Level], first: int) -> None:
