@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,14 @@ class EngineProcess:
     def snapshots(self) -> list[dict[str, Any] | None]:
         """Gives the counters of every rank; None for one without a drafter."""
         return self._ask({"do": "snapshots"})
+
+    def counters(self) -> dict[str, int]:
+        """Gives vLLM's own counters since the start by name, summed over their labels."""
+        return self._ask({"do": "counters"})
+
+    def verified(self) -> int:
+        """Gives how many drafted tokens the target has verified, as vLLM counts them."""
+        return self.counters()["vllm:spec_decode_num_draft_tokens"]
 
     def close(self) -> None:
         """Ends the process."""
@@ -160,9 +169,20 @@ def _abort(llm: Any, prompts: list[str], aborted: int, tokens: int) -> list[list
     return [finished[str(place)] for place in range(aborted, len(prompts))]
 
 
+def _counters(llm: Any) -> dict[str, int]:
+    from vllm.v1.metrics.reader import Counter as VllmCounter
+
+    totals: Counter[str] = Counter()
+    for metric in llm.get_metrics():
+        if isinstance(metric, VllmCounter):
+            totals[metric.name] += metric.value
+    return totals
+
+
 _JOBS: dict[str, Any] = {
     "generate": _generate,
     "abort": _abort,
+    "counters": _counters,
     "snapshots": lambda llm: llm.collective_rpc("hola_hsd_stats"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from engine_process import HSD, EngineProcess
@@ -31,6 +32,16 @@ def engines() -> Iterator[tuple[EngineProcess, EngineProcess]]:
 Engines = tuple[EngineProcess, EngineProcess]
 
 
+def _both(engines: Engines, prompts: list[str], **sampling: Any) -> list[list[dict[str, Any]]]:
+    """Generates without and with HSD, of whose drafts the target must have verified some and accepted some."""
+    drafting = engines[1]
+    verified, accepted = drafting.verified(), drafting.snapshot()["tokens"]["accepted"]
+    answers = [engine.generate(prompts, **sampling) for engine in engines]
+    assert drafting.verified() > verified
+    assert drafting.snapshot()["tokens"]["accepted"] > accepted
+    return answers
+
+
 def test_structured_output_follows_the_schema(engines: Engines) -> None:
     schema = {
         "type": "object",
@@ -42,7 +53,7 @@ def test_structured_output_follows_the_schema(engines: Engines) -> None:
         "required": ["place", "count", "found"],
         "additionalProperties": False,
     }
-    answers = [engine.generate(free_text(6), max_tokens=96, json_schema=schema) for engine in engines]
+    answers = _both(engines, free_text(6), max_tokens=96, json_schema=schema)
     assert [one["ids"] for one in answers[0]] == [one["ids"] for one in answers[1]]
     for one in answers[1]:
         assert one["finish"] == "stop"
@@ -54,7 +65,7 @@ def test_structured_output_follows_the_schema(engines: Engines) -> None:
 
 
 def test_logprobs_are_those_without_speculation(engines: Engines) -> None:
-    plain, drafted = (engine.generate(repetitive(4), logprobs=2, max_tokens=32) for engine in engines)
+    plain, drafted = _both(engines, repetitive(4), logprobs=2, max_tokens=32)
     for one, other in zip(plain, drafted, strict=True):
         assert one["ids"] == other["ids"]
         assert len(other["logprobs"]) == len(other["ids"])
@@ -63,16 +74,14 @@ def test_logprobs_are_those_without_speculation(engines: Engines) -> None:
 
 
 def test_penalties_are_kept(engines: Engines) -> None:
-    plain, drafted = (
-        engine.generate(repetitive(8), presence_penalty=0.6, frequency_penalty=0.4, repetition_penalty=1.1)
-        for engine in engines
-    )
+    penalties = {"presence_penalty": 0.6, "frequency_penalty": 0.4, "repetition_penalty": 1.1}
+    plain, drafted = _both(engines, repetitive(8), **penalties)
     assert [one["ids"] for one in plain] == [one["ids"] for one in drafted]
 
 
 def test_one_row_reaches_the_longest_context(engines: Engines) -> None:
     prompts = [repetitive(1)[0] + " " + "the old mill and " * 30, *[make()[0] for make in KINDS.values()]]
-    plain, drafted = (engine.generate(prompts, max_tokens=400, ignore_eos=True) for engine in engines)
+    plain, drafted = _both(engines, prompts, max_tokens=400, ignore_eos=True)
     assert [one["ids"] for one in plain] == [one["ids"] for one in drafted]
     assert all(one["prompt_length"] + len(one["ids"]) == 256 for one in drafted)
 

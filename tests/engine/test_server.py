@@ -66,9 +66,17 @@ def _stream_all(url: str, prompts: list[str]) -> list[str]:
     return asyncio.run(everyone())
 
 
+def _counted(url: str, name: str) -> float:
+    """Gives a counter of the server's `/metrics`, summed over its labels."""
+    lines = httpx.get(f"{url}/metrics").raise_for_status().text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{"))
+
+
 def test_concurrent_streams_give_the_text_without_speculation(url: str) -> None:
     prompts = [prompt for make in KINDS.values() for prompt in make(CLIENTS // 4)]
     drafted = _stream_all(url, prompts)
+    assert _counted(url, "vllm:spec_decode_num_draft_tokens_total") > 0
+    assert _counted(url, "vllm:spec_decode_num_accepted_tokens_total") > 0
     with _serve() as (_, plain_url):
         assert drafted == _stream_all(plain_url, prompts)
     assert sum(map(bool, drafted)) > CLIENTS // 2
