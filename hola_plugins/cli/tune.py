@@ -31,8 +31,9 @@ def tune(
     """Searches the settings that keep your limits at the least cost, and writes the files of all three hosts.
 
     You state what counts: a floor on accuracy or recall, a ceiling on latency or memory. Searched in this order:
-    recall target and token budget (AdaComp; no server needed), bits and pruning (Lo-Bi), tau and levels (HSD); the
-    last two on real servers, measured in turn. What is chosen is measured again on data that no search saw.
+    recall target and token budget (AdaComp; needs a floor on recall, and no server), bits and pruning (Lo-Bi; needs a
+    floor on accuracy, even under a ceiling on memory), tau and levels (HSD); the last two on real servers, measured in
+    turn. What is chosen is measured again on data that no search saw.
 
     The output folder receives tuned/: serve.yaml for vLLM, adacomp.json (and calibration.json) for the retriever,
     recipe.yaml for llmcompressor, and tuned.json with every trial. A stopped run goes on where it was, and what failed

@@ -126,7 +126,7 @@ class TuneConfig(Settings):
     """null leaves AdaComp as the pilot's file has it."""
 
     lobi: WeightSpace | None = WeightSpace()
-    """null serves the model as it comes."""
+    """null serves the model as it comes, and so does every setting without `floor.accuracy`."""
 
     hsd: DraftSpace | None = DraftSpace()
     """null drafts as the pilot's file says."""

@@ -43,6 +43,9 @@ _LIMITED: dict[Method, tuple[str, ...]] = {
 }
 """Figures whose limits count in each search; latency is settled by the last one."""
 
+_NEEDS_RECALL = "floor.recall, whatever the ceilings: without it the fewest passages are the best"
+_NEEDS_ACCURACY = "floor.accuracy, whatever the ceilings: without it the fewest bits are the best"
+
 _STEPS_BACK = 3
 """How many next-best settings of a search are tried where nothing keeps the limits of the next one."""
 
@@ -116,7 +119,7 @@ class Searches:
         """Gives the choices with AdaComp's settings."""
         space, documents = self._config.retrieval, self._pilot.documents
         if space is None or documents is None or self._config.floor.recall is None:
-            missing = "documents" if documents is None else "floor.recall, without which least is best"
+            missing = "documents" if documents is None else _NEEDS_RECALL
             return self._skip("retrieval", "not asked for" if space is None else f"needs {missing}", choices)
         return self._search_after(choices, partial(self._search_retrieval, space, documents))
 
@@ -137,7 +140,7 @@ class Searches:
         """Gives the choices with Lo-Bi's settings."""
         space, python = self._config.lobi, self._pilot.compress_python
         if space is None or python is None or self._config.floor.accuracy is None:
-            missing = "compress_python" if python is None else "floor.accuracy, without which least is best"
+            missing = "compress_python" if python is None else _NEEDS_ACCURACY
             return self._skip("lobi", "not asked for" if space is None else f"needs {missing}", choices)
         return self._search_after(choices, partial(self._search_weights, space, python))
 

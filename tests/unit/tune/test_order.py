@@ -248,3 +248,12 @@ def test_a_second_measurement_breaks_a_limit_like_any_other(search):
     tuned = search(4.0, lobi=None)
     assert tuned.choice.hsd is None
     assert not tuned.searches[2].trials[1].feasible
+
+
+@pytest.mark.parametrize("python", [Path("python"), None])
+def test_a_ceiling_on_memory_alone_searches_no_bits_and_says_what_is_missing(search, pilot, python):
+    pilot.compress_python = python
+    lobi = search(4.0, floor={}, ceiling={"memory_gib": 1.0}).searches[1]
+    missing = "floor.accuracy, whatever the ceilings" if python else "compress_python"
+    assert lobi.trials == ()
+    assert lobi.note.startswith(f"needs {missing}")
