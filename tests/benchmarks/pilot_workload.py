@@ -80,7 +80,15 @@ def _config(options: argparse.Namespace) -> dict[str, Any]:
             "calibration": str(data / "gsm8k" / "train.jsonl"),
         },
         "intermediate": str(options.draft.resolve()),
-        "accuracy": [{"task": "arc_easy", "data": str(data / "arc" / "arc_easy.jsonl"), "limit": 100}],
+        "accuracy": [
+            {"task": "arc_easy", "data": str(data / "arc" / "arc_easy.jsonl"), "limit": 100},
+            {
+                "task": "gsm8k",
+                "data": str(data / "gsm8k" / "test.jsonl"),
+                "train": str(data / "gsm8k" / "train.jsonl"),
+                "limit": 50,
+            },
+        ],
     }
 
 
