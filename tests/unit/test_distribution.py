@@ -7,6 +7,7 @@ import site
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 pytest.importorskip("hatchling")
 
 ROOT = Path(__file__).parents[2]
+
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 DEPENDENCIES = os.pathsep.join(site.getsitepackages())
 """What the fresh environment borrows from the one that runs the tests."""
@@ -57,16 +60,27 @@ def wheel(sdist, tmp_path_factory) -> Path:
     return build("wheel", source, tmp_path_factory.mktemp("wheel"))
 
 
+def install(built: Path, folder: Path, *options: str, packages: str = "") -> Path:
+    """Installs one of both, and nothing else, in a fresh environment; gives the folder of its commands."""
+    assert run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder).returncode == 0
+    python = folder / "venv" / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index")
+    done = run(*pip, *options, built, cwd=folder, packages=packages)
+    assert done.returncode == 0, done.stderr
+    return python.parent
+
+
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory) -> Path:
     """The commands of a fresh environment with the wheel alone."""
-    folder = tmp_path_factory.mktemp("fresh")
-    assert run(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder).returncode == 0
-    python = folder / "venv" / "bin" / "python"
-    install = (sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel)
-    done = run(*install, cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "venv" / "bin"
+    return install(wheel, tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="module")
+def environment_of_the_sdist(sdist, tmp_path_factory) -> Path:
+    """The commands of a fresh environment with the source distribution, which pip built there."""
+    folder = tmp_path_factory.mktemp("fresh_of_the_sdist")
+    return install(sdist, folder, "--no-build-isolation", packages=DEPENDENCIES)
 
 
 def test_the_wheel_holds_the_package_its_data_and_its_licence_and_no_tests(wheel):
@@ -94,7 +108,9 @@ def test_the_source_distribution_holds_what_the_tests_need(sdist):
     assert expected <= names
 
 
-def test_the_command_of_the_wheel_runs(environment, tmp_path):
+@pytest.mark.parametrize("installed", ["environment", "environment_of_the_sdist"])
+def test_the_command_that_was_installed_runs(installed, request, tmp_path):
+    environment = request.getfixturevalue(installed)
     place = run(
         environment / "python", "-c", "import hola_plugins; print(hola_plugins.__file__)", cwd=tmp_path
     )
@@ -102,6 +118,8 @@ def test_the_command_of_the_wheel_runs(environment, tmp_path):
     shown = run(environment / "hola", "--help", cwd=tmp_path, packages=DEPENDENCIES)
     assert shown.returncode == 0
     assert "compress" in shown.stdout
+    version = run(environment / "hola", "--version", cwd=tmp_path, packages=DEPENDENCIES)
+    assert VERSION in version.stdout, version.stderr
     checked = run(environment / "hola", "doctor", "--quick", "--json", cwd=tmp_path, packages=DEPENDENCIES)
     assert '"can_run"' in checked.stdout, checked.stderr
 
