@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+
+def check_replaceable(file: Path) -> None:
+    """Refuses a place that a new file must not take: writing there would put a file where a device or a pipe is.
+
+    Raises:
+        OSError: If there is something else than a file or a link.
+    """
+    if file.exists() and not (file.is_file() or file.is_symlink()):
+        raise OSError(
+            errno.EEXIST, f"{file} is a folder, a pipe or a device, not a file: give the path of a file"
+        )
 
 
 def write_text(file: Path, text: str) -> None:
@@ -16,8 +29,9 @@ def write_text(file: Path, text: str) -> None:
         text: What it shall hold.
 
     Raises:
-        OSError: If there is no room or no right to write; the message names the file.
+        OSError: If there is no room or no right to write, or no file may be there; the message names the file.
     """
+    check_replaceable(file)
     content = text.encode("utf-8")
     staged = file.with_name(f".{file.name}.{os.getpid()}")
     try:

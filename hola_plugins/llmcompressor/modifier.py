@@ -21,6 +21,7 @@ from llmcompressor.modifiers.quantization import QuantizationModifier
 from llmcompressor.transformers.compression.compressed_tensors_utils import _retie_embeddings
 from pydantic import ConfigDict, ModelWrapValidatorHandler, PrivateAttr, ValidationError, model_validator
 
+from hola_plugins.files.whole_file import check_replaceable
 from hola_plugins.llmcompressor.other_modifiers import (
     check_first_quantiser,
     check_plan_is_attached,
@@ -101,6 +102,8 @@ class LoBiModifier(Modifier, LoBiConfig):  # type: ignore[misc]
     def on_initialize(self, state: State, **kwargs: Any) -> bool:
         """Cuts, recovers and plans; then prepares llmcompressor's modifiers for that plan."""
         model = state.model
+        if (file := self._place_of_report()) is not None:
+            check_replaceable(file)
         check_first_quantiser(model)
         _retie_embeddings(model)
         config = LoBiConfig.model_validate(self.model_dump(include=set(LoBiConfig.model_fields)))
