@@ -38,6 +38,32 @@ OTHER_QUERIES = [
     {"question": "Where is the tank drained?", "answer": "lowest point"},
     {"question": "Which valve closes when the pressure has fallen?", "answer": "outlet valve"},
 ]
+EXAMPLES = [
+    {
+        "question": f"{name} collects {a} cookies every week. How many cookies is that in {b} weeks?",
+        "answer": f"In one week there are {a} cookies. In {b} weeks there are {a} * {b} = {a * b} cookies. #### {a * b}",
+    }
+    for name, a, b in (("Anna", 10, 4), ("Wendy", 4, 3), ("Ben", 2, 5), ("Rosa", 10, 5), ("Uma", 20, 5))
+]
+"""Word problems as the target learnt them, in GSM8K's form; shown the first, it works out the second and the fourth."""
+
+SAYING = "the one that was drained at its lowest point in the autumn of the year before"
+CHOICES = [
+    {
+        "question": "Which number follows 8?",
+        "choices": {"text": ["9", SAYING], "label": ["A", "B"]},
+        "answerKey": "A",
+    },
+    {
+        "question": "Which number follows 4?",
+        "choices": {"text": ["2", SAYING], "label": ["1", "2"]},
+        "answerKey": "2",
+    },
+    {"query": "Question: Which number follows 5?", "choices": [SAYING, "6"], "gold": 1},
+    {"query": "Question: Which number follows 2?", "choices": ["4", SAYING], "gold": 1},
+]
+"""Questions in both forms of ARC; a number is always the likelier answer, which is right in the first and the third."""
+
 PROMPTS = [
     {
         "id": f"p{number}",
@@ -46,6 +72,25 @@ PROMPTS = [
     }
     for number in range(4)
 ]
+
+
+LM_EVAL = [
+    {"task": "gsm8k", "data": "gsm8k.jsonl", "train": "gsm8k_train.jsonl", "fewshot": 1, "limit": 4},
+    {"task": "arc_easy", "data": "arc.jsonl"},
+]
+"""EleutherAI's own tasks over local files: one scores what is generated, the other log-likelihoods."""
+
+DOMAINS = [
+    {"name": "these", "labels": "queries.jsonl"},
+    {"name": "others", "labels": "other.jsonl"},
+]
+"""Two domains of retrieval; with the files below they are domains of compression too."""
+
+CALIBRATION = ("sums.jsonl", "manual.txt")
+"""What the models of the two are compressed with."""
+
+TASKS = [("valves", 2), ("gsm8k", 4), ("arc_easy", 4)]
+"""All tasks and their questions."""
 
 
 class Workplace:
@@ -62,6 +107,11 @@ class Workplace:
         write_lines(folder / "prompts.jsonl", PROMPTS)
         write_lines(folder / "queries.jsonl", QUERIES)
         write_lines(folder / "other.jsonl", OTHER_QUERIES)
+        write_lines(folder / "gsm8k_train.jsonl", EXAMPLES[:1])
+        write_lines(folder / "gsm8k.jsonl", EXAMPLES[1:])
+        write_lines(folder / "arc.jsonl", CHOICES)
+        write_lines(folder / "sums.jsonl", 8 * EXAMPLES)
+        (folder / "manual.txt").write_text(8 * "\n\n".join(PASSAGES.values()))
         self.settings = {
             **SETTINGS,
             "out": "out",
@@ -77,12 +127,10 @@ class Workplace:
                     "match": "contains",
                     "max_tokens": 8,
                     "limit": 2,
-                }
+                },
+                *LM_EVAL,
             ],
-            "cross_domain": [
-                {"name": "these", "labels": "queries.jsonl"},
-                {"name": "others", "labels": "other.jsonl"},
-            ],
+            "cross_domain": DOMAINS,
             "prices": {"machine_hour": 1.0},
             "stages": ["baseline"],
         }
@@ -130,6 +178,8 @@ def results(work: Workplace, killed: dict[str, int]) -> Results:
     work.settings |= {"stages": ["baseline", "hsd", "adacomp", "lobi", "all"], "intermediate": "broken"}
     if COMPRESS_PYTHON.is_file():
         work.settings["compress_python"] = str(COMPRESS_PYTHON)
+        sides = [{"calibration": file, "task": task} for file, task in zip(CALIBRATION, LM_EVAL, strict=True)]
+        work.settings["cross_domain"] = [one | side for one, side in zip(DOMAINS, sides, strict=True)]
     return work.run(status=1)
 
 
@@ -193,10 +243,27 @@ def test_lobi_serves_a_smaller_model(results: Results) -> None:
 
 def test_questions_are_scored_by_lm_eval(results: Results) -> None:
     for stage in results.stages[:3]:
-        (score,) = stage.accuracy
+        score = stage.accuracy[0]
         assert (score.task, score.metric, score.questions) == ("valves", "contains", 2)
         assert score.value == sum(score.right) / 2
         assert score.retrieves
+
+
+def test_lm_evals_own_tasks_score_generation_and_log_likelihoods(results: Results) -> None:
+    """HSD drafts the answers of the second stage; where it would change a score, this fails."""
+    for stage in results.stages[:3]:
+        maths, choices = stage.accuracy[1:]
+        assert (maths.task, maths.metric, maths.value) == ("gsm8k", "exact_match (strict-match)", 0.5)
+        assert (choices.task, choices.metric, choices.value) == ("arc_easy", "acc", 0.5)
+        for score in (maths, choices):
+            assert (score.questions, score.right) == (4, (True, False, True, False))
+            assert not score.retrieves
+
+
+def test_every_stage_that_runs_is_scored_on_all_tasks(results: Results) -> None:
+    for stage in (one for one in results.stages if one.status == "done"):
+        assert [(one.task, one.questions) for one in stage.accuracy] == TASKS
+        assert not stage.unscored
 
 
 def test_retrieval_is_calibrated_on_each_domain_and_measured_on_every_one(results: Results) -> None:
@@ -205,6 +272,24 @@ def test_retrieval_is_calibrated_on_each_domain_and_measured_on_every_one(result
     assert [(one.fitted_on, one.measured_on) for one in rows] == [(a, b) for a in names for b in names]
     assert all(one.method == "adacomp" and one.questions == 2 for one in rows)
     assert all(one.value > 0.0 and one.reference == 1.0 for one in rows)
+
+
+def test_the_model_is_compressed_on_each_domain_and_measured_on_both(
+    work: Workplace, results: Results
+) -> None:
+    if not COMPRESS_PYTHON.is_file():
+        pytest.skip(f"no llmcompressor at {COMPRESS_PYTHON}: make compress-env, or set HOLA_COMPRESS_PYTHON")
+    rows = [one for one in results.cross_domain if one.method == "lobi"]
+    names = ("these", "others")
+    assert [(one.fitted_on, one.measured_on) for one in rows] == [(a, b) for a in names for b in names]
+    baseline = results.stages[0].accuracy[1:]
+    assert [(one.metric, one.questions, one.reference) for one in rows] == 2 * [
+        (one.metric, 4, one.value) for one in baseline
+    ]
+    assert all(one.value in (0.0, 0.25, 0.5, 0.75, 1.0) for one in rows)
+    made = sorted((work.out / "checkpoints").glob("cross-*"))
+    plans = {(one / "model.safetensors").read_bytes() for one in made}
+    assert len(plans) == 2, "each text makes a model of its own"
 
 
 def test_a_stage_that_fails_is_reported_failed_and_has_no_figures(results: Results) -> None:
@@ -225,6 +310,7 @@ def test_a_mended_stage_is_measured_and_nothing_else(work: Workplace, results: R
     mended = work.run(status=0)
     after = work.finished()
     assert all(after[name] == time for name, time in before.items())
+    assert [(one.task, one.questions) for one in mended.stages[4].accuracy] == TASKS
     assert {"round-all-0.json", "round-all-1.json"} <= set(after) - set(before)
     last = mended.stages[4]
     assert (last.status, len(last.requests)) == ("done", len(mended.stages[0].requests))
