@@ -32,6 +32,7 @@ with atheris.instrument_imports(include=["hola_plugins", "yaml", "json", "numpy.
     from hola_plugins.pilot.config_file import ConfigError, read_config
     from hola_plugins.pilot.workload import read_prompts, read_queries
     from hola_plugins.stats import read_last_line
+    from hola_plugins.tune.config import TuneConfig
 
 
 def _passages(path: Path) -> None:
@@ -59,6 +60,7 @@ TARGETS: dict[str, tuple[str, Callable[[Path], object], type[Exception]]] = {
     "prompts": ("data.jsonl", read_prompts, ValueError),
     "queries": ("data.jsonl", read_queries, ValueError),
     "recipe": ("recipe.yaml", stock_recipe, ValueError),
+    "tune": ("tune.yaml", lambda path: read_config(path, TuneConfig), ConfigError),
 }
 
 
