@@ -67,6 +67,9 @@ BRIEF = {"steps": 4, "check_every": 2, "learning_rate": 5e-4}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("target", {"target_ratio": 0.45}),
     "llama_cut": ("target", {"target_ratio": 0.4, "prune": 0.33, "lora": QUICK}),
+    "llama_auto": ("target", {"target_ratio": 0.37, "prune": "auto", "lora": QUICK}),
+    "llama_awq": ("target", {"target_ratio": 0.45, "quantizer": "awq"}),
+    "llama_kl": ("target", {"target_ratio": 0.45, "sensitivity": "kl"}),
     "llama_rtn": ("target", {"target_bits": 6.0, "quantizer": "rtn", "guard": False}),
     "qwen3": ("Qwen3", {"target_bits": 5.0}),
     "llama_int8": ("target", {"target_ratio": 0.7, **INT8}),
@@ -163,6 +166,37 @@ def test_the_report_tells_what_was_done(compressed: dict[str, Path], case: str) 
     assert report["measured"]["seen"] == (case not in {"llama_rtn", "gpt2_cut"})
     if "predicted" in report and "kl" in report["predicted"]:
         assert report["measured"]["kl"] == pytest.approx(report["predicted"]["kl"], rel=0.6, abs=5e-4)
+
+
+def test_the_kl_of_each_group_and_scheme_scores_plans_where_the_recipe_asks_for_it(
+    compressed: dict[str, Path],
+) -> None:
+    reports = [json.loads((compressed[case] / "report.json").read_text()) for case in ("llama", "llama_kl")]
+    assert reports[0]["predicted"]["score"] != reports[1]["predicted"]["score"]
+    assert reports[1]["predicted"]["score"] == pytest.approx(reports[1]["predicted"]["kl"], rel=0.6)
+
+
+def test_auto_cuts_for_a_budget_under_the_smallest_plan_of_bits(
+    compressed: dict[str, Path], tmp_path: Path
+) -> None:
+    settings = CASES["llama_auto"][1]
+    with pytest.raises(InfeasibleBudgetError, match="or let the model be cut as well"):
+        compress(TARGET, LoBiModifier(target_ratio=settings["target_ratio"]), tmp_path / "out")
+    model = transformers.AutoModelForCausalLM.from_pretrained(compressed["llama_auto"] / "out")
+    assert model.config.intermediate_size == 256
+    assert model.model.layers[0].mlp.down_proj.in_features == 256
+
+
+@pytest.mark.parametrize("case", ["llama_auto", "llama_awq", "llama_kl"])
+def test_transformers_loads_what_stays_close_to_the_original(compressed: dict[str, Path], case: str) -> None:
+    ids = torch.tensor(HELD_OUT)[None]
+    with torch.no_grad():
+        original, ours = (
+            transformers.AutoModelForCausalLM.from_pretrained(folder)(ids).logits.float().log_softmax(-1)
+            for folder in (TARGET, compressed[case] / "out")
+        )
+    kl = (original.exp() * (original - ours)).sum(-1).mean()
+    assert 0 < kl < 0.2
 
 
 def test_a_head_of_its_own_weight_is_quantised_where_the_budget_asks_for_it(
@@ -408,33 +442,6 @@ def test_a_recipe_with_a_misspelt_key_names_its_neighbour(tmp_path: Path, keys: 
     recipe.write_text(f"lobi_stage: {{lobi_modifiers: {{LoBiModifier: {{{keys}}}}}}}")
     with pytest.raises(ValueError, match=words):
         compress(TARGET, str(recipe), tmp_path / "out")
-
-
-def on_disk(folder: Path) -> Any:
-    """Loads the target with its decoder layers left on disk."""
-    from compressed_tensors.offload import load_offloaded_model
-
-    layers = {f"model.layers.{number}": "disk" for number in range(6)}
-    places = (
-        dict.fromkeys(["model.embed_tokens", "model.norm", "model.rotary_emb", "lm_head"], "cpu") | layers
-    )
-    with load_offloaded_model():
-        return transformers.AutoModelForCausalLM.from_pretrained(
-            TARGET, device_map=places, offload_folder=str(folder)
-        )
-
-
-def test_a_model_on_disk_becomes_the_same_checkpoint(compressed: dict[str, Path], tmp_path: Path) -> None:
-    model = on_disk(tmp_path / "offload")
-    modifier = LoBiModifier(**CASES["llama_rtn"][1], tune=BRIEF, report=str(tmp_path / "report.json"))
-    compress(model, modifier, tmp_path / "out")
-    name = "model.safetensors"
-    assert (tmp_path / "out" / name).read_bytes() == (compressed["llama_rtn"] / "out" / name).read_bytes()
-
-
-def test_weights_on_disk_are_not_cut(tmp_path: Path) -> None:
-    with pytest.raises(LoBiError, match="some are offloaded"):
-        compress(on_disk(tmp_path / "offload"), LoBiModifier(prune=0.33), tmp_path / "out")
 
 
 def test_a_folder_without_a_tokenizer_is_refused_before_any_work(tmp_path: Path) -> None:
