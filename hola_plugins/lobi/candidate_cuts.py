@@ -67,7 +67,10 @@ def _check_budget(
 
 
 def _grid(structure: Structure) -> Iterator[PruneConfig]:
-    """Yields the cuts to try, the shallowest first: channels, then layers as well."""
+    """Yields the cuts to try, the shallowest first: channels, then layers as well.
+
+    Key-value heads are left alone: at equal bytes they cost more than either (tests/benchmarks/lobi.md).
+    """
     yield PruneConfig()
     width, multiple = structure.mlps[0].width, PruneConfig().multiple
     widths = dict.fromkeys(round(width * (8 - part) / 8 / multiple) * multiple for part in _EIGHTHS)

@@ -115,7 +115,7 @@ class LoBiConfig(Settings):
     entry must mean the same in every layer."""
 
     prune: PruneConfig | Literal["auto"] = PruneConfig()
-    """What is cut. A number cuts that share of MLP channels; auto lets the budget decide."""
+    """What is cut. A number cuts that share of MLP channels; auto lets the budget decide over channels, then layers."""
 
     lora: LoraConfig = LoraConfig()
     tune: TuneConfig = TuneConfig()
