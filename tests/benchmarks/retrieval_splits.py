@@ -30,6 +30,14 @@ from retrieval_pools import Pool, Searched
 
 OURS = "adacomp"
 FIXED = "tuned fixed k"
+DEPTHS = range(1, BOUNDS.k_max + 1)
+"""Fixed depths that are measured, by the dense ranking and by the fused."""
+
+UNSHOWN = frozenset(
+    f"{ranking} k={k}" for ranking in ("dense", "fused") for k in {*DEPTHS} - {1, 2, 4, 10, 20}
+)
+"""Policies that are in the JSON alone, so that the table stays short."""
+
 _RESAMPLES = 50
 """Bootstrap samples of the questions a split."""
 
@@ -109,8 +117,8 @@ def compare(
 
 def _static(searched: Searched) -> dict[str, Keep]:
     """Policies that need no labels."""
-    fixed = {f"dense k={k}": dense_fixed(k) for k in (1, 2, 4, 10, 20)}
-    fixed |= {f"fused k={k}": fused_fixed(k) for k in (1, 2, 4, 10, 20)}
+    fixed = {f"dense k={k}": dense_fixed(k) for k in DEPTHS}
+    fixed |= {f"fused k={k}": fused_fixed(k) for k in DEPTHS}
     return {
         "largest gap + 2 (ours, no labels)": adaptive_k(2),
         "adaptive-k": adaptive_k(0),
@@ -195,7 +203,6 @@ def _row(
 
 def _curves(searched: Searched, rows: dict[str, list[Outcome]]) -> dict[str, list[dict[str, float]]]:
     """Gives the lines of the plot."""
-    depths = range(1, 21)
     ours = sorted(
         (
             {key: float(np.mean([o.means()[key] for o in outcomes])) for key in ("tokens", "recall")}
@@ -205,8 +212,8 @@ def _curves(searched: Searched, rows: dict[str, list[Outcome]]) -> dict[str, lis
         key=lambda mean: mean["tokens"],
     )
     return {
-        "dense, fixed k 1-20": [measure(dense_fixed(k), searched.pools).means() for k in depths],
-        "fused, fixed k 1-20": [measure(fused_fixed(k), searched.pools).means() for k in depths],
+        "dense, fixed k 1-20": [measure(dense_fixed(k), searched.pools).means() for k in DEPTHS],
+        "fused, fixed k 1-20": [measure(fused_fixed(k), searched.pools).means() for k in DEPTHS],
         "adacomp, targets .7-.98": ours,
     }
 
