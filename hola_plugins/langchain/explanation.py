@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,8 +50,7 @@ class Explanation:
         reason: Why this depth.
         level: none, shallow or deep.
         passages: What became of the passages chosen by depth, best first.
-        cut: The other candidates of the last search, best first: "beyond_depth", or "gone" where a chosen one was
-            deleted meanwhile.
+        cut_by: Gives `cut`, which few ask for.
         documents: What is returned.
         source: Class of the store or retriever that was searched; None where nothing was.
         search_kwargs: What was passed to the search, such as a filter.
@@ -70,7 +69,7 @@ class Explanation:
     level: Level
     passages: tuple[PassageStory, ...]
     documents: tuple[Document, ...]
-    cut: tuple[PassageStory, ...] = ()
+    cut_by: Callable[[], tuple[PassageStory, ...]] = tuple
     source: str | None = None
     search_kwargs: Mapping[str, Any] = field(default_factory=dict)
     candidates: int = 0
@@ -85,6 +84,11 @@ class Explanation:
     def k(self) -> int:
         """Number of returned documents."""
         return len(self.documents)
+
+    @property
+    def cut(self) -> tuple[PassageStory, ...]:
+        """The other candidates of the last search, best first: "beyond_depth", or "gone" where a chosen one went."""
+        return self.cut_by()
 
     @property
     def tokens_before(self) -> int | None:

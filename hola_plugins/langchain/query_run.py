@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -137,9 +138,9 @@ class QueryRun:
         texts = {row: documents[found.candidates.ids[row]].page_content for row in shown}
         compressed = self._compress(texts, depth)
         lengths = self._lengths(texts, compressed)
-        ranks = {row: rank for rank, row in enumerate(depth.order, start=1)}
+        ranks = {row: rank for rank, row in enumerate(depth.decision.kept, start=1)}
         stories = [
-            _story_of(ranks.pop(row), row, finding, depth, compressed.get(row), lengths.get(row))
+            _story_of(ranks[row], row, finding, depth, compressed.get(row), lengths.get(row))
             for row, finding in zip(rows, findings, strict=True)
         ]
         gate = self.plan.gate
@@ -154,7 +155,7 @@ class QueryRun:
                 for story in stories
                 if story.dropped is None
             ),
-            cut=tuple(_cut(rank, row, depth) for row, rank in ranks.items()),
+            cut_by=partial(_cut, depth, frozenset(rows)),
             source=self.source,
             search_kwargs=self.search_kwargs,
             candidates=len(depth.candidates),
@@ -251,10 +252,14 @@ def _story_of(
     )
 
 
-def _cut(rank: int, row: int, depth: Depth) -> PassageStory:
-    """Gives the story of a candidate that is no document: the depth left it out, or it went while it was chosen."""
-    dropped = "gone" if rank <= depth.decision.k else "beyond_depth"
-    return PassageStory(*_figures(rank, row, depth), dropped=dropped)
+def _cut(depth: Depth, fetched: frozenset[int]) -> tuple[PassageStory, ...]:
+    """Gives the stories of the candidates that were not fetched: the depth left them out, or they went meanwhile."""
+    k = depth.decision.k
+    return tuple(
+        PassageStory(*_figures(rank, row, depth), dropped="gone" if rank <= k else "beyond_depth")
+        for rank, row in enumerate(depth.order, start=1)
+        if row not in fetched
+    )
 
 
 def _figures(rank: int, row: int, depth: Depth) -> tuple[str, int, float, float, float | None]:
