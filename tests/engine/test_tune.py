@@ -1,24 +1,30 @@
 """`hola tune` on the embedded target: stopped, gone on with, and its files read by the hosts.
 
-Lo-Bi's part needs the other environment and is left out here, which the summary says.
+Lo-Bi's part needs the environment of llmcompressor, whose Python is taken from HOLA_COMPRESS_PYTHON: a tuning of its own
+makes a model that is smaller, and its files are run, the recipe by llmcompressor and the server's by vLLM.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
-from hola_command import SETTINGS, WAIT_S, start, write_lines
+from engine_process import MODEL
+from hola_command import ROOT, SETTINGS, WAIT_S, start, write_lines
+from serving import serving
 
 from hola_plugins.hsd.config import load_config
 from hola_plugins.tune.choice import Tuned
 from hola_plugins.tune.noise import is_gain
 
+COMPRESS_PYTHON = Path(os.environ.get("HOLA_COMPRESS_PYTHON", ROOT / ".venv" / "compress" / "bin" / "python"))
 PLACES = ("cellar", "attic", "garden", "stable", "tower", "harbour", "mill", "bakery")
 PILOT = {
     **SETTINGS,
@@ -36,6 +42,24 @@ TUNE = {
     "lobi": {"budget": ["70%"], "trials": 1},
     "hsd": {"tau": ["auto"], "levels": [["request"]], "trials": 1},
 }
+LOBI_PILOT = {
+    **SETTINGS,
+    "compress_python": str(COMPRESS_PYTHON),
+    "accuracy": [{"task": "arc_easy", "data": "arc.jsonl"}],
+}
+LOBI_TUNE = {
+    "pilot": "pilot.yaml",
+    "out": "out",
+    "floor": {"accuracy": 0.5},
+    "ceiling": {"memory_gib": 16.0},
+    "minimise": "memory",
+    "held_out": 0.5,
+    "retrieval": None,
+    "lobi": {"budget": ["70%"], "prune": ["25%"], "trials": 1},
+    "hsd": None,
+}
+SAYING = "the one that was swept on every Monday of the year before and hangs on a hook"
+"""So long that a number is the likelier answer to any model."""
 
 
 class Workplace:
@@ -171,3 +195,87 @@ def test_what_no_setting_keeps_is_said_with_the_nearest(work: Workplace, tuned: 
     assert "no setting keeps all limits" in found.infeasible
     assert "memory_gib" in output
     assert not (work.out / "tuned" / "serve.yaml").exists()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Tuned]:
+    """Tunes for the smallest model; gives the folder of the files, and what was found."""
+    if not COMPRESS_PYTHON.is_file():
+        pytest.skip(f"no llmcompressor at {COMPRESS_PYTHON}: make compress-env, or set HOLA_COMPRESS_PYTHON")
+    folder = tmp_path_factory.mktemp("tune-lobi")
+    write_lines(folder / "prompts.jsonl", [{"prompt": f"{one}, {one + 1}, {one + 2},"} for one in range(8)])
+    questions = [
+        {"query": f"Which number follows {one}?", "choices": [SAYING, str(one + 1)], "gold": 1}
+        for one in range(8)
+    ]
+    write_lines(folder / "arc.jsonl", questions)
+    (folder / "pilot.yaml").write_text(yaml.safe_dump(LOBI_PILOT))
+    output, _ = start("tune", LOBI_TUNE, folder / "tune.yaml").communicate(timeout=WAIT_S)
+    tuned = folder / "out" / "tuned"
+    assert (tuned / "tuned.json").is_file(), output[-4000:]
+    return tuned, Tuned.model_validate_json((tuned / "tuned.json").read_bytes())
+
+
+def test_a_smaller_model_that_answers_as_well_is_chosen(small: tuple[Path, Tuned]) -> None:
+    _, tuned = small
+    lobi = tuned.searches[1]
+    plain, trial = lobi.trials
+    assert trial.settings == {"budget": "70%", "prune": "25%"}
+    assert trial.status == "done", trial.error
+    assert lobi.chosen == trial
+    assert trial.figures.checkpoint_mb < 0.71 * plain.figures.checkpoint_mb
+    assert tuned.choice is not None
+    assert tuned.choice.lobi is not None
+    assert (tuned.choice.lobi.budget, tuned.choice.lobi.prune) == ("70%", "25%")
+    assert (tuned.unconfirmed, tuned.broken) == (None, ())
+    assert tuned.held_out.accuracy == 1.0
+
+
+def test_llmcompressor_runs_the_recipe(small: tuple[Path, Tuned], tmp_path: Path) -> None:
+    folder, tuned = small
+    text = tmp_path / "text.txt"
+    text.write_text(
+        "\n\n".join(f"The key hangs on hook {one}, and {one} more are swept." for one in range(99))
+    )
+    script = ROOT / "integrations" / "llmcompressor" / "run_recipe.py"
+    arguments = [
+        MODEL,
+        folder / "recipe.yaml",
+        tmp_path / "again",
+        "--text",
+        text,
+        "--samples=8",
+        "--length=64",
+    ]
+    done = subprocess.run(
+        [COMPRESS_PYTHON, script, *arguments],
+        env=os.environ | {"LD_PRELOAD": ""},
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    original, found, made = (
+        json.loads((one / "config.json").read_text())
+        for one in (MODEL, Path(tuned.choice.model), tmp_path / "again")
+    )
+    assert made["intermediate_size"] == found["intermediate_size"] < original["intermediate_size"]
+    assert made["quantization_config"] == found["quantization_config"]
+
+
+def test_vllm_serves_the_model_as_the_file_says(small: tuple[Path, Tuned]) -> None:
+    folder, tuned = small
+    command = [
+        sys.executable,
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--config",
+        str(folder / "serve.yaml"),
+    ]
+    with serving(command, os.environ | {"VLLM_LOGGING_LEVEL": "WARNING"}) as (_, url):
+        (model,) = httpx.get(f"{url}/v1/models").raise_for_status().json()["data"]
+        assert model["id"] == tuned.choice.model
+        asked = {"model": model["id"], "prompt": "1, 2, 3,", "max_tokens": 8, "temperature": 0.0}
+        answer = httpx.post(f"{url}/v1/completions", json=asked, timeout=60).raise_for_status().json()
+    assert answer["usage"]["completion_tokens"] == 8
