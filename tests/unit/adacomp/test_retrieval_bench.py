@@ -51,7 +51,7 @@ class Asked:
         return np.full((len(candidates), 1), float(len(query)))
 
 
-@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_every_fixed_depth_is_among_the_policies(searched):
     options = argparse.Namespace(calibrate=20, splits=1, target=0.9)
     names = {
