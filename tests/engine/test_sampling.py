@@ -64,7 +64,9 @@ def test_greedy_requests_beside_sampled_ones_are_those_of_a_correct_sampler(
     plain: EngineProcess, corrected: EngineProcess
 ) -> None:
     expected = [one["ids"] for one in plain.generate(repetitive(4))]
+    before = corrected.verified()
     mixed = corrected.generate(repetitive(4) + free_text(4), temperatures=[0.0] * 4 + [1.0] * 4)
+    assert corrected.verified() > before
     assert [one["ids"] for one in mixed[:4]] == expected
 
 
