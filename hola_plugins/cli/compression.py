@@ -138,7 +138,7 @@ def recipe(
     --tune, the same bits, untuned. Ends with status 2 where the model was cut: no stock modifier gives those weights.
     """
     with ends_with_2("recipe", "stopped"):
-        from hola_plugins.files.whole_file import write_text
+        from hola_plugins.files.whole_file import check_replaceable, write_text
         from hola_plugins.lobi.stock_recipe import recipe_file, stock_recipe
 
         found = stock_recipe(source)
@@ -147,7 +147,8 @@ def recipe(
         elif out.exists() and out.samefile(read := recipe_file(source)):
             raise ValueError(f"--out {out} is {read} itself, which would be lost: give another file")
         else:
-            write_text(out.resolve(), found.text)
+            check_replaceable(out)
+            write_text(Path(os.path.realpath(out)), found.text)
         Console(stderr=True, highlight=False).print(found.same, markup=False)
 
 

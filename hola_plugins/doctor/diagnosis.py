@@ -16,6 +16,7 @@ from hola_plugins.doctor.requirements import (
     check_other_host,
     check_python,
     check_vllm_elsewhere,
+    find_provider,
 )
 
 _NOT_CHECKED = "not checked (--quick)"
@@ -33,11 +34,11 @@ def diagnose(*, quick: bool = False) -> Iterator[Finding]:
         The findings as they come.
     """
     vllm = host.find_vllm()
-    others = [found for found in map(check_other_host, OTHER_HOSTS) if found]
+    others = [other for other in OTHER_HOSTS if find_provider(other.module)]
     elsewhere = vllm is None and bool(others)
     yield check_python()
     yield from map(check_module, EVERYWHERE if elsewhere else (*EVERYWHERE, *ENGINE))
-    yield from others
+    yield from map(check_module if elsewhere else check_other_host, others)
     if elsewhere:
         yield check_vllm_elsewhere()
     else:

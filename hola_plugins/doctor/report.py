@@ -43,9 +43,11 @@ def findings_as_json(findings: Sequence[Finding]) -> str:
 
 def _verdict(findings: Sequence[Finding]) -> Text:
     """Says whether HSD can run, or that it need not here."""
+    elsewhere = any(finding.status is Status.ABSENT for finding in findings)
     if not can_run(findings):
         count = sum(finding.status is Status.PROBLEM for finding in findings)
-        return Text(f"HSD cannot run: {count} problem(s), see → above.", style="bold red")
-    if any(finding.status is Status.ABSENT for finding in findings):
+        what = "HSD is not for this environment, which has" if elsewhere else "HSD cannot run:"
+        return Text(f"{what} {count} problem(s), see → above.", style="bold red")
+    if elsewhere:
         return Text("No problem here; HSD is not for this environment.", style="bold green")
     return Text("HSD can run.", style="bold green")

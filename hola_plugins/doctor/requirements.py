@@ -96,12 +96,9 @@ def check_vllm_elsewhere() -> Finding:
     )
 
 
-def check_other_host(requirement: Requirement) -> Finding | None:
-    """Checks the version of a host that HSD does without; None where it is missing."""
-    provider = find_provider(requirement.module)
-    if provider is None:
-        return None
-    finding = check_version(requirement, provider)
+def check_other_host(requirement: Requirement) -> Finding:
+    """Checks the version of a host that HSD does without, whatever is wrong with it."""
+    finding = check_module(requirement)
     return replace(finding, status=Status.NOTE) if finding.status is Status.PROBLEM else finding
 
 

@@ -13,9 +13,9 @@ def check_replaceable(file: Path) -> None:
     """Refuses a place that a new file must not take: writing there would put a file where a device or a pipe is.
 
     Raises:
-        OSError: If there is something else than a file or a link.
+        OSError: If there is something else than a file, or a link to something else.
     """
-    if file.exists() and not (file.is_file() or file.is_symlink()):
+    if file.exists() and not file.is_file():
         raise OSError(
             errno.EEXIST, f"{file} is a folder, a pipe or a device, not a file: give the path of a file"
         )

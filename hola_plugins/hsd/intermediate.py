@@ -59,6 +59,9 @@ _UNKNOWN_RATE = 0.5
 _TRY_EVERY = 64
 """Calls after which the level is tried whatever it seems worth, so that its reliability stays known."""
 
+_TRY_FOR = 16
+"""Calls after which a try ends that has not come to judge anything: requests may end before their context is read."""
+
 
 class IntermediateLevel:
     """A small language model as one level of the hierarchy.
@@ -95,7 +98,8 @@ class IntermediateLevel:
         self._judged = np.zeros(len(tokens.slots), dtype=np.int32)
         self._left = np.zeros(len(tokens.slots), dtype=np.bool_)
         self._calls += 1
-        self._trying |= self._calls % _TRY_EVERY == 0
+        since = self._calls % _TRY_EVERY
+        self._trying = since == 0 or (self._trying and since < _TRY_FOR)
         self._account.close_others(tokens.slots)
 
     def extend(self, block: Block, gate: Gate) -> None:
@@ -120,6 +124,8 @@ class IntermediateLevel:
         self._left[rows[~ready]] = True
         behind = np.flatnonzero(~ready)
         behind = behind[np.argsort(pending[behind], kind="stable")]
+        lacking = lanes[behind] < 0
+        behind = behind[~lacking | (np.cumsum(lacking) <= self._lanes.free())]
         if trying:
             behind = behind[: int(not ready.any())]
         elif clocked:

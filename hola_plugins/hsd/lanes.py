@@ -34,6 +34,10 @@ class Lanes:
         self._used[lanes[lanes >= 0]] = self._clock
         return lanes
 
+    def free(self) -> int:
+        """Gives how many lanes `assign` can take: those of requests that were not just looked for."""
+        return int(np.count_nonzero(self._used < self._clock))
+
     def assign(self, slots: Int32) -> Int64:
         """Gives each of these slots a lane, int64[rows]; -1 where all lanes are taken by what was just looked for."""
         lanes = self._lane_of[slots]

@@ -69,7 +69,7 @@ class Explanation:
     level: Level
     passages: tuple[PassageStory, ...]
     documents: tuple[Document, ...]
-    cut_by: Callable[[], tuple[PassageStory, ...]] = tuple
+    cut_by: Callable[[], tuple[PassageStory, ...]] = field(default=tuple, repr=False, compare=False)
     source: str | None = None
     search_kwargs: Mapping[str, Any] = field(default_factory=dict)
     candidates: int = 0
@@ -128,7 +128,11 @@ class Explanation:
     def _searched(self) -> dict[str, Any] | None:
         if self.source is None:
             return None
-        return {"source": self.source, **to_jsonable_python(self.search_kwargs, fallback=_named)}
+        try:
+            keywords = to_jsonable_python(self.search_kwargs, fallback=_named, bytes_mode="base64")
+        except (ValueError, RecursionError):
+            keywords = {key: _named(value) for key, value in self.search_kwargs.items()}
+        return {**keywords, "source": self.source}
 
 
 def _passage_json(story: PassageStory) -> dict[str, Any]:

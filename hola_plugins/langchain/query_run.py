@@ -254,9 +254,9 @@ def _story_of(
 
 def _cut(depth: Depth, fetched: frozenset[int]) -> tuple[PassageStory, ...]:
     """Gives the stories of the candidates that were not fetched: the depth left them out, or they went meanwhile."""
-    k = depth.decision.k
+    chosen = frozenset(depth.decision.kept)
     return tuple(
-        PassageStory(*_figures(rank, row, depth), dropped="gone" if rank <= k else "beyond_depth")
+        PassageStory(*_figures(rank, row, depth), dropped="gone" if row in chosen else "beyond_depth")
         for rank, row in enumerate(depth.order, start=1)
         if row not in fetched
     )

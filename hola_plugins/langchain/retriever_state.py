@@ -42,7 +42,7 @@ class RetrieverState:
         return {**self.__dict__, "_lock": None, "_directions": OrderedDict()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state, _lock=threading.Lock())
+        self.__dict__.update(state, _lock=threading.Lock(), _told=set())
 
     def direction(self, store: VectorStore) -> ScoreDirection:
         """Gives what is known of the scores of this very store; a store that is kept keeps its identity."""

@@ -160,10 +160,6 @@ def test_another_host_outside_its_range_is_named_and_stops_nothing(install, vers
     assert ("hola-plugins[langchain]" in finding.remedy) == (status is not Status.OK)
 
 
-def test_another_host_that_is_missing_is_no_finding():
-    assert check_other_host(replace(OTHER_HOSTS[1], module="no_such_host")) is None
-
-
 @pytest.mark.parametrize("others", [OTHER_HOSTS[:0], (Requirement("numpy", ">=1", ("1.0",), "pip"),)])
 def test_without_vllm_the_environment_of_another_method_is_sound_and_told_no_installation_into_it(
     monkeypatch, others
@@ -181,3 +177,12 @@ def test_without_vllm_the_environment_of_another_method_is_sound_and_told_no_ins
     assert [remedy.partition(":")[0] for remedy in vllm] == ["for HSD, in an environment of its own"][
         : len(others)
     ]
+
+
+def test_without_vllm_a_host_outside_its_range_is_a_problem(monkeypatch):
+    unsupported = Requirement("numpy", "<1", ("0.1",), "pip install an older one")
+    monkeypatch.setattr(diagnosis, "OTHER_HOSTS", (unsupported,))
+    monkeypatch.setattr(host, "find_vllm", lambda: None)
+    findings = list(diagnose(quick=True))
+    assert not can_run(findings)
+    assert "pip install an older one" in [finding.remedy for finding in findings]

@@ -77,6 +77,15 @@ def test_a_report_out_of_the_folder_goes_there_and_a_link_is_replaced_not_follow
     assert json.loads((run / "report.json").read_text()) == {"new": 1}
 
 
+@pytest.mark.parametrize("made", [os.mkfifo, os.mkdir])
+def test_no_report_takes_the_place_of_a_link_to_a_pipe_or_a_folder(tmp_path, made):
+    made(tmp_path / "place")
+    (link := tmp_path / "report.json").symlink_to("place")
+    with pytest.raises(OSError, match="not a file: give the path"):
+        write_json(link, {})
+    assert link.is_symlink()
+
+
 def test_a_recipe_is_written_where_a_link_leads_and_nowhere_else(run):
     (run / "disk.yaml").write_text("old")
     Path("out.yaml").symlink_to("../disk.yaml")
