@@ -23,7 +23,11 @@ from hola_plugins.cli import app
 
 CLIENTS = 32
 
+_STATIC = {"hola": {"hsd": {"control": {"mode": "static"}}}}
+"""Drafts are sent however fast steps are: the goodput control may find that none pays here."""
+
 _DRAFTING = ["--speculative-config", json.dumps(HSD), "--worker-extension-cls", EXTENSION]
+_DRAFTING += ["--additional-config", json.dumps(_STATIC)]
 
 
 def _serve(*drafting: str) -> AbstractContextManager[Server]:
