@@ -27,7 +27,6 @@ _STATIC = {"hola": {"hsd": {"control": {"mode": "static"}}}}
 """Drafts are sent however fast steps are: the goodput control may find that none pays here."""
 
 _DRAFTING = ["--speculative-config", json.dumps(HSD), "--worker-extension-cls", EXTENSION]
-_DRAFTING += ["--additional-config", json.dumps(_STATIC)]
 
 
 def _serve(*drafting: str) -> AbstractContextManager[Server]:
@@ -76,11 +75,12 @@ def _counted(url: str, name: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name}{{"))
 
 
-def test_concurrent_streams_give_the_text_without_speculation(url: str) -> None:
+def test_concurrent_streams_give_the_text_without_speculation() -> None:
     prompts = [prompt for make in KINDS.values() for prompt in make(CLIENTS // 4)]
-    drafted = _stream_all(url, prompts)
-    assert _counted(url, "vllm:spec_decode_num_draft_tokens_total") > 0
-    assert _counted(url, "vllm:spec_decode_num_accepted_tokens_total") > 0
+    with _serve(*_DRAFTING, "--additional-config", json.dumps(_STATIC)) as (_, url):
+        drafted = _stream_all(url, prompts)
+        assert _counted(url, "vllm:spec_decode_num_draft_tokens_total") > 0
+        assert _counted(url, "vllm:spec_decode_num_accepted_tokens_total") > 0
     with _serve() as (_, plain_url):
         assert drafted == _stream_all(plain_url, prompts)
     assert sum(map(bool, drafted)) > CLIENTS // 2
