@@ -7,22 +7,14 @@ import json
 
 import numpy as np
 import pytest
+from halls import DOCUMENTS, PARTS
 from hashed_words import HashedWords
-from langchain_core.documents import Document
 
 from hola_plugins.adacomp.audit import AuditTrail
 from hola_plugins.adacomp.decision import DepthDecision
 from hola_plugins.langchain import AdaCompRetriever
 from hola_plugins.langchain.confidence import ModelConfidence
 
-PARTS = ("valve", "pump", "filter", "gauge", "boiler", "turbine", "rotor", "seal", "hose", "clamp")
-DOCUMENTS = [
-    Document(
-        id=f"{part}-{hall}", page_content=f"The {part} in hall {hall} is checked every {hall + 2} weeks."
-    )
-    for part in PARTS
-    for hall in range(4)
-]
 QUERY = "when is the pump in hall 2 checked"
 
 

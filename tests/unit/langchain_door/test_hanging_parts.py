@@ -8,6 +8,7 @@ from threading import Event
 
 import numpy as np
 import pytest
+from halls import DOCUMENTS, PARTS
 from hashed_words import HashedWords
 from langchain_core.documents import Document
 
@@ -15,14 +16,6 @@ from hola_plugins.adacomp.policy import GapPolicy
 from hola_plugins.langchain import AdaCompRetriever, FaissStore
 from hola_plugins.langchain.confidence import ModelConfidence
 
-PARTS = ("valve", "pump", "filter", "gauge", "boiler", "turbine", "rotor", "seal", "hose", "clamp")
-DOCUMENTS = [
-    Document(
-        id=f"{part}-{hall}", page_content=f"The {part} in hall {hall} is checked every {hall + 2} weeks."
-    )
-    for part in PARTS
-    for hall in range(4)
-]
 QUERY, STUCK = "when is the pump in hall 2 checked", "when is the valve in hall 3 checked"
 PATIENCE = 60
 
