@@ -179,14 +179,13 @@ class IntermediateLevel:
             return
         self._lanes.locate(block.table, tokens, rows, lanes, self._judged[rows])
         started = time.perf_counter()
-        _, fed = self._run(block, tokens, rows, lanes, int(most[:few].max()), last_only=True)
+        _, _, fed = self._run(block, tokens, rows, lanes, int(most[:few].max()), last_only=True)
         self._account.spend(block.state[rows, SLOT], fed.size, time.perf_counter() - started)
 
     def _ask(self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int) -> None:
         """Runs the rows' pending tokens and enters what the model says of their drafts."""
-        starts = self._lanes.held[lanes].copy()
         started = time.perf_counter()
-        (predicted, confidence), fed = self._run(block, tokens, rows, lanes, most)
+        (predicted, confidence), starts, fed = self._run(block, tokens, rows, lanes, most)
         self._cost.observe(fed.size, time.perf_counter() - started)
         drafts_start = tokens.lengths[rows] - self._lanes.base[lanes]
         _judge(block.table, rows, starts, drafts_start, predicted, confidence, self._judged)
@@ -194,13 +193,13 @@ class IntermediateLevel:
 
     def _run(
         self, block: Block, tokens: Tokens, rows: Int64, lanes: Int64, most: int, *, last_only: bool = False
-    ) -> tuple[tuple[Int32, Float32], Int32]:
-        """Runs the next tokens of each row; gives what the model says, and the tokens, -1 for padding."""
+    ) -> tuple[tuple[Int32, Float32], Int32, Int32]:
+        """Runs the next tokens of each row; gives what the model says, where they start, and the tokens, -1 for padding."""
         starts = self._lanes.held[lanes].copy()
         fed = self._lanes.take(block.table, tokens, rows, lanes, most)
         result = self._model.forward(lanes, starts, fed, last_only=last_only)
         self._lanes.held[lanes] += (fed >= 0).sum(axis=1, dtype=np.int32)
-        return result, fed
+        return result, starts, fed
 
 
 @njit(cache=True, nogil=True)
