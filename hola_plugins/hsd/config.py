@@ -79,6 +79,9 @@ class ControlConfig(_Settings):
     explore: float = Field(default=0.01, ge=0.0, le=0.2)
     """goodput mode: share of steps sent without drafts to keep the baseline step time current."""
 
+    least_gain: float = Field(default=0.03, ge=0.0, le=1.0)
+    """goodput mode: gain in tokens per second that drafts must promise; under it lies the error of what was learned."""
+
     breaker: bool = True
     """goodput mode: stop drafting for a while when measured goodput falls under the no-draft baseline."""
 

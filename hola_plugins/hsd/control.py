@@ -157,8 +157,9 @@ class DraftControl:
             lowest = 0.0 if self.filling.chosen else 0.5 * self.threshold
             keep_above(block.state, block.chance, lowest, rows, sent)
             return
+        table, least_gain = self.curve.table(drafting), self._settings.least_gain
         threshold, goodput, expected = cut_drafts(
-            block.state, block.chance, self.curve.table(drafting), drafting, rows, sent
+            block.state, block.chance, table, drafting, rows, least_gain, sent
         )
         if can_fill:
             self.filling.choose_if_faster(rows, expected, goodput)

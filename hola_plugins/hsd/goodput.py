@@ -18,7 +18,7 @@ BINS = 256
 
 
 @njit(cache=True, nogil=True)
-def cut_drafts(state, chance, step_time, base, rows, sent):
+def cut_drafts(state, chance, step_time, base, rows, least_gain, sent):
     """Chooses how many tokens of each draft to send; what is no probability ends a draft.
 
     Args:
@@ -27,6 +27,7 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
         step_time: Time of a step by its number of tokens, float64[tokens + 1].
         base: Tokens that the next step runs without drafts.
         rows: Rows of ``state`` in use.
+        least_gain: Share by which the goodput must exceed that without drafts for any to be sent.
         sent: Receives the draft length of each row, int32[rows].
 
     Returns:
@@ -50,8 +51,8 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
     limit = step_time.shape[0] - 1
     count = min(base, limit)
     expected = np.float64(base)
-    best = expected / step_time[count]
-    threshold = 2.0
+    undrafted = expected / step_time[count]
+    best, threshold = undrafted, 2.0
     for where in range(BINS - 1, -1, -1):
         if tokens[where] == 0:
             continue
@@ -61,6 +62,8 @@ def cut_drafts(state, chance, step_time, base, rows, sent):
         if goodput > best:
             best = goodput
             threshold = (where / BINS) ** 2
+    if best < (1.0 + least_gain) * undrafted:
+        best, threshold = undrafted, 2.0
     keep_above(state, chance, threshold, rows, sent)
     return threshold, best, expected
 

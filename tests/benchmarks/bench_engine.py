@@ -37,6 +37,7 @@ methods:
   draft_model  vLLM's small draft model; needs --draft
   hsd          hola_plugins.vllm.HSDProposer; settings with --hsd
   hsd_intermediate  the same with the draft model of --draft as its intermediate level
+  hsd_other    the same with the settings of --hsd-other, to compare two in one run
 
 examples:
   python tests/benchmarks/workloads.py --data data --out /tmp/prompts --count 160
@@ -49,6 +50,7 @@ the better of ngram and suffix, "ngram_or_suffix"), "equal", "methods", "command
 """
 
 
+_USUAL = tuple(name for name in METHODS if name != "hsd_other")
 _QUIET = 0.85
 """Share of its CPUs below which an engine was disturbed."""
 
@@ -92,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="first make the target cost MS milliseconds a step, see widen.py",
     )
     add("--batch", type=_numbers, default=[1, 8, 32], help="requests in flight (default: 1,8,32)")
-    add("--methods", type=_methods, default=list(METHODS), help=f"default: {','.join(METHODS)}")
+    add("--methods", type=_methods, default=list(_USUAL), help=f"default: {','.join(_USUAL)}")
     add("--tokens", type=int, default=128, help="new tokens a request (default: 128)")
     add("--rounds", type=int, default=3, help="rounds (default: 3)")
     add(
@@ -114,6 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="JSON",
         help='settings of hsd, passed as additional_config["hola"]["hsd"]',
     )
+    add("--hsd-other", type=json.loads, metavar="JSON", help="settings of hsd_other, which needs them")
     add("--repeat-prompts", action="store_true", help="let prompts come again when a file is too short")
     add(
         "--outputs",
@@ -152,6 +155,7 @@ def setup_of(args: argparse.Namespace, model: str) -> EngineSetup:
         kv_bytes=args.kv_mib << 20,
         eager=not args.compile,
         hsd=args.hsd,
+        hsd_other=args.hsd_other,
         dtype=args.dtype,
         async_scheduling=False if args.sync else None,
     )

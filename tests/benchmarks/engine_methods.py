@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-METHODS = ("none", "empty", "ngram", "suffix", "draft_model", "hsd", "hsd_intermediate")
+METHODS = ("none", "empty", "ngram", "suffix", "draft_model", "hsd", "hsd_intermediate", "hsd_other")
 
 _ARCTIC = (
     "arctic-inference is not installed. Install it with: pip install cmake ninja nanobind grpcio-tools setuptools wheel "
@@ -29,6 +29,7 @@ class EngineSetup:
         eager: Whether compilation is off.
         dtype: "bfloat16" or "float32".
         hsd: Settings of the `hsd` and `hsd_intermediate` methods.
+        hsd_other: Settings of the `hsd_other` method.
         async_scheduling: Whether `none` may schedule asynchronously; None leaves it to vLLM.
     """
 
@@ -40,6 +41,7 @@ class EngineSetup:
     eager: bool
     dtype: str
     hsd: dict[str, Any] | None
+    hsd_other: dict[str, Any] | None = None
     async_scheduling: bool | None = None
 
 
@@ -53,10 +55,9 @@ def speculative_config(method: str, tokens: int, draft: str | None) -> dict[str,
     """
     if method == "none":
         return None
-    hsd = "hola_plugins.vllm.HSDProposer"
-    custom = {"empty": "empty_proposer.EmptyProposer", "hsd": hsd, "hsd_intermediate": hsd}
-    if method in custom:
-        return {"method": "custom_class", "model": custom[method], "num_speculative_tokens": tokens}
+    if method == "empty" or method.startswith("hsd"):
+        proposer = "empty_proposer.EmptyProposer" if method == "empty" else "hola_plugins.vllm.HSDProposer"
+        return {"method": "custom_class", "model": proposer, "num_speculative_tokens": tokens}
     if method == "draft_model":
         return {"method": method, "model": draft, "num_speculative_tokens": tokens}
     if method == "ngram":
@@ -91,23 +92,26 @@ def engine_arguments(method: str, tokens: int, setup: EngineSetup) -> dict[str, 
         arguments["speculative_config"] = speculative
     if method == "none" and setup.async_scheduling is not None:
         arguments["async_scheduling"] = setup.async_scheduling
-    if method in ("hsd", "hsd_intermediate"):
+    if method.startswith("hsd"):
         arguments["additional_config"] = {"hola": {"hsd": _hsd_settings(method, setup)}}
     return arguments
 
 
 def _hsd_settings(method: str, setup: EngineSetup) -> dict[str, Any]:
     """Settings of HSD; the intermediate level runs the draft model."""
-    settings = dict(setup.hsd or {})
+    settings = dict((setup.hsd_other if method == "hsd_other" else setup.hsd) or {})
     if method == "hsd_intermediate":
         settings["intermediate"] = {**settings.get("intermediate", {}), "model": setup.draft}
     return settings
 
 
-def why_not(method: str, draft: str | None) -> str | None:
+def why_not(method: str, setup: EngineSetup) -> str | None:
     """Why a method cannot run here, with the remedy; None if it can."""
     if method == "suffix" and importlib.util.find_spec("arctic_inference") is None:
         return _ARCTIC
+    if method == "hsd_other" and setup.hsd_other is None:
+        return "no other settings: pass --hsd-other JSON"
+    draft = setup.draft
     needs_draft = method in ("draft_model", "hsd_intermediate")
     if needs_draft and draft is None:
         return "no draft model: pass --draft DIR, a model with the target's tokenizer"

@@ -37,7 +37,7 @@ def start_engines(
     facts: dict[str, dict[str, Any]] = {}
     prompts = [prompt.ids for prompt in warm]
     for method in args.methods:
-        if reason := why_not(method, args.draft):
+        if reason := why_not(method, setup):
             facts[method] = {"skipped": reason}
             tell(f"[yellow]{method} skipped[/]: {reason}")
             continue

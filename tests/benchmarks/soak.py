@@ -2,6 +2,8 @@
 
 Both get the same waves at the same time: copies, free text, code, maths and contexts up to the limit, streamed or not,
 in bursts of half more than a server runs at once, with clients that go away half-way and requests that are too long.
+Before them each gets prompts of 1, 2, 3 and so on up to 512 tokens: on a CPU vLLM keeps a compiled product for each number
+of tokens that a step had, so that its memory is what it will be once it has met them all.
 Between them come pairs of phases in which one server alone is loaded at the highest concurrency, and at the end
 `vllm bench serve` runs against each. It checks that
 
@@ -40,9 +42,12 @@ from soak_pairs import Pairs
 from soak_plot import plot
 from soak_prompts import endless
 from soak_servers import DRAFTING, PLAIN, plans, serving
-from soak_traffic import Request, completion, send_wave, waves
+from soak_traffic import Request, completion, send_wave, step_sizes, waves
 
 _ROOT = Path(__file__).resolve().parents[2]
+_SIZES = 512
+"""Longest step that is met before the traffic, in tokens."""
+
 _WARM_UP = 1 / 3
 """Share of the memory samples that the slopes leave out."""
 
@@ -79,6 +84,7 @@ class Soak:
         """Sends traffic until the time is over."""
         limits = httpx.Limits(max_connections=None, keepalive_expiry=_KEPT_ALIVE_S)
         async with httpx.AsyncClient(timeout=600, limits=limits) as client:
+            await self._meet_sizes(client, progress)
             ends = time.monotonic() + 60 * self._args.minutes
             bar = progress.add_task("traffic", total=60 * self._args.minutes)
             while (left := ends - time.monotonic()) > 0:
@@ -87,6 +93,13 @@ class Soak:
                     await self.pairs.measure(client, self._servers, self._phase(), self._args.concurrency)
                 progress.update(bar, completed=60 * self._args.minutes - max(0.0, ends - time.monotonic()))
                 progress.console.print(self._line(), highlight=False)
+
+    async def _meet_sizes(self, client: httpx.AsyncClient, progress: Progress) -> None:
+        """Lets one server after the other run a step of every number of tokens."""
+        most = min(_SIZES, self._args.max_model_len - 1)
+        for url in self._urls:
+            for wave in progress.track(step_sizes(self._prompts, most), total=most, description="step sizes"):
+                await send_wave(client, [url], wave)
 
     async def _mix(self, client: httpx.AsyncClient, seconds: float) -> None:
         """Sends waves to both servers for a while and compares the answers."""

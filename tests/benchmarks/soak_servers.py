@@ -18,14 +18,23 @@ from hola_plugins.stats import WORKER_EXTENSION
 
 PLAIN, DRAFTING = "without", "hsd"
 
+_VARIABLES = {
+    "VLLM_SERVER_DEV_MODE": "1",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
+    "MALLOC_TRIM_THRESHOLD_": "131072",
+    "TCMALLOC_AGGRESSIVE_DECOMMIT": "1",
+}
+"""With glibc's allocator and with tcmalloc, freed memory goes back to the system at once: what is resident is held."""
+
 
 def plans(model: str, draft_tokens: int, hsd: dict[str, Any], engine: dict[str, Any]) -> list[ServerPlan]:
     """Gives the plan of each server: without speculation, then with HSD."""
     common = {"worker-extension-cls": WORKER_EXTENSION, **engine}
-    variables = {"VLLM_SERVER_DEV_MODE": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
     return [
-        ServerPlan(PLAIN, model, "float32", engine=common, variables=variables),
-        ServerPlan(DRAFTING, model, "float32", draft_tokens, hsd, common, variables),
+        ServerPlan(PLAIN, model, "float32", engine=common, variables=_VARIABLES),
+        ServerPlan(DRAFTING, model, "float32", draft_tokens, hsd, common, _VARIABLES),
     ]
 
 

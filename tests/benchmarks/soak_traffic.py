@@ -80,6 +80,15 @@ def waves(prompts: Iterator[Prompt], rng: random.Random, concurrency: int, conte
         yield Wave([_request(prompts, rng, context) for _ in range(size)], seconds / size)
 
 
+def step_sizes(prompts: Iterator[Prompt], most: int) -> Iterator[Wave]:
+    """Yields waves of one request that fills one step with 1, 2, up to ``most`` tokens."""
+    for tokens in range(1, most + 1):
+        yield Wave(
+            [Request("size", completion(long_prompt(prompts, 6 * tokens), 1, truncate_prompt_tokens=tokens))],
+            0.0,
+        )
+
+
 def _request(prompts: Iterator[Prompt], rng: random.Random, context: int) -> Request:
     category, text = next(prompts)
     tokens, stream = rng.choice(_LENGTHS), rng.random() < 0.5

@@ -30,7 +30,7 @@ def test_cut_reaches_the_best_goodput(chances: list[list[float]], slope: float) 
         chance[row, : len(values)] = values
     time = 1.0 + slope * np.arange(64.0)
     sent = np.zeros(rows, dtype=np.int32)
-    cut_drafts(state, chance, time, rows, rows, sent)
+    cut_drafts(state, chance, time, rows, rows, 0.0, sent)
 
     def goodput(lengths: list[int]) -> float:
         gain = sum(float(np.cumprod(chance[row, :length]).sum()) for row, length in enumerate(lengths))
@@ -44,6 +44,19 @@ def test_cut_reaches_the_best_goodput(chances: list[list[float]], slope: float) 
         for floor in [*survivals, 2.0]
     )
     assert goodput(sent.tolist()) >= 0.97 * best
+
+
+@pytest.mark.parametrize(("least_gain", "lengths"), [(0.0, [2, 1]), (0.5, [2, 1]), (0.6, [0, 0])])
+def test_drafts_that_promise_too_little_are_not_sent(least_gain: float, lengths: list[int]) -> None:
+    state = np.zeros((2, STATE_FIELDS), dtype=np.int32)
+    state[:, SLOT], state[:, DRAFTED] = (0, 1), (2, 1)
+    chance = np.full((2, 2), 0.8, dtype=np.float32)
+    time = 1.0 + 0.15 * np.arange(8.0)
+    sent = np.zeros(2, dtype=np.int32)
+    threshold, goodput, _ = cut_drafts(state, chance, time, 2, 2, least_gain, sent)
+    assert sent.tolist() == lengths
+    assert goodput == pytest.approx((2 + 0.8 * 2 + 0.64) / time[5] if any(lengths) else 2 / time[2])
+    assert (threshold == 2.0) is (lengths == [0, 0])
 
 
 def test_step_time_curve_learns_and_stays_monotone() -> None:
