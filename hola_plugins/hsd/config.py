@@ -80,7 +80,7 @@ class ControlConfig(_Settings):
     """goodput mode: share of steps sent without drafts to keep the baseline step time current."""
 
     least_gain: float = Field(default=0.03, ge=0.0, le=1.0)
-    """goodput mode: gain in tokens per second that drafts must promise; under it lies the error of what was learned."""
+    """goodput mode: least gain in tokens per second, as a share, that drafts are sent for; what was learned errs by as much."""
 
     breaker: bool = True
     """goodput mode: stop drafting for a while when measured goodput falls under the no-draft baseline."""

@@ -42,7 +42,7 @@ from soak_pairs import Pairs
 from soak_plot import plot
 from soak_prompts import endless
 from soak_servers import DRAFTING, PLAIN, plans, serving
-from soak_traffic import Request, completion, send_wave, step_sizes, waves
+from soak_traffic import Request, completion, send, send_wave, step_sizes, waves
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SIZES = 512
@@ -98,8 +98,9 @@ class Soak:
         """Lets one server after the other run a step of every number of tokens."""
         most = min(_SIZES, self._args.max_model_len - 1)
         for url in self._urls:
-            for wave in progress.track(step_sizes(self._prompts, most), total=most, description="step sizes"):
-                await send_wave(client, [url], wave)
+            sizes = step_sizes(self._prompts, most)
+            for request in progress.track(sizes, total=most, description="step sizes"):
+                await send(client, url, request)
 
     async def _mix(self, client: httpx.AsyncClient, seconds: float) -> None:
         """Sends waves to both servers for a while and compares the answers."""

@@ -80,13 +80,11 @@ def waves(prompts: Iterator[Prompt], rng: random.Random, concurrency: int, conte
         yield Wave([_request(prompts, rng, context) for _ in range(size)], seconds / size)
 
 
-def step_sizes(prompts: Iterator[Prompt], most: int) -> Iterator[Wave]:
-    """Yields waves of one request that fills one step with 1, 2, up to ``most`` tokens."""
+def step_sizes(prompts: Iterator[Prompt], most: int) -> Iterator[Request]:
+    """Yields requests that fill one step with 1, 2, up to ``most`` tokens, if sent one by one."""
     for tokens in range(1, most + 1):
-        yield Wave(
-            [Request("size", completion(long_prompt(prompts, 6 * tokens), 1, truncate_prompt_tokens=tokens))],
-            0.0,
-        )
+        text = long_prompt(prompts, 6 * tokens)
+        yield Request("size", completion(text, 1, truncate_prompt_tokens=tokens))
 
 
 def _request(prompts: Iterator[Prompt], rng: random.Random, context: int) -> Request:
